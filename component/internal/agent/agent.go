@@ -1,0 +1,183 @@
+// Package agent wires the component: it runs the engine's one loop and carries
+// out what the engine asks, on lines (package gpio) and on shadows (package ipc).
+//
+//	goroutine            ends when                      waited on by
+//	loop                 stopped and all reported       Run
+//	session              Run ends                       Run
+//	watcher per line     its request is released        release
+//	feed per shadow      Run ends                       Run
+//	get or update        answered, 10 s at most         Run
+//	saver                Run ends                       Run
+//
+// The engine's inputs come over one channel. Senders block while it is full: the
+// edges of a line then wait in the backend, which counts what it must drop; the
+// messages of a shadow wait in its subscription, which ends with an overflow and
+// is read anew.
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
+	"github.com/shadowgpio/shadowgpio/gpio"
+	"github.com/shadowgpio/shadowgpio/ipc"
+)
+
+// flushTime is how long the last reports may take after the stop is asked for. A
+// nucleus kills what is still there 5 s after SIGTERM
+// (aws-greengrass/aws-greengrass-nucleus src/main/java/com/aws/greengrass/util/platforms/unix/UnixPlatform.java).
+const flushTime = 3 * time.Second
+
+// Parts are what the agent is made of. All are required.
+type Parts struct {
+	Config  *config.Config
+	Backend gpio.Backend
+	Session *ipc.Session // run by the caller until after Run has returned
+	State   state.File
+	Logger  *slog.Logger
+}
+
+// Run keeps lines and shadows in step until ctx is done. It then sets outputs to
+// their stop state, reports, and releases the lines.
+func Run(ctx context.Context, parts Parts) error {
+	saved, err := parts.State.Load()
+	if err != nil {
+		parts.Logger.Error("outputs start without their last state", "error", err)
+	}
+	// What runs beside the loop outlives ctx, since the last reports need it.
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	a := &agent{
+		Parts:  parts,
+		engine: engine.New(parts.Config, saved.Outputs, random, parts.Logger),
+		inputs: make(chan engine.Input, 64),
+		saves:  make(chan map[string]bool, 1),
+		held:   map[string]*holding{},
+		ctx:    running,
+	}
+	a.work.Go(a.saver)
+	for label, s := range parts.Config.Shadows {
+		a.work.Go(func() { a.feed(label, s.ID) })
+	}
+	a.loop(ctx)
+	err = a.releaseAll()
+	end()
+	a.work.Wait()
+	return err
+}
+
+type agent struct {
+	Parts
+	engine *engine.Engine
+	inputs chan engine.Input
+	saves  chan map[string]bool // the newest outputs to be saved
+	held   map[string]*holding  // by line label; owned by the loop
+	ctx    context.Context      // of everything beside the loop
+	work   sync.WaitGroup
+}
+
+// loop is the engine's goroutine.
+func (a *agent) loop(ctx context.Context) {
+	a.step(engine.Start{})
+	stop := ctx.Done()
+	var deadline <-chan time.Time
+	wake := time.NewTimer(0)
+	defer wake.Stop()
+	for deadline == nil || !a.engine.Idle() {
+		if at := a.engine.Wake(); !at.IsZero() {
+			wake.Reset(time.Until(at))
+		} else {
+			wake.Stop()
+		}
+		select {
+		case in := <-a.inputs:
+			a.step(in)
+		case <-wake.C:
+			a.step(engine.Tick{})
+		case <-stop:
+			stop, deadline = nil, time.After(flushTime)
+			a.step(engine.Stop{})
+		case <-deadline:
+			a.Logger.Warn("stopped before everything was reported")
+			return
+		}
+	}
+}
+
+// step feeds one input, and the answers of lines to its effects before any other.
+func (a *agent) step(in engine.Input) {
+	for queue := []engine.Input{in}; len(queue) > 0; queue = queue[1:] {
+		for _, effect := range a.engine.Step(time.Now(), queue[0]) {
+			if answer := a.carryOut(effect); answer != nil {
+				queue = append(queue, answer)
+			}
+		}
+	}
+}
+
+// carryOut returns the answer of a line, nil for what is answered later or never.
+func (a *agent) carryOut(effect engine.Effect) engine.Input {
+	switch e := effect.(type) {
+	case engine.RequestLine:
+		return a.requestLine(e)
+	case engine.SetLine:
+		return a.setLine(e)
+	case engine.FetchShadow:
+		a.work.Go(func() { a.send(a.fetch(e)) })
+	case engine.UpdateShadow:
+		a.work.Go(func() { a.send(a.update(e)) })
+	case engine.SaveOutputs:
+		select { // only the newest matters
+		case <-a.saves:
+		default:
+		}
+		a.saves <- e.Outputs
+	}
+	return nil
+}
+
+// send gives the engine an input, unless the end has come.
+func (a *agent) send(in engine.Input) {
+	select {
+	case a.inputs <- in:
+	case <-a.ctx.Done():
+	}
+}
+
+// saver writes the state beside the loop, since a slow disk must not hold a line.
+func (a *agent) saver() {
+	for {
+		select {
+		case outputs := <-a.saves:
+			a.saveOutputs(outputs)
+		case <-a.ctx.Done():
+			select {
+			case outputs := <-a.saves:
+				a.saveOutputs(outputs)
+			default:
+			}
+			return
+		}
+	}
+}
+
+func (a *agent) saveOutputs(outputs map[string]bool) {
+	if err := a.State.Save(outputs); err != nil {
+		a.Logger.Error("outputs will not be restored after a restart", "error", err)
+	}
+}
+
+func (a *agent) releaseAll() error {
+	var errs []error
+	for label := range a.held {
+		errs = append(errs, a.release(label))
+	}
+	return errors.Join(errs...)
+}

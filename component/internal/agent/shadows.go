@@ -1,0 +1,139 @@
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/ipc"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
+)
+
+// feed turns the messages of a shadow into inputs until the end. The shadow is
+// live while both of its topics are subscribed to.
+func (a *agent) feed(label string, id shadow.ID) {
+	topic := func(suffix string) *ipc.Subscription {
+		return a.Session.Topic(model.SubscribeToTopicRequest{Topic: id.Topic(suffix), ReceiveMode: model.ReceiveAll})
+	}
+	deltas, deletions := topic("/update/delta"), topic("/delete/accepted")
+	defer deltas.Close()
+	defer deletions.Close()
+	deltasLive, deletionsLive := false, false
+	for {
+		select {
+		case u := <-deltas.Updates():
+			if m, ok := u.(ipc.Message); ok {
+				a.delta(label, id, m.Payload)
+				continue
+			}
+			a.liveness(label, u, &deltasLive, deletionsLive)
+		case u := <-deletions.Updates():
+			if _, ok := u.(ipc.Message); ok {
+				a.send(engine.Deleted{Shadow: label})
+				continue
+			}
+			a.liveness(label, u, &deletionsLive, deltasLive)
+		case <-a.ctx.Done():
+			return
+		}
+	}
+}
+
+// liveness notes that one of the two topics of a shadow came or went.
+func (a *agent) liveness(label string, u ipc.Update, this *bool, other bool) {
+	switch u := u.(type) {
+	case ipc.Live:
+		*this = true
+		if other {
+			a.send(engine.ShadowLive{Shadow: label})
+		}
+	case ipc.Lost:
+		*this = false
+		a.send(engine.ShadowLost{Shadow: label, Err: u.Err})
+	}
+}
+
+func (a *agent) delta(label string, id shadow.ID, payload []byte) {
+	delta, err := shadow.ParseDelta(payload)
+	if err != nil {
+		// Only the shadow manager publishes here, by policy; what it meant will be
+		// in the next message or document.
+		a.Logger.Error("message not understood", "topic", id.Topic("/update/delta"), "error", err)
+		return
+	}
+	a.send(engine.Delta{Shadow: label, Delta: delta})
+}
+
+func (a *agent) fetch(e engine.FetchShadow) engine.Input {
+	in := engine.Fetched{Shadow: e.Shadow, Seq: e.Seq}
+	id := a.Config.Shadows[e.Shadow].ID
+	response, err := a.Session.GetThingShadow(a.ctx, model.GetThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name})
+	if err == nil {
+		in.Document, err = shadow.ParseDocument(response.Payload)
+	}
+	in.Outcome, in.Err = outcome(err), err
+	return in
+}
+
+func (a *agent) update(e engine.UpdateShadow) engine.Input {
+	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
+	id := a.Config.Shadows[e.Shadow].ID
+	payload, err := shadow.Update(e.Reported, rand.Text())
+	if err == nil {
+		in.Version, err = a.sendUpdate(a.ctx, id, payload)
+	}
+	in.Outcome, in.Err = outcome(err), err
+	return in
+}
+
+func (a *agent) sendUpdate(ctx context.Context, id shadow.ID, payload []byte) (int64, error) {
+	response, err := a.Session.UpdateThingShadow(ctx, model.UpdateThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name, Payload: payload})
+	if err != nil {
+		return 0, err
+	}
+	version, err := shadow.ParseVersion(response.Payload)
+	if err != nil {
+		return 0, fmt.Errorf("update was answered but: %w", err)
+	}
+	return version, nil
+}
+
+// The texts that tell the shadow manager's errors of one code apart
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/model/ErrorMessage.java).
+const (
+	throttledText = "Too Many Requests"
+	tooLargeText  = "The payload exceeds the maximum size allowed"
+)
+
+// outcome sorts errors by what the engine can do about them.
+func outcome(err error) engine.Outcome {
+	var service *ipc.ServiceError
+	switch {
+	case err == nil:
+		return engine.OK
+	case errors.Is(err, ipc.ErrNotSent):
+		return engine.NotSent
+	case !errors.As(err, &service):
+		return engine.Unknown
+	}
+	switch service.Code {
+	case model.ResourceNotFound:
+		return engine.Missing
+	case model.Unauthorized:
+		return engine.Unauthorized
+	case model.InvalidArguments:
+		if service.Message == tooLargeText {
+			return engine.TooLarge
+		}
+		return engine.Invalid
+	case model.ServiceFailure:
+		if service.Message == throttledText {
+			return engine.Throttled
+		}
+	}
+	return engine.Unknown
+}

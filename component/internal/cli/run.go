@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/agent"
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
+	"github.com/shadowgpio/shadowgpio/ipc"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
+)
+
+const runText = `shadowgpio run keeps device shadows and GPIO lines in step. The nucleus starts it;
+by hand it needs the environment that the nucleus gives a component:
+  AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT  the nucleus's socket
+  SVCUID                                               the component's token
+  AWS_IOT_THING_NAME                                   the core device
+Without --config it takes the component configuration of the deployment.
+SIGTERM or SIGINT ends it: outputs take their stop state and the last reports are sent.`
+
+// refusedPause is the pause before a token that was never accepted is tried again.
+const refusedPause = 30 * time.Second
+
+func run(ctx context.Context, env Env) int {
+	fs := flags(env, "run", runText)
+	file := fs.String("config", "", "configuration `FILE` (YAML or JSON) instead of the deployment's")
+	dir := fs.String("state-dir", ".", "`DIRECTORY` of the local state; the nucleus starts us in our work directory")
+	if code, done := parse(fs, env.Args); done {
+		return code
+	}
+	level := new(slog.LevelVar)
+	log := newLogger(env.Stdout, env.Stderr, level)
+	ipcConfig, err := ipc.ConfigFromEnv(env.Getenv)
+	if err != nil {
+		log.Error("the nucleus is out of reach", "error", err)
+		return exitUsage
+	}
+	ipcConfig.Logger = log
+	r := &runner{env: env, log: log, session: ipc.NewSession(ipc.SessionConfig{Config: ipcConfig})}
+
+	// The session outlives ctx, since the last reports need it.
+	sessionCtx, endSession := context.WithCancel(context.WithoutCancel(ctx))
+	ctx, orphaned := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := r.connect(sessionCtx); err != nil {
+			orphaned(err)
+		}
+	}()
+	defer func() { endSession(); <-done }()
+
+	cfg, err := r.config(ctx, *file)
+	if err == nil {
+		level.Set(cfg.LogLevel)
+		log.Info("shadowgpio starts", "version", Version, "lines", len(cfg.Lines), "shadows", len(cfg.Shadows))
+		err = agent.Run(ctx, agent.Parts{Config: cfg, Backend: env.Backend(), Session: r.session, State: state.In(*dir), Logger: log})
+	}
+	return r.exit(ctx, err)
+}
+
+type runner struct {
+	env     Env
+	log     *slog.Logger
+	session *ipc.Session
+}
+
+// connect runs the session until ctx ends. A token that was never accepted is
+// tried again slowly: lines keep working meanwhile, and whoever starts us may yet
+// come up. One that was accepted before belongs to a nucleus that is gone; its
+// successor starts a second copy of us, which needs our lines, so that is an error.
+func (r *runner) connect(ctx context.Context) error {
+	for {
+		err := r.session.Run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if r.session.Status().Connects > 0 {
+			return orphanError{err}
+		}
+		r.log.Error("the nucleus refuses this component; lines work, shadows do not", "error", err, "retry", refusedPause)
+		select {
+		case <-time.After(refusedPause):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// orphanError says that the nucleus that started us is gone.
+type orphanError struct{ err error }
+
+func (e orphanError) Error() string {
+	return fmt.Sprintf("the nucleus no longer knows this component: %v", e.err)
+}
+
+// config reads the configuration from the file or, when that is "", from the
+// nucleus, for which it waits.
+func (r *runner) config(ctx context.Context, file string) (*config.Config, error) {
+	if file != "" {
+		return readConfig(file, r.env.Getenv)
+	}
+	for {
+		if err := r.session.WaitConnected(ctx); err != nil && ctx.Err() != nil {
+			return nil, err
+		}
+		response, err := r.session.GetConfiguration(ctx, model.GetConfigurationRequest{})
+		if err == nil {
+			return config.Parse(response.Value, thingName(r.env.Getenv))
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		r.log.Warn("configuration not read; retrying", "error", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// exit logs how the run ended and tells the nucleus by the code: 0 only after it
+// was asked to stop, since any other end is to be followed by a restart.
+func (r *runner) exit(ctx context.Context, err error) int {
+	cause := context.Cause(ctx)
+	var orphan orphanError
+	var fault *config.FieldError
+	switch {
+	case errors.As(cause, &orphan):
+		r.log.Error("shadowgpio ends", "error", orphan)
+		return exitFailure
+	case cause != nil && (err == nil || errors.Is(err, cause)):
+		r.log.Info("shadowgpio ends", "cause", cause)
+		return exitOK
+	case errors.As(err, &fault):
+		for _, e := range fieldErrors(err) {
+			r.log.Error("configuration", "fault", e)
+		}
+		return exitUsage
+	case err != nil:
+		r.log.Error("shadowgpio ends", "error", err)
+	}
+	return exitFailure
+}
+
+// fieldErrors lists the faults that config.Parse joined.
+func fieldErrors(err error) []error {
+	for err != nil {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			return joined.Unwrap()
+		}
+		err = errors.Unwrap(err)
+	}
+	return nil
+}

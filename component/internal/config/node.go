@@ -1,0 +1,152 @@
+package config
+
+import (
+	"encoding"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// node is one value of the configuration tree with its path. Its readers add a
+// fault and return the zero value when the value is not what they want.
+//
+// Numbers and booleans are accepted as text, and numbers in any form: a
+// deployment may turn each into the other
+// (awsdocs/aws-iot-greengrass-v2-developer-guide doc_source/component-recipe-reference.md).
+type node struct {
+	path   string
+	value  any
+	faults *faults
+}
+
+func (n node) child(key string, value any) node {
+	path := key
+	if n.path != "" {
+		path = n.path + "." + key
+	}
+	return node{path, value, n.faults}
+}
+
+func (n node) fault(want string) { n.faults.add(n.path, want, show(n.value), "") }
+
+// object returns the members, nil for an absent value.
+func (n node) object() map[string]any {
+	if n.value == nil {
+		return nil
+	}
+	switch m := n.value.(type) {
+	case map[string]any:
+		return m
+	case map[any]any: // YAML keys that are not text, such as the number 1
+		texts := make(map[string]any, len(m))
+		for k, v := range m {
+			texts[fmt.Sprint(k)] = v
+		}
+		return texts
+	}
+	n.fault("a map")
+	return nil
+}
+
+// each calls f for every member in the order of the keys.
+func (n node) each(f func(key string, child node)) {
+	members := n.object()
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		f(key, n.child(key, members[key]))
+	}
+}
+
+// fields reads the members of a map whose keys are known.
+func (n node) fields(known map[string]func(node)) {
+	n.each(func(key string, child node) {
+		if read, ok := known[key]; ok {
+			if child.value != nil {
+				read(child)
+			}
+			return
+		}
+		keys := slices.Sorted(maps.Keys(known))
+		n.faults.add(child.path, "one of the keys "+strings.Join(keys, ", "), "unknown key "+strconv.Quote(key), nearest(key, keys))
+	})
+}
+
+// text reads a string; a number, such as an offset, is taken as its digits.
+func (n node) text() string {
+	switch v := n.value.(type) {
+	case string:
+		return v
+	case int, int64, uint64, float64, json.Number:
+		return fmt.Sprint(v)
+	}
+	n.fault("text")
+	return ""
+}
+
+func (n node) boolean() bool {
+	switch v := n.value.(type) {
+	case bool:
+		return v
+	case string:
+		switch strings.ToLower(v) {
+		case "true":
+			return true
+		case "false":
+			return false
+		}
+	}
+	n.fault("true or false")
+	return false
+}
+
+// duration reads a duration with unit from 0 to limit.
+func (n node) duration(limit time.Duration) time.Duration {
+	if s, ok := n.value.(string); ok {
+		if d, err := time.ParseDuration(s); err == nil && d >= 0 && d <= limit {
+			return d
+		}
+	}
+	n.fault(fmt.Sprintf("a duration from 0s to %v, such as 20ms", limit))
+	return 0
+}
+
+// decode reads a value with a textual form of its own.
+func (n node) decode(dst encoding.TextUnmarshaler) {
+	text, ok := n.value.(string)
+	if err := dst.UnmarshalText([]byte(text)); err != nil || !ok {
+		want, _, _ := strings.Cut(fmt.Sprint(err), ", got ")
+		n.fault(strings.TrimPrefix(want, "want "))
+	}
+}
+
+// choice reads the index of one of the names.
+func (n node) choice(names []string) int {
+	got := n.value
+	// YAML 1.1 readers and some deployments take on and off for booleans.
+	if b, ok := got.(bool); ok {
+		got = map[bool]string{true: "on", false: "off"}[b]
+	}
+	for i, name := range names {
+		if name == got {
+			return i
+		}
+	}
+	n.fault("one of " + strings.Join(names, ", "))
+	return 0
+}
+
+// show prints a value as people wrote it.
+func show(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	const limit = 60
+	if len(text) > limit {
+		return string(text[:limit]) + "…"
+	}
+	return string(text)
+}

@@ -1,0 +1,510 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestLinesAreRequestedInTheirStartState(t *testing.T) {
+	const text = `
+lines:
+  kept:     {line: A, direction: output, start: keep}
+  on:       {line: B, direction: output, start: on}
+  off:      {line: C, direction: output, start: "off"}
+  restored: {line: D, direction: output}
+  unknown:  {line: E, direction: output, start: restore}
+  input:    {line: F, direction: input}
+`
+	r := newRig(t, text, map[string]bool{"kept": true, "off": true, "restored": true})
+	r.lines["kept"] = true
+	r.step(Start{})
+	want := map[string]*bool{
+		"kept": nil, "on": new(true), "off": new(false), "restored": new(true), "unknown": nil, "input": nil,
+	}
+	got := map[string]*bool{}
+	for _, e := range r.asked {
+		got[e.Line] = e.Value
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("requested %s, want %s", asJSON(t, got), asJSON(t, want))
+	}
+	if len(r.sets) > 0 {
+		t.Errorf("lines were set without a wish: %v", r.sets)
+	}
+}
+
+func TestStartReadsTheShadowBeforeItMovesALine(t *testing.T) {
+	r := newRig(t, testConfig, nil)
+	r.lines["door"] = true
+	r.step(Start{})
+	r.pass(time.Minute)
+	if len(r.fetches) > 0 {
+		t.Fatal("fetched before the subscription was live")
+	}
+	r.step(ShadowLive{"main"})
+	if len(r.sets) > 0 || len(r.updates) > 0 {
+		t.Fatalf("sets %v, updates %v before the shadow was read", r.sets, r.updates)
+	}
+	r.fetched("main", `{"version":7,
+		"state":{"desired":{"lights":"on"},"reported":{"lights":"off"}},
+		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"lights":{"timestamp":90}}}}`)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off, want on as desired")
+	}
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":7}},"lights":"on","locked":true}`, 8)
+	r.pass(time.Minute)
+	r.reportsNothing()
+}
+
+func TestDesiredDrivesTheLineEvenWithoutADelta(t *testing.T) {
+	// After a power cut the shadow says desired on, reported on; the lamp is off.
+	r := newRig(t, testConfig, nil)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":9,
+		"state":{"desired":{"lights":"on"},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":5}}}},
+		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":101},"version":{"timestamp":101}}}}}}`)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off, want on as desired")
+	}
+	r.pass(time.Minute)
+	r.reportsNothing() // everything there is to say is said already
+}
+
+func TestMissingShadowIsCreatedWithThePresentState(t *testing.T) {
+	r := newRig(t, testConfig, nil)
+	r.lines["door"] = true
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", "")
+	r.reports("main", `{"lights":"off","locked":true}`, 1)
+	r.pass(time.Minute)
+	r.reportsNothing()
+	if len(r.fetches) != 1 {
+		t.Errorf("fetched %d times, want once", len(r.fetches))
+	}
+}
+
+func TestCreationRaceLeadsToAFullRead(t *testing.T) {
+	r := newRig(t, testConfig, nil)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", "")
+	r.reports("main", `{"lights":"off","locked":false}`, 2)
+	if len(r.fetches) != 2 {
+		t.Errorf("fetched %d times, want twice", len(r.fetches))
+	}
+}
+
+func TestDeltaIsAppliedReadBackAndAnswered(t *testing.T) {
+	r := settled(t)
+	r.delta("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off, want on")
+	}
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+	r.delta("main", 6, `{"lights":"off"}`, `{"lights":{"timestamp":100}}`)
+	r.pass(time.Second)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":6}},"lights":"off"}`, 7)
+}
+
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		state  string
+		code   int
+		reason string
+	}{
+		{`{"lights":"blue"}`, 400, `want "off" or "on", got "blue"`},
+		{`{"lights":true}`, 400, `want "off" or "on", got true`},
+		{`{"lights":{"on":1}}`, 400, `want "off" or "on", got {"on":1}`},
+		{`{"lights":null}`, 400, `want "off" or "on", got null`},
+		{`{"locked":true}`, 400, `line door is an input`},
+		{`{"horn":true}`, 404, `no such property`},
+	} {
+		t.Run(c.state, func(t *testing.T) {
+			r := settled(t)
+			var key string
+			fmt.Sscanf(c.state, `{"%6s`, &key)
+			at := fmt.Sprintf(`{"lights":{"timestamp":100},"locked":{"timestamp":100},"horn":{"timestamp":100}}`)
+			r.delta("main", 4, c.state, at)
+			u, _ := r.update("main")
+			acks := u.Reported["ack"].(map[string]any)
+			if len(u.Reported) != 1 || len(acks) != 1 {
+				t.Errorf("reported %v, want one ack and nothing else", u.Reported)
+			}
+			for _, ack := range acks {
+				want := fmt.Sprintf(`{"code":%d,"reason":%s,"version":4}`, c.code, asJSON(t, c.reason))
+				if got := asJSON(t, ack); got != want {
+					t.Errorf("ack %s, want %s", got, want)
+				}
+			}
+			if len(r.sets) > 0 {
+				t.Errorf("lines were set: %v", r.sets)
+			}
+			r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 5})
+
+			// The delta stays open and comes with each update: one answer is enough.
+			for version := int64(5); version < 20; version++ {
+				r.delta("main", version, c.state, at)
+				r.pass(time.Second)
+			}
+			r.reportsNothing()
+		})
+	}
+}
+
+func TestValueSentAgainIsAnsweredAgain(t *testing.T) {
+	r := settled(t)
+	r.delta("main", 4, `{"lights":"blue"}`, `{"lights":{"timestamp":100}}`)
+	r.reports("main", `{"ack":{"lights":{"code":400,"reason":"want \"off\" or \"on\", got \"blue\"","version":4}}}`, 5)
+	r.pass(time.Second)
+	r.delta("main", 6, `{"lights":"blue"}`, `{"lights":{"timestamp":107}}`)
+	r.reports("main", `{"ack":{"lights":{"code":400,"reason":"want \"off\" or \"on\", got \"blue\"","version":6}}}`, 7)
+	r.pass(time.Second)
+	// A good answer takes the reason of the bad one with it.
+	r.delta("main", 8, `{"lights":"on"}`, `{"lights":{"timestamp":109}}`)
+	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":8}},"lights":"on"}`, 9)
+}
+
+func TestAnswersOfAnEarlierRunStand(t *testing.T) {
+	r := newRig(t, testConfig, nil)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":30,
+		"state":{
+			"desired":{"lights":"blue","horn":1},
+			"reported":{"lights":"off","locked":false,"ack":{
+				"lights":{"code":400,"version":20,"reason":"want \"off\" or \"on\", got \"blue\""},
+				"horn":{"code":404,"version":21,"reason":"no such property"},
+				"gone":{"code":404,"version":2,"reason":"no such property"}}}},
+		"metadata":{
+			"desired":{"lights":{"timestamp":100},"horn":{"timestamp":300}},
+			"reported":{"ack":{"lights":{"code":{"timestamp":101}},"horn":{"code":{"timestamp":200}}}}}}`)
+	// lights was answered, horn was desired again after its answer, gone is gone.
+	r.reports("main", `{"ack":{"gone":null,"horn":{"code":404,"reason":"no such property","version":30}}}`, 31)
+}
+
+func TestAllAnswersGoneAreDeletedAsAWhole(t *testing.T) {
+	r := newRig(t, testConfig, nil)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false,"ack":{"horn":{"code":404,"version":1}}}}}`)
+	r.reports("main", `{"ack":null}`, 4)
+}
+
+func TestFailedLineIsAnsweredRetriedAndRecovers(t *testing.T) {
+	r := newRig(t, testConfig, nil)
+	r.broken["lamp"] = errors.New(`request line GPIO17: busy, held by "other"`)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":3,"state":{"desired":{"lights":"on"},"reported":{"lights":"off","locked":false}}}`)
+	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"request line GPIO17: busy, held by \"other\"","version":3}}}`, 4)
+	r.pass(5 * time.Minute)
+	r.reportsNothing()
+	if n := len(r.asked); n < 8 || n > 25 {
+		t.Errorf("lines were requested %d times in five minutes, want a pause that grows to half a minute", n)
+	}
+	delete(r.broken, "lamp")
+	r.pass(time.Minute)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off, want on as desired")
+	}
+	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":3}},"lights":"on"}`, 5)
+}
+
+func TestOutputThatDoesNotFollowIsReportedAsItIs(t *testing.T) {
+	r := settled(t)
+	r.stuck["lamp"] = true
+	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"reads off after it was set on","version":4}}}`, 5)
+	tries := len(r.sets)
+	for version := int64(5); version < 50; version++ {
+		r.delta("main", version, `{"lights":"on"}`, `{}`)
+	}
+	if len(r.sets) != tries {
+		t.Errorf("repeated deltas set the line %d times more; want the timer to do it", len(r.sets)-tries)
+	}
+	r.stuck["lamp"] = false
+	r.pass(time.Minute)
+	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":4}},"lights":"on"}`, 51)
+}
+
+func TestNewWishClearsTheFaultOfTheOldOne(t *testing.T) {
+	r := settled(t)
+	r.stuck["lamp"] = true
+	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"reads off after it was set on","version":4}}}`, 5)
+	r.delta("main", 6, `{"lights":"off"}`, `{}`)
+	r.pass(time.Second)
+	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":6}}}`, 7)
+}
+
+func TestOldDeltaIsIgnored(t *testing.T) {
+	r := settled(t) // main was read as version 3
+	r.delta("main", 2, `{"lights":"on"}`, `{}`)
+	if r.lines["lamp"] || len(r.fetches) != 2 {
+		t.Errorf("lamp %v, fetches %d; want the delta ignored", r.lines["lamp"], len(r.fetches))
+	}
+}
+
+func TestVersionsThatGoBackLeadToAFullRead(t *testing.T) {
+	r := settled(t)
+	r.delta("main", 9, `{"lights":"on"}`, `{}`)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":9}},"lights":"on"}`, 10)
+	r.delta("main", 1, `{"lights":"off"}`, `{}`)
+	if r.lines["lamp"] != true {
+		t.Error("a delta of doubtful age moved the line")
+	}
+	r.fetched("main", `{"version":1,"state":{"desired":{"lights":"off"}}}`)
+	if r.lines["lamp"] {
+		t.Error("the lamp is on, want off as desired")
+	}
+	r.pass(time.Second)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":1}},"lights":"off","locked":false}`, 2)
+}
+
+func TestDeletedShadowIsCreatedAgain(t *testing.T) {
+	r := settled(t)
+	r.step(Deleted{"main"})
+	r.delta("main", 1, `{"lights":"on"}`, `{}`) // while nothing is known
+	if r.lines["lamp"] {
+		t.Error("a delta moved the line before the shadow was read")
+	}
+	r.pass(2 * time.Second)
+	r.fetched("main", "")
+	r.reports("main", `{"lights":"off","locked":false}`, 1)
+	r.delta("main", 2, `{"lights":"on"}`, `{}`)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off, want on: versions start again at 1")
+	}
+}
+
+func TestBurstsAreCoalescedAndTheLastValueArrives(t *testing.T) {
+	r := settled(t)
+	updates := 0
+	version := int64(4)
+	for i := range 41 {
+		r.step(LineChanged{Line: "door", Value: i%2 == 0, Edges: 1})
+		r.pass(25 * time.Millisecond)
+		if len(r.updates) > 0 {
+			u, _ := r.update("main")
+			updates++
+			r.step(Updated{Shadow: "main", Seq: u.Seq, Version: version})
+			version++
+		}
+	}
+	r.pass(time.Second)
+	for len(r.updates) > 0 {
+		u, _ := r.update("main")
+		updates++
+		r.step(Updated{Shadow: "main", Seq: u.Seq, Version: version})
+		r.pass(time.Second)
+	}
+	if updates == 0 || updates > 7 {
+		t.Errorf("%d updates for 41 edges in a second, want 1 to 7", updates)
+	}
+	if got := r.shadows["main"].have["locked"]; got != true {
+		t.Errorf("the shadow has locked=%v in the end, want true", got)
+	}
+}
+
+func TestChangeDuringAnUpdateFollowsIt(t *testing.T) {
+	r := settled(t)
+	r.step(LineChanged{Line: "door", Value: true})
+	u, _ := r.update("main")
+	r.step(LineChanged{Line: "door", Value: false})
+	r.pass(time.Second)
+	r.reportsNothing() // one in flight
+	r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 4})
+	r.reports("main", `{"locked":false}`, 5)
+}
+
+func TestOutcomesOfAnUpdate(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		outcome Outcome
+		before  time.Duration // nothing happens for so long
+		fetch   bool          // then the shadow is read, else the update is sent again
+	}{
+		{"throttled", Throttled, 900 * time.Millisecond, false},
+		{"unknown", Unknown, 900 * time.Millisecond, true},
+		{"not sent", NotSent, 900 * time.Millisecond, true},
+		{"invalid", Invalid, 50 * time.Second, false},
+		{"unauthorized", Unauthorized, 50 * time.Second, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := settled(t)
+			fetches := len(r.fetches)
+			r.step(LineChanged{Line: "door", Value: true})
+			r.fails("main", c.outcome)
+			r.pass(c.before)
+			if len(r.updates) > 0 || len(r.fetches) > fetches {
+				t.Fatalf("updates %v, fetches %v too soon", r.updates, r.fetches[fetches:])
+			}
+			r.pass(time.Minute)
+			if c.fetch {
+				// It was stored after all: nothing is to be sent.
+				r.fetched("main", `{"version":4,"state":{"reported":{"lights":"off","locked":true}}}`)
+				r.pass(time.Minute)
+				r.reportsNothing()
+				return
+			}
+			r.reports("main", `{"locked":true}`, 4)
+		})
+	}
+}
+
+func TestTooLargeReportShedsReasons(t *testing.T) {
+	r := settled(t)
+	r.delta("main", 4, `{"horn":1}`, `{}`)
+	r.fails("main", TooLarge)
+	r.pass(time.Second)
+	r.reports("main", `{"ack":{"horn":{"code":404,"version":4}}}`, 5)
+}
+
+func TestLinkLostAndBack(t *testing.T) {
+	r := settled(t)
+	r.step(LineChanged{Line: "door", Value: true})
+	late, _ := r.update("main") // under way when the link goes
+	r.step(ShadowLost{"main", errors.New("connection lost")})
+	r.step(LineChanged{Line: "door", Value: false})
+	r.step(LineChanged{Line: "door", Value: true})
+	r.pass(time.Hour)
+	r.reportsNothing()
+	r.step(Updated{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("connection lost")})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":11,"state":{"desired":{"lights":"on"},"reported":{"lights":"off","locked":false}}}`)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off; want what was desired while the link was away")
+	}
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":11}},"lights":"on","locked":true}`, 12)
+}
+
+func TestFetchFailures(t *testing.T) {
+	for _, c := range []struct {
+		outcome  Outcome
+		min, max int // fetches in ten minutes
+	}{
+		{Unknown, 15, 40},
+		{Throttled, 350, 600},
+		{Unauthorized, 6, 10},
+	} {
+		r := newRig(t, testConfig, nil)
+		r.step(Start{})
+		r.step(ShadowLive{"main"})
+		for end := r.now.Add(10 * time.Minute); r.now.Before(end); r.pass(100 * time.Millisecond) {
+			if f := r.lastFetch("main"); r.shadows["main"].phase == fetching {
+				r.step(Fetched{Shadow: "main", Seq: f.Seq, Outcome: c.outcome, Err: errors.New("no")})
+			}
+		}
+		if n := len(r.fetches); n < c.min || n > c.max {
+			t.Errorf("outcome %d: %d fetches in ten minutes, want %d to %d", c.outcome, n, c.min, c.max)
+		}
+	}
+}
+
+func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
+	text := "lines: {door: {line: A, direction: input}}\nshadows:\n"
+	const shadows = 40
+	for i := range shadows {
+		text += fmt.Sprintf("  s%d: {name: s%d, properties: {door: {line: door}}}\n", i, i)
+	}
+	r := newRig(t, text, nil)
+	r.step(Start{})
+	for i := range shadows {
+		r.step(ShadowLive{fmt.Sprintf("s%d", i)})
+	}
+	var times []time.Time
+	done := 0
+	for step := 0; step < 20_000 && done < 3*shadows; step++ {
+		for range r.fetches {
+			times = append(times, r.now)
+		}
+		fetches := r.fetches
+		r.fetches = nil
+		for _, f := range fetches {
+			r.fetches = []FetchShadow{f}
+			r.fetched(f.Shadow, `{"version":1,"state":{"reported":{"door":true}}}`)
+			r.fetches = nil
+		}
+		updates := r.updates
+		r.updates = nil
+		for _, u := range updates {
+			times = append(times, r.now)
+			done++
+			r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: 2})
+		}
+		if step%97 == 0 {
+			r.step(LineChanged{Line: "door", Value: step%2 == 0})
+		}
+		r.pass(10 * time.Millisecond)
+	}
+	if done < 3*shadows {
+		t.Fatalf("only %d updates went out", done)
+	}
+	for i := perThing; i < len(times); i++ {
+		if d := times[i].Sub(times[i-perThing]); d < time.Second {
+			t.Fatalf("%d requests within %v, want at most %d a second", perThing+1, d, perThing)
+		}
+	}
+}
+
+func TestOutputsAreSavedOncePerSecondAtMost(t *testing.T) {
+	r := settled(t)
+	r.saves = nil
+	for i := range 50 {
+		r.delta("main", int64(4+i), fmt.Sprintf(`{"lights":%q}`, []string{"on", "off"}[i%2]), `{}`)
+		r.pass(20 * time.Millisecond)
+	}
+	r.delta("main", 100, `{"lights":"on"}`, `{}`)
+	r.pass(time.Second)
+	if n := len(r.saves); n == 0 || n > 3 {
+		t.Fatalf("saved %d times in two seconds, want 1 to 3", n)
+	}
+	if last := r.saves[len(r.saves)-1].Outputs; !last["lamp"] || last["pump"] {
+		t.Errorf("saved %v, want lamp on, pump off", last)
+	}
+}
+
+func TestStopSetsAndReportsTheStopState(t *testing.T) {
+	r := settled(t)
+	r.delta("plant", 2, `{"pump":true}`, `{}`)
+	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.reports("plant", `{"ack":{"pump":{"code":200,"version":2}},"pump":true}`, 3)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+	r.pass(time.Second)
+	r.step(Stop{})
+	if r.lines["pump"] || !r.lines["lamp"] {
+		t.Errorf("pump %v, lamp %v; want the pump off and the lamp as it was", r.lines["pump"], r.lines["lamp"])
+	}
+	if r.Idle() {
+		t.Error("idle before the last report")
+	}
+	r.reports("plant", `{"pump":false}`, 4)
+	if !r.Idle() {
+		t.Error("not idle after the last report")
+	}
+	if last := r.saves[len(r.saves)-1].Outputs; !last["pump"] {
+		t.Error("the stop state was saved; a restart restores what was before")
+	}
+}
+
+func TestChipThatDisappearsAndComesBack(t *testing.T) {
+	r := settled(t)
+	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+	r.broken["lamp"] = errors.New("chip is gone")
+	r.lines["lamp"] = false
+	r.step(LineFailed{"lamp", r.broken["lamp"]})
+	r.pass(time.Second)
+	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"chip is gone","version":4}}}`, 6)
+	delete(r.broken, "lamp")
+	r.pass(time.Minute)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off after its chip came back, want on as desired")
+	}
+	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":4}}}`, 7)
+}

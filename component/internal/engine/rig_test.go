@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+)
+
+const testConfig = `
+lines:
+  lamp:  {line: GPIO17, direction: output}
+  pump:  {line: GPIO18, direction: output, start: "off", stop: "off"}
+  door:  {line: GPIO27, direction: input}
+shadows:
+  main:
+    properties:
+      lights: {line: lamp, values: {"on": on, "off": off}}
+      locked: {line: door}
+  plant:
+    name: plant
+    properties:
+      pump: {line: pump}
+`
+
+// rig plays the loop: it answers what lines are asked at once, keeps what shadows
+// are asked, and holds the clock.
+type rig struct {
+	*Engine
+	t       *testing.T
+	now     time.Time
+	lines   map[string]bool // what the lines are
+	broken  map[string]error
+	stuck   map[string]bool // outputs that do not follow
+	sets    []SetLine
+	fetches []FetchShadow
+	updates []UpdateShadow
+	saves   []SaveOutputs
+	asked   []RequestLine
+}
+
+func newRig(t *testing.T, text string, saved map[string]bool) *rig {
+	t.Helper()
+	cfg, err := config.Parse([]byte(text), "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &rig{
+		Engine: New(cfg, saved, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler)),
+		t:      t,
+		now:    time.Unix(1_700_000_000, 0),
+		lines:  map[string]bool{},
+		broken: map[string]error{},
+		stuck:  map[string]bool{},
+	}
+}
+
+func (r *rig) step(in Input) {
+	r.t.Helper()
+	queue := []Input{in}
+	for ; len(queue) > 0; queue = queue[1:] {
+		for _, effect := range r.Step(r.now, queue[0]) {
+			if answer := r.carryOut(effect); answer != nil {
+				queue = append(queue, answer)
+			}
+		}
+	}
+}
+
+func (r *rig) carryOut(effect Effect) Input {
+	switch e := effect.(type) {
+	case RequestLine:
+		r.asked = append(r.asked, e)
+		if err := r.broken[e.Line]; err != nil {
+			return LineFailed{e.Line, err}
+		}
+		if e.Value != nil {
+			r.lines[e.Line] = *e.Value
+		}
+		return LineReady{e.Line, r.lines[e.Line]}
+	case SetLine:
+		r.sets = append(r.sets, e)
+		if err := r.broken[e.Line]; err != nil {
+			return LineFailed{e.Line, err}
+		}
+		if !r.stuck[e.Line] {
+			r.lines[e.Line] = e.Value
+		}
+		return LineSet{e.Line, r.lines[e.Line]}
+	case FetchShadow:
+		r.fetches = append(r.fetches, e)
+	case UpdateShadow:
+		r.updates = append(r.updates, e)
+	case SaveOutputs:
+		r.saves = append(r.saves, e)
+	}
+	return nil
+}
+
+// pass lets time pass, with every tick that is asked for on the way.
+func (r *rig) pass(d time.Duration) {
+	r.t.Helper()
+	end := r.now.Add(d)
+	for ticks := 0; !r.Wake().IsZero() && !r.Wake().After(end); ticks++ {
+		if ticks > 100_000 {
+			r.t.Fatal("the engine asks for ticks without end")
+		}
+		if r.Wake().After(r.now) {
+			r.now = r.Wake()
+		}
+		r.step(Tick{})
+	}
+	r.now = end
+}
+
+// fetched answers the last fetch with a document, given as desired, reported and
+// their metadata; "" is a shadow that does not exist.
+func (r *rig) fetched(name, document string) {
+	r.t.Helper()
+	in := Fetched{Shadow: name, Seq: r.lastFetch(name).Seq}
+	if document == "" {
+		in.Outcome, in.Err = Missing, fmt.Errorf("no shadow found")
+	} else {
+		doc, err := shadow.ParseDocument([]byte(document))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		in.Document = doc
+	}
+	r.step(in)
+}
+
+func (r *rig) lastFetch(name string) FetchShadow {
+	r.t.Helper()
+	for i := len(r.fetches) - 1; i >= 0; i-- {
+		if r.fetches[i].Shadow == name {
+			return r.fetches[i]
+		}
+	}
+	r.t.Fatalf("shadow %s was not fetched", name)
+	return FetchShadow{}
+}
+
+// delta delivers an update/delta message.
+func (r *rig) delta(name string, version int64, state, metadata string) {
+	r.t.Helper()
+	d, err := shadow.ParseDelta(fmt.Appendf(nil, `{"version":%d,"state":%s,"metadata":%s}`, version, state, metadata))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.step(Delta{name, d})
+}
+
+// update takes the one update that is under way for the shadow, and its report
+// as JSON.
+func (r *rig) update(name string) (UpdateShadow, string) {
+	r.t.Helper()
+	var found []UpdateShadow
+	rest := r.updates[:0:0]
+	for _, u := range r.updates {
+		if u.Shadow == name {
+			found = append(found, u)
+		} else {
+			rest = append(rest, u)
+		}
+	}
+	if len(found) != 1 {
+		r.t.Fatalf("%d updates of %s, want 1: %v", len(found), name, found)
+	}
+	r.updates = rest
+	return found[0], asJSON(r.t, found[0].Reported)
+}
+
+// reports checks the update under way and accepts it as that version.
+func (r *rig) reports(name, want string, version int64) {
+	r.t.Helper()
+	u, got := r.update(name)
+	if got != want {
+		r.t.Errorf("reported\n got %s\nwant %s", got, want)
+	}
+	r.step(Updated{Shadow: name, Seq: u.Seq, Version: version})
+}
+
+func (r *rig) reportsNothing() {
+	r.t.Helper()
+	if len(r.updates) > 0 {
+		r.t.Errorf("unexpected update: %+v", r.updates)
+		r.updates = nil
+	}
+}
+
+func (r *rig) fails(name string, outcome Outcome) {
+	r.t.Helper()
+	u, _ := r.update(name)
+	r.step(Updated{Shadow: name, Seq: u.Seq, Outcome: outcome, Err: fmt.Errorf("outcome %d", outcome)})
+}
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// settled brings the rig to a settled state: both shadows exist, nothing desired.
+func settled(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, testConfig, nil)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.step(ShadowLive{"plant"})
+	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false}}}`)
+	r.fetched("plant", `{"version":1,"state":{"reported":{"pump":false}}}`)
+	r.reportsNothing()
+	r.pass(time.Second)
+	return r
+}

@@ -1,0 +1,340 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+)
+
+// phase is how well the shadow's document is known.
+type phase uint8
+
+const (
+	unknown  phase = iota // to be fetched at fetchAt
+	fetching              // a fetch is under way
+	synced                // have is what the shadow holds
+)
+
+// Pauses.
+const (
+	// reportInterval is the least time between two updates of one shadow; the
+	// first change goes at once.
+	reportInterval = 200 * time.Millisecond
+	// throttlePause outlasts the shadow manager's window of a second.
+	throttlePause = time.Second
+	// firstFetch and lastFetch bound the pauses after a failed fetch.
+	firstFetch = time.Second
+	lastFetch  = 30 * time.Second
+	// refusedPause is for what only a deployment can change.
+	refusedPause = time.Minute
+	// deletedPause lets a deletion settle before the shadow is created again.
+	deletedPause = time.Second
+)
+
+// shadowState is what the engine knows of one shadow.
+type shadowState struct {
+	label string
+	id    shadow.ID
+	props map[string]config.Property
+
+	live  bool // its messages arrive
+	phase phase
+	gate  shadow.Gate
+
+	fetchAt time.Time
+	pause   time.Duration // of the last failed fetch
+	warned  string        // the last warning, to say each once
+
+	// want is what is to be reported, have what the shadow is known to report:
+	// plain values by property.
+	want, have map[string]any
+	// wantAck and haveAck are the same for the answers.
+	wantAck, haveAck map[string]shadow.Ack
+	asked            map[string]request // the desired values that were seen
+
+	flight *flight   // the update under way, nil when none is
+	sendAt time.Time // no update before
+	terse  bool      // reasons are shed, the document is near its limit
+	create bool      // there is no document
+
+	seq   uint64 // of the last fetch or update; the answer to an earlier one is void
+	fetch uint64 // of the fetch that is awaited
+}
+
+// flight is what an update under way reports.
+type flight struct {
+	seq    uint64
+	values map[string]any
+	acks   map[string]shadow.Ack
+}
+
+// request is one desired value that was answered or is being answered.
+type request struct {
+	value    any
+	at       int64 // when it was sent, seconds since the epoch
+	version  int64 // of the document in which it was first seen
+	answered int64 // when the ack that is in the shadow was sent; 0 for none
+}
+
+func newShadowState(label string, cfg config.Shadow) *shadowState {
+	s := &shadowState{label: label, id: cfg.ID, props: cfg.Properties}
+	s.want, s.have = map[string]any{}, map[string]any{}
+	s.wantAck, s.haveAck = map[string]shadow.Ack{}, map[string]shadow.Ack{}
+	s.asked = map[string]request{}
+	return s
+}
+
+func (in ShadowLive) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	s.live, s.pause = true, 0
+	e.resync(now, s, 0)
+}
+
+func (in ShadowLost) apply(e *Engine, _ time.Time) {
+	s := e.shadows[in.Shadow]
+	if s.live {
+		e.log.Warn("shadow is out of reach; lines stay as they are", "shadow", s.id, "error", in.Err)
+	}
+	s.live, s.phase, s.flight = false, unknown, nil
+	s.gate.Forget()
+}
+
+// resync reads the whole document again after pause.
+func (e *Engine) resync(now time.Time, s *shadowState, pause time.Duration) {
+	s.gate.Forget()
+	s.phase = unknown // a fetch under way may be too old
+	s.fetchAt = now.Add(pause)
+	e.touch(s)
+}
+
+func (in Fetched) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	if s.phase != fetching || in.Seq != s.fetch {
+		return // overtaken by a newer doubt
+	}
+	s.phase = unknown
+	switch in.Outcome {
+	case OK:
+		e.adopt(now, s, in.Document)
+	case Missing:
+		e.log.Info("shadow does not exist; it is created with the present state", "shadow", s.id)
+		s.create = true
+		e.adopt(now, s, shadow.Document{})
+	case NotSent:
+		// The link is lost: ShadowLost and ShadowLive follow. Should the reason
+		// be another, the pause keeps us from a busy loop.
+		e.fetchLater(now, s, firstFetch)
+	case Throttled:
+		e.fetchLater(now, s, throttlePause)
+	case Unauthorized, Invalid, TooLarge:
+		e.warn(s, "shadow cannot be read", in.Err)
+		e.fetchLater(now, s, refusedPause)
+	default:
+		e.warn(s, "shadow cannot be read; retrying", in.Err)
+		s.pause = min(max(2*s.pause, firstFetch), lastFetch)
+		e.fetchLater(now, s, s.pause)
+	}
+}
+
+func (e *Engine) fetchLater(now time.Time, s *shadowState, pause time.Duration) {
+	s.fetchAt = now.Add(e.jitter(pause))
+	e.touch(s)
+}
+
+// warn says each trouble of a shadow once.
+func (e *Engine) warn(s *shadowState, text string, err error) {
+	if message := text + ": " + err.Error(); message != s.warned {
+		s.warned = message
+		e.log.Warn(text, "shadow", s.id, "error", err)
+	}
+}
+
+// adopt takes a whole document for what the shadow holds, and does what it
+// desires. An empty document stands for none.
+func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
+	s.phase, s.pause, s.warned, s.fetchAt = synced, 0, "", time.Time{}
+	s.gate.Document(doc.Version)
+	s.have, s.haveAck = map[string]any{}, map[string]shadow.Ack{}
+	for key := range s.props {
+		if value, ok := doc.Reported[key]; ok {
+			s.have[key] = value
+		}
+	}
+	acks, _ := doc.Reported[shadow.AckKey].(map[string]any)
+	for key, value := range acks {
+		s.haveAck[key], _ = shadow.ParseAck(value)
+	}
+	for key := range s.wantAck {
+		if _, ok := doc.Desired[key]; !ok {
+			delete(s.wantAck, key) // no longer desired: the answer has served
+			delete(s.asked, key)
+		}
+	}
+	if !s.create {
+		e.log.Info("shadow read", "shadow", s.id, "version", doc.Version)
+	}
+	e.desire(now, s, doc.Version, doc.Desired, doc.DesiredAt, doc.AckAt)
+	e.touch(s)
+}
+
+func (in Delta) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	if s.phase != synced {
+		return // the document being fetched holds it
+	}
+	switch s.gate.Delta(in.Version) {
+	case shadow.Apply:
+		e.desire(now, s, in.Version, in.State, in.DesiredAt, nil)
+		e.touch(s)
+	case shadow.Resync:
+		e.resync(now, s, 0)
+	case shadow.Ignore:
+		e.log.Debug("old delta ignored", "shadow", s.id, "version", in.Version, "seen", s.gate.Seen())
+	}
+}
+
+func (in Deleted) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	e.log.Info("shadow was deleted", "shadow", s.id)
+	e.resync(now, s, e.jitter(deletedPause))
+}
+
+// desire takes desired values in the order of their keys. Deltas repeat: a value
+// that was seen is not answered again, unless it was sent again.
+func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at, ackAt map[string]int64) {
+	for _, key := range slices.Sorted(maps.Keys(desired)) {
+		r := request{value: desired[key], at: at[key], version: version, answered: ackAt[key]}
+		if old, seen := s.asked[key]; seen && old.at == r.at && shadow.Equal(old.value, r.value) {
+			r = old
+		}
+		s.asked[key] = r
+		e.obey(now, s, key, r.value)
+	}
+}
+
+// obey does what one desired value asks, or refuses it.
+func (e *Engine) obey(now time.Time, s *shadowState, key string, value any) {
+	property, known := s.props[key]
+	switch {
+	case !known:
+		e.answer(s, key, shadow.NoProperty, "no such property")
+	case !property.Output:
+		e.answer(s, key, shadow.Refused, "line "+property.Line+" is an input")
+	default:
+		on, err := property.Values.Line(value)
+		if err != nil {
+			e.answer(s, key, shadow.Refused, err.Error())
+			return
+		}
+		e.drive(now, e.lines[property.Line], on)
+	}
+}
+
+// answer notes the answer to the value last asked for. An answer that is already
+// in the shadow, and was given after the value was sent, is not given again.
+func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason string) {
+	r, asked := s.asked[key]
+	if !asked {
+		return
+	}
+	ack := shadow.Ack{Code: code, Version: r.version, Reason: shadow.CutReason(reason)}
+	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && r.answered != 0 && r.answered >= r.at {
+		ack.Version = have.Version
+	}
+	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code != shadow.Done {
+		e.log.Warn("desired value not applied", "shadow", s.id, "property", key, "value", r.value, "code", int(code), "reason", reason)
+	}
+	s.wantAck[key] = ack
+}
+
+func (in Updated) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	if s.flight == nil || in.Seq != s.flight.seq {
+		return // sent before the link was lost
+	}
+	sent := s.flight
+	s.flight = nil
+	switch in.Outcome {
+	case OK:
+		s.warned = ""
+		e.reported(now, s, in.Version, sent)
+	case Throttled:
+		e.warn(s, "shadow manager is busy; the report is kept", in.Err)
+		s.sendAt = now.Add(e.jitter(throttlePause))
+	case TooLarge:
+		e.warn(s, "report is too large; reasons are left out", in.Err)
+		if s.terse {
+			s.sendAt = now.Add(refusedPause)
+		}
+		s.terse = true
+	case Invalid, Unauthorized:
+		e.warn(s, "report was refused", in.Err)
+		s.sendAt = now.Add(refusedPause)
+	default:
+		// It may have been stored: read what is there and send only what is missing.
+		e.warn(s, "report with unknown outcome; the shadow is read again", in.Err)
+		e.resync(now, s, e.jitter(firstFetch))
+	}
+	e.touch(s)
+}
+
+// reported takes note of an update that was accepted.
+func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
+	maps.Copy(s.have, sent.values)
+	for key, ack := range sent.acks {
+		if ack == (shadow.Ack{}) {
+			delete(s.haveAck, key)
+		} else {
+			s.haveAck[key] = ack
+		}
+	}
+	if !s.create {
+		return
+	}
+	s.create = false
+	if version != 1 {
+		e.resync(now, s, 0) // somebody else created it first
+		return
+	}
+	s.gate.Document(version)
+}
+
+// pump sends what can be sent now, and asks for a tick for what must wait.
+func (e *Engine) pump(now time.Time, s *shadowState) {
+	switch {
+	case !s.live || s.phase == fetching:
+	case s.phase == unknown:
+		e.whenAllowed(now, s, s.fetchAt, func() {
+			s.seq++
+			s.phase, s.fetch = fetching, s.seq
+			e.do(FetchShadow{s.label, s.seq})
+		})
+	case s.flight == nil:
+		reported := s.difference()
+		if len(reported) == 0 {
+			return
+		}
+		e.whenAllowed(now, s, s.sendAt, func() {
+			s.seq++
+			s.sendAt = now.Add(reportInterval)
+			s.flight = &flight{s.seq, s.changedValues(), s.changedAcks()}
+			e.do(UpdateShadow{s.label, s.seq, reported})
+		})
+	}
+}
+
+// whenAllowed sends not before the time and not above the budget.
+func (e *Engine) whenAllowed(now time.Time, s *shadowState, earliest time.Time, send func()) {
+	if now.Before(earliest) && !(e.stopped && s.phase == synced) {
+		e.at(earliest)
+		return
+	}
+	if ok, when := e.budget.take(now, s.id.Thing); !ok {
+		e.at(when)
+		return
+	}
+	send()
+}

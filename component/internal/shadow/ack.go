@@ -1,0 +1,25 @@
+package shadow
+
+// AckKey is the key of the reported section that holds the answers.
+const AckKey = "ack"
+
+// Code is the outcome of one desired value.
+type Code int
+
+// The codes, with the meaning of the HTTP status codes they borrow.
+const (
+	Done       Code = 200 // the line is as desired
+	Refused    Code = 400 // unknown value, wrong type, or an input line
+	NoProperty Code = 404 // no such property
+	LineFailed Code = 500 // the line could not be set, or is not what was set
+)
+
+// Ack answers one desired value in reported.ack.<property>.
+type Ack struct {
+	Code    Code   `json:"code"`
+	Version int64  `json:"version"` // of the document that was answered
+	Reason  string `json:"reason,omitempty"`
+}
+
+// MaxReason is the largest reason in bytes; longer ones are cut.
+const MaxReason = 120
