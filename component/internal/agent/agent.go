@@ -7,7 +7,7 @@
 //	watcher per line     its request is released        release
 //	feed per shadow      Run ends                       Run
 //	get or update        answered, 10 s at most         Run
-//	saver                Run ends                       Run
+//	saver, announce      Run ends                       Run
 //
 // The engine's inputs come over one channel. Senders block while it is full: the
 // edges of a line then wait in the backend, which counts what it must drop; the
@@ -63,6 +63,7 @@ func Run(ctx context.Context, parts Parts) error {
 		ctx:    running,
 	}
 	a.work.Go(a.saver)
+	a.work.Go(a.announce)
 	for label, s := range parts.Config.Shadows {
 		a.work.Go(func() { a.feed(label, s.ID) })
 	}

@@ -187,6 +187,41 @@ func TestAnswersOfAnEarlierRunStand(t *testing.T) {
 	r.reports("main", `{"ack":{"gone":null,"horn":{"code":404,"reason":"no such property","version":30}}}`, 31)
 }
 
+// Metadata counts seconds: a value that was desired in the second of the last
+// answer is taken for answered only if the shadow shows that it was obeyed.
+func TestAnswersWithinOneSecond(t *testing.T) {
+	const document = `{"version":9,
+		"state":{"desired":{"lights":%q},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":5}}}},
+		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":100}}}}}}`
+	for desired, want := range map[string]string{
+		"on":  "",
+		"off": `{"ack":{"lights":{"code":200,"version":9}},"lights":"off"}`,
+	} {
+		r := newRig(t, testConfig, nil)
+		r.step(Start{})
+		r.step(ShadowLive{"main"})
+		r.fetched("main", fmt.Sprintf(document, desired))
+		if want == "" {
+			r.reportsNothing()
+			continue
+		}
+		r.reports("main", want, 10)
+	}
+}
+
+func TestValueChangedWhileTheLinkWasLostIsAnswered(t *testing.T) {
+	r := settled(t)
+	r.delta("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+	r.step(ShadowLost{"main", errors.New("connection lost")})
+	r.step(ShadowLive{"main"})
+	r.pass(time.Second)
+	r.fetched("main", `{"version":7,
+		"state":{"desired":{"lights":"off"},"reported":{"lights":"off","locked":false,"ack":{"lights":{"code":200,"version":4}}}},
+		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":100}}}}}}`)
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":7}}}`, 8)
+}
+
 func TestAllAnswersGoneAreDeletedAsAWhole(t *testing.T) {
 	r := newRig(t, testConfig, nil)
 	r.step(Start{})

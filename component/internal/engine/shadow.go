@@ -73,10 +73,20 @@ type flight struct {
 
 // request is one desired value that was answered or is being answered.
 type request struct {
-	value    any
-	at       int64 // when it was sent, seconds since the epoch
-	version  int64 // of the document in which it was first seen
-	answered int64 // when the ack that is in the shadow was sent; 0 for none
+	value   any
+	at      int64 // when it was sent, seconds since the epoch
+	version int64 // of the document in which it was first seen
+
+	// Of a value that an earlier run may have answered: when the ack that is in
+	// the shadow was sent, 0 for none, and whether the shadow reports the value.
+	answered int64
+	settled  bool
+}
+
+// stands reports whether an answer with that code, found in the shadow, answers
+// this value. Within one second only what is reported tells which came first.
+func (r request) stands(code shadow.Code) bool {
+	return r.answered > r.at || r.answered != 0 && r.answered == r.at && (code != shadow.Done || r.settled)
 }
 
 func newShadowState(label string, cfg config.Shadow) *shadowState {
@@ -206,9 +216,13 @@ func (in Deleted) apply(e *Engine, now time.Time) {
 // that was seen is not answered again, unless it was sent again.
 func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at, ackAt map[string]int64) {
 	for _, key := range slices.Sorted(maps.Keys(desired)) {
-		r := request{value: desired[key], at: at[key], version: version, answered: ackAt[key]}
-		if old, seen := s.asked[key]; seen && old.at == r.at && shadow.Equal(old.value, r.value) {
+		r := request{value: desired[key], at: at[key], version: version}
+		old, seen := s.asked[key]
+		switch {
+		case seen && old.at == r.at && shadow.Equal(old.value, r.value):
 			r = old
+		case !seen:
+			r.answered, r.settled = ackAt[key], shadow.Equal(s.have[key], r.value)
 		}
 		s.asked[key] = r
 		e.obey(now, s, key, r.value)
@@ -241,7 +255,7 @@ func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason str
 		return
 	}
 	ack := shadow.Ack{Code: code, Version: r.version, Reason: shadow.CutReason(reason)}
-	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && r.answered != 0 && r.answered >= r.at {
+	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && r.stands(code) {
 		ack.Version = have.Version
 	}
 	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code != shadow.Done {

@@ -1,0 +1,21 @@
+// Command shadowctl develops and drives ShadowGPIO: a development core device on
+// one machine, and the application's side of device shadows.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
+)
+
+func main() {
+	// A second signal ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	context.AfterFunc(ctx, stop)
+	code := ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+	stop()
+	os.Exit(code)
+}

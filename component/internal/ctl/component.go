@@ -1,0 +1,37 @@
+package ctl
+
+import (
+	"context"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/cli"
+	"github.com/shadowgpio/shadowgpio/gpio"
+	"github.com/shadowgpio/shadowgpio/gpio/cdev"
+	"github.com/shadowgpio/shadowgpio/gpio/sim"
+)
+
+// componentCommand runs the component in this program: what shadowgpio run does,
+// but on the simulated chip whose socket chipsVariable names. It keeps the
+// simulation out of the edge binary, and lets shadowctl dev work without another
+// program. "" is a real chip.
+const (
+	componentCommand = "component"
+	chipsVariable    = "SHADOWGPIO_CHIPS"
+)
+
+func component(ctx context.Context, env Env) int {
+	var backend gpio.Backend = cdev.New()
+	if socket := env.Getenv(chipsVariable); socket != "" {
+		remote, err := sim.Dial(socket)
+		if err != nil {
+			return fail(env, err)
+		}
+		backend = remote
+	}
+	return cli.Run(ctx, cli.Env{
+		Args:    append([]string{"run"}, env.Args...),
+		Stdout:  env.Stdout,
+		Stderr:  env.Stderr,
+		Getenv:  env.Getenv,
+		Backend: func() gpio.Backend { return backend },
+	})
+}

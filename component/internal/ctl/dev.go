@@ -1,0 +1,220 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/shadowgpio/shadowgpio/gpio/sim"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/server"
+)
+
+const devText = `shadowctl dev starts everything on this machine, without AWS and without hardware:
+a development core device, a simulated chip, and the component as a process of its
+own, and prints what is going on. ^C ends all of it.
+
+With --chip it uses a real chip, and --lamp and --door say which of its lines are
+an output and an input; or give a configuration of your own with --config.`
+
+// componentName is the component's name towards the core device.
+const componentName = "io.shadowgpio.ShadowGpio"
+
+type devOptions struct {
+	place
+	thing, config    string
+	chip, lamp, door string
+}
+
+func dev(ctx context.Context, env Env) int {
+	o := newOptions(env, "dev", devText)
+	var d devOptions
+	o.StringVar(&d.thing, "thing", "MyGateway", "thing `NAME` of the core device")
+	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component; a ready-made one without it")
+	o.StringVar(&d.chip, "chip", "", "real `CHIP` (name, label or path) instead of the simulated one")
+	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
+	o.StringVar(&d.door, "door", "", "`LINE` of the real chip that is an input")
+	if code, done := o.parse(env.Args, 0, 0); done {
+		return code
+	}
+	if d.chip != "" && d.config == "" && (d.lamp == "" || d.door == "") {
+		fmt.Fprintln(env.Stderr, "shadowctl dev: --chip wants --lamp LINE and --door LINE, or --config FILE; shadowgpio lines lists the lines")
+		return exitUsage
+	}
+	dir, err := filepath.Abs(o.dir)
+	if err != nil {
+		return fail(env, err)
+	}
+	d.place = place{dir}
+	unlock, err := d.prepare()
+	if err != nil {
+		return fail(env, err)
+	}
+	defer unlock()
+	if err := d.run(ctx, env); err != nil {
+		return fail(env, err)
+	}
+	return exitOK
+}
+
+// prepare makes the directory and takes it for this process.
+func (d *devOptions) prepare() (unlock func(), err error) {
+	if err := os.MkdirAll(d.work(), 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(d.lock(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("another shadowctl dev uses %s; end it, or choose another directory with --dir", d.dir)
+	}
+	unlock = func() { lock.Close() }
+	ready := boardConfig
+	if d.chip != "" {
+		ready = wiredConfig(d.chip, d.lamp, d.door)
+		os.Remove(d.place.config()) // that of another chip
+	}
+	if err := d.prepareConfig(d.config, ready); err != nil {
+		unlock()
+		return nil, err
+	}
+	if _, err := d.readConfig(d.thing); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// run starts the parts from the bottom up, and ends them in the other order.
+func (d *devOptions) run(ctx context.Context, env Env) error {
+	out := newStream(env.Stdout)
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	defer func() { end(); parts.Wait() }()
+
+	c := contact{Socket: d.socket(), ThingName: d.thing, PID: os.Getpid()}
+	if d.chip == "" {
+		if err := d.serveChips(serving, &parts, out); err != nil {
+			return err
+		}
+		c.Chips = d.chips()
+	}
+	core, err := d.serveCore(serving, &parts, out)
+	if err != nil {
+		return err
+	}
+	c.Token = core.IssueToken("shadowctl")
+	if err := d.place.write(c); err != nil {
+		return err
+	}
+	defer os.Remove(d.contact())
+
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	d.greet(env, c, core.IssueToken("my.own.Component"))
+	s := supervisor{
+		argv: []string{exe, componentCommand},
+		env:  environment(c, core.IssueToken(componentName)),
+		dir:  d.work(),
+		say:  func(format string, args ...any) { out.say("component", format, args...) },
+	}
+	s.run(ctx)
+	<-ctx.Done() // a component that is given up can be repaired and watched
+	return nil
+}
+
+// serveChips starts the simulated chip, which outlives the component.
+func (d *devOptions) serveChips(ctx context.Context, parts *sync.WaitGroup, out *stream) error {
+	board, err := newBoard()
+	if err != nil {
+		return err
+	}
+	l, err := server.Listen(d.chips())
+	if err != nil {
+		return err
+	}
+	changes := board.Watch(ctx)
+	parts.Go(func() { out.lines(changes) })
+	parts.Go(func() { out.ended("chip", sim.Serve(ctx, l, board)) })
+	return nil
+}
+
+// serveCore starts the development core.
+func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *stream) (*devcore.Core, error) {
+	core, err := devcore.New(devcore.Config{
+		Dir:       d.core(),
+		ThingName: d.thing,
+		Logger:    slog.New(out.handler("core", slog.LevelWarn)),
+		Observe:   out.event,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := core.LoadConfiguration(componentName, d.place.config()); err != nil {
+		return nil, err
+	}
+	l, err := server.Listen(d.socket())
+	if err != nil {
+		return nil, err
+	}
+	parts.Go(func() { out.ended("core", core.Serve(ctx, l)) })
+	return core, nil
+}
+
+// greet says what runs and what to try.
+func (d *devOptions) greet(env Env, c contact, token string) {
+	ctl := commandLine()
+	if d.dir != defaultDir(env.Getenv) {
+		ctl = "SHADOWGPIO_DEV_DIR=" + d.dir + " " + ctl
+	}
+	w := env.Stdout
+	fmt.Fprintf(w, "ShadowGPIO development core, thing %s\n\n", d.thing)
+	chip := "simulated, the lines are those of the configuration"
+	if d.chip != "" {
+		chip = d.chip
+	}
+	fmt.Fprintf(w, "  configuration  %s\n  shadows        %s\n  chip           %s\n\n", d.place.config(), d.core(), chip)
+	fmt.Fprintf(w, "In another terminal:\n\n")
+	tries := [][2]string{
+		{"set lights=on --wait 5s", "desire a value, wait for the device's answer"},
+		{"get", "what is desired, reported, answered"},
+		{"set lights=blue --wait 5s", "a value that the device refuses"},
+	}
+	if d.chip == "" {
+		tries = append(tries, [][2]string{
+			{"press door", "close the contact of an input; release opens it"},
+			{"bounce motion", "a worn contact: many edges, the right value in the end"},
+			{"set fan=true --shadow room", "a named shadow"},
+		}...)
+	}
+	for _, t := range tries {
+		fmt.Fprintf(w, "  %s %-28s # %s\n", ctl, t[0], t[1])
+	}
+	fmt.Fprintf(w, "\nYour own component, in any language, with AWS's own clients:\n\n")
+	fmt.Fprintf(w, "  export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=%s\n  export SVCUID=%s AWS_IOT_THING_NAME=%s\n\n", c.Socket, token, c.ThingName)
+}
+
+// commandLine is how this program was called, as it is typed again.
+func commandLine() string {
+	if strings.Contains(os.Args[0], string(filepath.Separator)+"go-build") {
+		return "go run ./component/cmd/shadowctl"
+	}
+	return os.Args[0]
+}
+
+// ended reports a part that did not end by order.
+func (s *stream) ended(part string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.say(part, "ended: %v", err)
+	}
+}

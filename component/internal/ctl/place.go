@@ -1,0 +1,65 @@
+package ctl
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/shadowgpio/shadowgpio/ipc"
+)
+
+// place is the directory of one development core: its sockets, its state, and
+// the file that tells other commands how to reach it.
+type place struct{ dir string }
+
+func (p place) socket() string  { return filepath.Join(p.dir, "ipc.socket") }
+func (p place) chips() string   { return filepath.Join(p.dir, "chips.socket") }
+func (p place) core() string    { return filepath.Join(p.dir, "core") }
+func (p place) work() string    { return filepath.Join(p.dir, "work") }
+func (p place) config() string  { return filepath.Join(p.dir, "config.yaml") }
+func (p place) contact() string { return filepath.Join(p.dir, "contact.json") }
+func (p place) lock() string    { return filepath.Join(p.dir, "lock") }
+
+// contact tells how a running development core is reached.
+type contact struct {
+	Socket    string `json:"socket"`
+	Token     string `json:"token"` // of shadowctl itself
+	ThingName string `json:"thingName"`
+	Chips     string `json:"chips"` // socket of the simulated chip; "" with a real one
+	PID       int    `json:"pid"`
+}
+
+// write leaves the contact for other commands of this user.
+func (p place) write(c contact) error {
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(p.contact(), append(text, '\n'), 0o600)
+}
+
+// read finds the running development core.
+func (p place) read() (contact, error) {
+	var c contact
+	text, err := os.ReadFile(p.contact())
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("no development core runs in %s; start one with shadowctl dev", p.dir)
+	}
+	if err != nil {
+		return c, err
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		return c, fmt.Errorf("%s: %w", p.contact(), err)
+	}
+	return c, nil
+}
+
+// ipc is the client's configuration for that core.
+func (c contact) ipc() ipc.Config {
+	return ipc.Config{Socket: c.Socket, Token: ipc.Token(c.Token)}
+}

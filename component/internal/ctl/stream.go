@@ -1,0 +1,148 @@
+package ctl
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/gpio/sim"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+)
+
+// stream prints what happens in all parts as one sequence of lines.
+type stream struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func newStream(w io.Writer) *stream { return &stream{w: w} }
+
+func (s *stream) say(part, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.w, "%s  %-9s  %s\n", time.Now().Format("15:04:05.000"), part, fmt.Sprintf(format, args...))
+}
+
+// event prints what the development core observes.
+func (s *stream) event(e devcore.Event) {
+	switch id := (shadow.ID{Thing: e.Thing, Name: e.Shadow}); e.Kind {
+	case devcore.Connected:
+		s.say("core", "%s connected", e.Component)
+	case devcore.Disconnected:
+		s.say("core", "%s disconnected", e.Component)
+	case devcore.StateReported:
+		s.say("core", "%s is %s", e.Component, e.State)
+	case devcore.ShadowUpdated:
+		for _, text := range sections(e.Sent) {
+			s.say("shadow", "%v version %d: %s, by %s", id, e.Version, text, e.Component)
+		}
+	case devcore.ShadowDeleted:
+		s.say("shadow", "%v deleted, by %s", id, e.Component)
+	case devcore.ShadowRefused:
+		s.say("shadow", "%v refused %s of %s: %d %s", id, e.Operation, e.Component, e.Code, e.Reason)
+	case devcore.ShadowFailed:
+		s.say("shadow", "%v failed at %s of %s as the real shadow manager does: %s", id, e.Operation, e.Component, e.Reason)
+	}
+}
+
+// sections shows an update document, a text for each section.
+func sections(update json.RawMessage) []string {
+	var doc struct {
+		State map[string]any `json:"state"`
+	}
+	if err := json.Unmarshal(update, &doc); err != nil {
+		return []string{string(update)}
+	}
+	var texts []string
+	for _, section := range slices.Sorted(maps.Keys(doc.State)) {
+		members, ok := doc.State[section].(map[string]any)
+		if !ok {
+			texts = append(texts, section+" cleared")
+			continue
+		}
+		texts = append(texts, section+" "+assignments(members))
+	}
+	return texts
+}
+
+// assignments shows the members of a section as they are typed in shadowctl set,
+// and answers in short.
+func assignments(members map[string]any) string {
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		acks, ok := members[key].(map[string]any)
+		if key != shadow.AckKey || !ok {
+			texts = append(texts, key+"="+showValue(members[key]))
+			continue
+		}
+		for _, property := range slices.Sorted(maps.Keys(acks)) {
+			texts = append(texts, shownAck(property, acks[property]))
+		}
+	}
+	return strings.Join(texts, " ")
+}
+
+func shownAck(property string, value any) string {
+	ack, ok := shadow.ParseAck(value)
+	if !ok {
+		return fmt.Sprintf("ack.%s=%s", property, showValue(value))
+	}
+	text := fmt.Sprintf("ack.%s=%d@%d", property, ack.Code, ack.Version)
+	if ack.Reason != "" {
+		text += fmt.Sprintf(" (%s)", ack.Reason)
+	}
+	return text
+}
+
+// lines prints level changes of the simulated chip until the channel is closed.
+func (s *stream) lines(changes <-chan sim.Change) {
+	for c := range changes {
+		if c.Lost > 0 {
+			s.say("line", "%d changes came too fast to be shown", c.Lost)
+		}
+		level := "low"
+		if c.High {
+			level = "high"
+		}
+		who := "by hand"
+		if c.By == sim.ByRequest {
+			who = "driven by " + c.Consumer
+			if c.Consumer == "" {
+				who = "released"
+			}
+		}
+		name := c.Name
+		if name == "" {
+			name = fmt.Sprintf("%s/%d", c.Chip, c.Offset)
+		}
+		s.say("line", "%s is %s, %s", name, level, who)
+	}
+}
+
+// handler logs a part into the stream.
+func (s *stream) handler(part string, level slog.Level) slog.Handler {
+	return slog.NewTextHandler(partWriter{s, part}, &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
+}
+
+// partWriter takes one log record a Write, as slog.TextHandler makes them.
+type partWriter struct {
+	s    *stream
+	part string
+}
+
+func (w partWriter) Write(record []byte) (int, error) {
+	w.s.say(w.part, "%s", strings.TrimSuffix(string(record), "\n"))
+	return len(record), nil
+}

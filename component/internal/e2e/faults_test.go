@@ -1,0 +1,205 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+)
+
+// Faults of the surroundings at the start: each is said clearly, and none ends the
+// component but a configuration that cannot start anything.
+
+func TestWrongTokenAtStart(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	r.serve()
+	p := r.start("SVCUID=ZZZZZZZZZZZZZZZZ")
+	line := p.says("the nucleus refuses this component", "retry=30s")
+	if strings.Contains(p.log.String(), "ZZZZ") {
+		t.Errorf("the token is in the log: %s", line)
+	}
+	staysUntilAsked(t, p)
+}
+
+func TestWrongTokenLeavesLinesToWork(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	r.serve()
+	p := r.startWithFile("lines: {lamp: {line: LAMP, direction: output, start: on}}", "SVCUID=ZZZZZZZZZZZZZZZZ")
+	p.says("the nucleus refuses this component; lines work, shadows do not")
+	p.says("msg=line line=lamp value=on")
+	if !r.level(lampOffset) {
+		t.Error("the lamp is low, want high as its start state says")
+	}
+	staysUntilAsked(t, p)
+}
+
+func TestTokenOfANucleusThatIsGoneEndsTheComponent(t *testing.T) {
+	// A second copy of the component is started by the new nucleus and needs the lines.
+	r, p := house(t)
+	r.stopCore()
+	p.says("shadow is out of reach")
+	r.newCore(r.dir + "/config.yaml")
+	r.core.SetToken(componentName, "NEWTOKENNEWTOKEN")
+	r.serve()
+	p.says("the nucleus no longer knows this component")
+	if code := p.ends(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
+	}
+	r.token = "NEWTOKENNEWTOKEN"
+	second := r.start()
+	second.says("shadow read")
+}
+
+func TestSocketMissingAtStart(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	p := r.start()
+	p.says("level=WARN", r.coreAt)
+	r.serve()
+	r.reported("", `{"lights":"off","locked":false}`)
+	if !p.running() {
+		t.Error("the component ended")
+	}
+}
+
+func TestWrongSocketPath(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	r.serve()
+	path := r.dir + "/no/such.socket"
+	p := r.start("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=" + path)
+	p.says("level=WARN", path)
+	staysUntilAsked(t, p)
+}
+
+func TestEnvironmentMissing(t *testing.T) {
+	r := newRig(t, houseConfig)
+	p := r.start("SVCUID=")
+	p.says("SVCUID")
+	if code := p.ends(); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
+}
+
+func TestInvalidConfigurationNamesEveryFault(t *testing.T) {
+	r := newRig(t, `
+lines:
+  lamp: {line: LAMP, direction: output, debonce: 20ms}
+  door: {line: DOOR, direction: inptu}
+shadows:
+  main: {properties: {lights: {line: lmap}}}
+`)
+	r.simulate()
+	r.serve()
+	p := r.start()
+	if code := p.ends(); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
+	p.says(`lines.lamp.debonce: want one of the keys`, `unknown key`, `did you mean \"debounce\"?`)
+	p.says(`lines.door.direction: want one of`)
+	p.says(`shadows.main.properties.lights.line: want the label of a line`, `did you mean \"lamp\"?`)
+	for _, offset := range []int{lampOffset, doorOffset} {
+		infos, err := r.chip.LineInfos(chipName)
+		if err != nil || infos[offset].Used {
+			t.Errorf("line %d: used %v, %v; want it untouched", offset, infos[offset].Used, err)
+		}
+	}
+}
+
+// Faults of lines: the line is retried, its desired value answered, the others
+// go on.
+func TestLineFaults(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		log        []string
+		reason     string
+	}{
+		{"unknown name", "{line: LAMPP, direction: output}", []string{"line=bad", "LAMPP", "no such line"}, "no such line"},
+		{"unknown chip", "{line: 3, chip: nochip, direction: output}", []string{"line=bad", "nochip", "no such chip", "gpiochip0 (board)"}, "no such chip"},
+		{"busy", "{line: HOGGED, direction: output}", []string{"line=bad", "HOGGED", "busy", "power-button"}, "power-button"},
+		{"twice under two names", "{line: 1, chip: board, direction: output}", []string{"line=", "busy", "shadowgpio"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, `
+lines:
+  bad:  `+c.line+`
+  lamp: {line: LAMP, direction: output}
+  door: {line: DOOR, direction: input}
+shadows:
+  main: {properties: {lights: {line: lamp}, bad: {line: bad}, locked: {line: door}}}
+`)
+			r.simulate()
+			r.serve()
+			p := r.start()
+			p.says(append(c.log, "line failed; it is retried")...)
+			r.reported("", `{"locked":false}`)
+			v := r.desire("", `{"lights":true,"bad":true}`)
+			e := r.answered("", v, fmt.Sprintf(`{"ack":{"lights":{"version":%[1]d},"bad":{"version":%[1]d}}}`, v))
+			if c.reason == "" {
+				return
+			}
+			if doc := string(e.Document); !strings.Contains(doc, `"code":500`) || !strings.Contains(doc, c.reason) {
+				t.Errorf("document %s, want a 500 with %q", doc, c.reason)
+			}
+			if !r.level(lampOffset) {
+				t.Error("the good lamp is low, want high")
+			}
+			if !p.running() {
+				t.Error("the component ended")
+			}
+		})
+	}
+}
+
+func TestLineThatIsFreedLaterIsTaken(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	r.serve()
+	if err := r.chip.Unplug(chipName); err != nil {
+		t.Fatal(err)
+	}
+	v := r.desire("", `{"lights":"on"}`)
+	p := r.start()
+	p.says("line failed; it is retried", "line=lamp", "no such line")
+	r.answered("", v, fmt.Sprintf(`{"ack":{"lights":{"code":500,"version":%d}}}`, v))
+	if _, err := r.chip.Plug(board.Label); err != nil {
+		t.Fatal(err)
+	}
+	r.answered("", v, fmt.Sprintf(`{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":%d}}}`, v))
+}
+
+func TestThrottledShadowManager(t *testing.T) {
+	r, p := house(t)
+	r.core.Shadows().SpendRate(thing, 20)
+	r.chip.SetPull(chipName, doorOffset, true)
+	_, ok := r.events.wait(func(e devcore.Event) bool {
+		return e.Kind == devcore.ShadowRefused && e.Component == componentName && e.Reason == "Too Many Requests"
+	})
+	if !ok {
+		t.Fatal("no request was throttled")
+	}
+	r.reported("", `{"locked":true}`)
+	if !p.running() {
+		t.Error("the component ended")
+	}
+}
+
+// staysUntilAsked proves that a component in trouble neither ends by itself nor
+// refuses to end.
+func staysUntilAsked(t *testing.T, p *process) {
+	t.Helper()
+	select {
+	case <-p.done:
+		t.Fatalf("ended with code %d", p.code)
+	case <-time.After(500 * time.Millisecond):
+	}
+	p.signal(syscall.SIGTERM)
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit code %d after SIGTERM, want 0", code)
+	}
+}
