@@ -26,6 +26,9 @@ an output and an input; or give a configuration of your own with --config.`
 // componentName is the component's name towards the core device.
 const componentName = "io.shadowgpio.ShadowGpio"
 
+// ownName is how commands of this program appear to it.
+const ownName = "shadowctl"
+
 type devOptions struct {
 	place
 	thing, config    string
@@ -111,7 +114,7 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	c.Token = core.IssueToken("shadowctl")
+	c.Token = core.IssueToken(ownName)
 	if err := d.place.write(c); err != nil {
 		return err
 	}

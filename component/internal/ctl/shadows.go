@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -80,12 +81,33 @@ func get(ctx context.Context, env Env) int {
 }
 
 func (t *target) get(ctx context.Context) (payload []byte, doc shadow.Document, err error) {
-	response, err := t.conn.GetThingShadow(ctx, model.GetThingShadowRequest{ThingName: t.id.Thing, ShadowName: t.id.Name})
+	var response model.GetThingShadowResponse
+	err = patiently(ctx, func() (err error) {
+		response, err = t.conn.GetThingShadow(ctx, model.GetThingShadowRequest{ThingName: t.id.Thing, ShadowName: t.id.Name})
+		return err
+	})
 	if err != nil {
 		return nil, doc, err
 	}
 	doc, err = shadow.ParseDocument(response.Payload)
 	return response.Payload, doc, err
+}
+
+// patiently repeats a request while the shadow manager, which takes 20 a second
+// for one thing, is busy.
+func patiently(ctx context.Context, request func() error) error {
+	for {
+		err := request()
+		var service *ipc.ServiceError
+		if !errors.As(err, &service) || service.Code != model.ServiceFailure || service.Message != "Too Many Requests" {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func properties(doc shadow.Document) []string {
@@ -148,7 +170,11 @@ func deleteShadow(ctx context.Context, env Env) int {
 		return fail(env, err)
 	}
 	defer t.conn.Close()
-	if _, err := t.conn.DeleteThingShadow(ctx, model.DeleteThingShadowRequest{ThingName: t.id.Thing, ShadowName: t.id.Name}); err != nil {
+	err = patiently(ctx, func() error {
+		_, err := t.conn.DeleteThingShadow(ctx, model.DeleteThingShadowRequest{ThingName: t.id.Thing, ShadowName: t.id.Name})
+		return err
+	})
+	if err != nil {
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "shadow %v deleted\n", t.id)
@@ -207,7 +233,11 @@ func (t *target) set(ctx context.Context, env Env, desired map[string]any, wait 
 	if err != nil {
 		return fail(env, err)
 	}
-	response, err := t.conn.UpdateThingShadow(ctx, model.UpdateThingShadowRequest{ThingName: t.id.Thing, ShadowName: t.id.Name, Payload: payload})
+	var response model.UpdateThingShadowResponse
+	err = patiently(ctx, func() (err error) {
+		response, err = t.conn.UpdateThingShadow(ctx, model.UpdateThingShadowRequest{ThingName: t.id.Thing, ShadowName: t.id.Name, Payload: payload})
+		return err
+	})
 	if err != nil {
 		return fail(env, err)
 	}
@@ -228,7 +258,7 @@ func (t *target) set(ctx context.Context, env Env, desired map[string]any, wait 
 func (t *target) await(ctx context.Context, env Env, changes *ipc.Stream[model.SubscriptionResponseMessage], desired map[string]any, version int64) int {
 	for {
 		_, doc, err := t.get(ctx)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			return fail(env, err)
 		}
 		if code, done := answered(env, doc, desired, version); done {

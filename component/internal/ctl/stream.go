@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -33,10 +34,10 @@ func (s *stream) say(part, format string, args ...any) {
 // event prints what the development core observes.
 func (s *stream) event(e devcore.Event) {
 	switch id := (shadow.ID{Thing: e.Thing, Name: e.Shadow}); e.Kind {
-	case devcore.Connected:
-		s.say("core", "%s connected", e.Component)
-	case devcore.Disconnected:
-		s.say("core", "%s disconnected", e.Component)
+	case devcore.Connected, devcore.Disconnected:
+		if e.Component != ownName { // every command of ours comes and goes
+			s.say("core", "%s %v", e.Component, e.Kind)
+		}
 	case devcore.StateReported:
 		s.say("core", "%s is %s", e.Component, e.State)
 	case devcore.ShadowUpdated:
@@ -101,29 +102,57 @@ func shownAck(property string, value any) string {
 	return text
 }
 
+// quiet is how close together the changes of a bouncing contact are. The first is
+// printed at once, those that follow it closely as one.
+const quiet = 30 * time.Millisecond
+
 // lines prints level changes of the simulated chip until the channel is closed.
 func (s *stream) lines(changes <-chan sim.Change) {
-	for c := range changes {
-		if c.Lost > 0 {
-			s.say("line", "%d changes came too fast to be shown", c.Lost)
+	var last sim.Change
+	held := 0
+	flush := func() {
+		if held > 0 {
+			s.say("line", "%s, after %d changes more", shownChange(last), held)
 		}
-		level := "low"
-		if c.High {
-			level = "high"
-		}
-		who := "by hand"
-		if c.By == sim.ByRequest {
-			who = "driven by " + c.Consumer
-			if c.Consumer == "" {
-				who = "released"
-			}
-		}
-		name := c.Name
-		if name == "" {
-			name = fmt.Sprintf("%s/%d", c.Chip, c.Offset)
-		}
-		s.say("line", "%s is %s, %s", name, level, who)
+		held = 0
 	}
+	pause := time.NewTimer(quiet)
+	defer pause.Stop()
+	for {
+		select {
+		case c, ok := <-changes:
+			if !ok {
+				flush()
+				return
+			}
+			if c.Chip == last.Chip && c.Offset == last.Offset && c.Time.Sub(last.Time) < quiet {
+				held += 1 + c.Lost
+				pause.Reset(quiet)
+			} else {
+				flush()
+				s.say("line", "%s", shownChange(c))
+			}
+			last = c
+		case <-pause.C:
+			flush()
+		}
+	}
+}
+
+func shownChange(c sim.Change) string {
+	level := "low"
+	if c.High {
+		level = "high"
+	}
+	who := "by hand"
+	switch {
+	case c.By == sim.ByRequest && c.Consumer == "":
+		who = "released"
+	case c.By == sim.ByRequest:
+		who = "driven by " + c.Consumer
+	}
+	name := cmp.Or(c.Name, fmt.Sprintf("%s/%d", c.Chip, c.Offset))
+	return fmt.Sprintf("%s is %s, %s", name, level, who)
 }
 
 // handler logs a part into the stream.

@@ -248,13 +248,18 @@ func (r *rig) requests() int {
 // awaitFile waits until a file holds a text.
 func awaitFile(t *testing.T, path, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	awaitTrue(t, path+" with "+text, func() bool {
 		got, err := os.ReadFile(path)
-		if err == nil && strings.Contains(string(got), text) {
-			return
-		}
+		return err == nil && strings.Contains(string(got), text)
+	})
+}
+
+// awaitTrue waits for what can only be asked after.
+func awaitTrue(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s holds %q, %v; want %q", path, got, err, text)
+			t.Fatalf("never saw: %s", what)
 		}
 	}
 }

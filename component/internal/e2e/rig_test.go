@@ -278,7 +278,7 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	}
 	p := &process{t: t, cmd: exec.Command(exe, args...), log: newLog(), done: make(chan struct{})}
 	p.cmd.Dir = dir
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(environ(), env...)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -302,6 +302,9 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	})
 	return p
 }
+
+// environ is ours, without the second that the race detector sleeps at each exit.
+func environ() []string { return append(os.Environ(), "GORACE=atexit_sleep_ms=0") }
 
 // ends waits for the end of the process and returns its exit code.
 func (p *process) ends() int {

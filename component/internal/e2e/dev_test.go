@@ -1,0 +1,188 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// shadowctl runs one command to its end.
+func shadowctl(t *testing.T, dir string, args ...string) (output string, code int) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, args...)
+	cmd.Env = append(environ(), roleVariable+"=shadowctl", "SHADOWGPIO_DEV_DIR="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func startDev(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	return run(t, dir, []string{roleVariable + "=shadowctl", "SHADOWGPIO_DEV_DIR=" + dir}, append([]string{"dev"}, args...)...)
+}
+
+// TestDev is the README's first command and what it says to try.
+func TestDev(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir)
+	dev.says("shadow", "MyGateway (classic) version 1: reported lights=off locked=false, by "+componentName)
+	dev.says("MyGateway/room version 1: reported fan=false motion=false")
+	pid := componentPID(t, dev)
+
+	for _, c := range []struct {
+		args  string
+		code  int
+		wants []string
+	}{
+		{"set lights=on --wait 30s", 0, []string{"desired in shadow MyGateway (classic), version 2", "lights: 200 at version 2"}},
+		{"get", 0, []string{"PROPERTY", "DESIRED", "REPORTED", "ANSWER", "on", "200 at version 2"}},
+		{"get --json", 0, []string{`"lights": "on"`, `"metadata"`}},
+		{"set lights=on --wait 30s", 0, []string{"lights: as desired already"}},
+		{"set lights=blue horn=1 --wait 30s", 1, []string{`lights: 400 at version`, `want "off" or "on", got "blue"`, "horn: 404 at version", "no such property"}},
+		{"set fan=true --shadow room --wait 30s", 0, []string{"fan: 200 at version 2"}},
+		{"set x=1 --shadow nobody --wait 300ms", 3, []string{"the device has not answered in time"}},
+		{"get --shadow unheard-of", 1, []string{"ResourceNotFoundError", "No shadow found"}},
+		{"set lights", 2, []string{`want KEY=VALUE, got "lights"`}},
+		{"press door", 0, nil},
+		{"press nothing", 1, []string{"nothing", "no such line"}},
+		{"hold motion soon", 1, []string{`want a duration such as 2s, got "soon"`}},
+		{"hold motion 50ms", 0, nil},
+		{"bounce GPIO23", 0, nil},
+		{"press 23", 0, nil},
+		{"release 23", 0, nil},
+		{"delete --shadow room", 0, []string{"shadow MyGateway/room deleted"}},
+		{"dev", 1, []string{"another shadowctl dev uses"}},
+		{"frobnicate", 2, []string{`unknown command "frobnicate"`}},
+		{"help", 0, []string{"shadowctl dev", "shadowctl bounce LINE"}},
+	} {
+		out, code := shadowctl(t, dir, strings.Fields(c.args)...)
+		if code != c.code {
+			t.Errorf("shadowctl %s: exit code %d, want %d; it printed\n%s", c.args, code, c.code, out)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(out, want) {
+				t.Errorf("shadowctl %s: no %q in\n%s", c.args, want, out)
+			}
+		}
+	}
+	dev.says("line ", "GPIO17 is high, driven by shadowgpio lamp")
+	dev.says("line ", "GPIO27 is low, by hand")
+	dev.says("reported locked=true")
+	dev.says("after", "changes more")
+
+	dev.signal(syscall.SIGINT)
+	if code := dev.ends(); code != 0 {
+		t.Errorf("exit code %d after ^C, want 0", code)
+	}
+	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+		t.Errorf("the component's process %d is still there: %v", pid, err)
+	}
+	for _, name := range []string{"ipc.socket", "chips.socket", "contact.json"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !os.IsNotExist(err) {
+			t.Errorf("%s is still there: %v", name, err)
+		}
+	}
+	if out, code := shadowctl(t, dir, "get"); code != 1 || !strings.Contains(out, "start one with shadowctl dev") {
+		t.Errorf("get without a core: %d, %s", code, out)
+	}
+}
+
+var startedLine = regexp.MustCompile(`started, process (\d+)`)
+
+// componentPID waits for a start of the component that is none of the earlier ones.
+func componentPID(t *testing.T, dev *process, earlier ...int) (pid int) {
+	t.Helper()
+	_, ok := dev.log.wait(func(line string) bool {
+		found := startedLine.FindStringSubmatch(line)
+		if found == nil {
+			return false
+		}
+		pid, _ = strconv.Atoi(found[1])
+		return !slices.Contains(earlier, pid)
+	})
+	if !ok {
+		t.Fatalf("the component was not started again; log\n%s", dev.log)
+	}
+	return pid
+}
+
+func TestDevRestartsAKilledComponentAndGivesUpABrokenOne(t *testing.T) {
+	dev := startDev(t, shortDir(t))
+	dev.says("MyGateway (classic) version 1")
+	var pids []int
+	for range 3 {
+		pid := componentPID(t, dev, pids...)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	dev.says("ended with signal: killed; started again")
+	dev.says("ended with signal: killed; after 3 failures a nucleus leaves it BROKEN")
+	dev.signal(syscall.SIGTERM)
+	if code := dev.ends(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+func TestDevKilledTakesTheComponentWithIt(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir)
+	dev.says("MyGateway (classic) version 1")
+	pid := componentPID(t, dev)
+	dev.signal(syscall.SIGKILL)
+	dev.ends()
+	awaitEnd(t, pid)
+	// What it left behind is in nobody's way.
+	dev = startDev(t, dir)
+	dev.says("shadow read")
+	dev.signal(syscall.SIGTERM)
+	dev.ends()
+}
+
+func awaitEnd(t *testing.T, pid int) {
+	t.Helper()
+	// A process that is not our child can only be asked after.
+	awaitTrue(t, "end of the component", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH || zombie(pid) })
+}
+
+// zombie reports whether a process has ended and only waits to be buried.
+func zombie(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+func TestDevRefusesWhatCannotStart(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, []byte("lines: {lamp: {line: X, direction: output, drvie: push-pull}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"dev", "--config", bad}, 1, `did you mean "drive"?`},
+		{[]string{"dev", "--config", "/no/such/file"}, 1, "no such file"},
+		{[]string{"dev", "--chip", "gpiochip0"}, 2, "--lamp LINE and --door LINE"},
+		{[]string{"dev", "now"}, 2, "1 arguments"},
+		{[]string{"dev", "--bogus"}, 2, "bogus"},
+	} {
+		out, code := shadowctl(t, shortDir(t), c.args...)
+		if code != c.code || !strings.Contains(out, c.want) {
+			t.Errorf("shadowctl %v: exit code %d, want %d, and %q in\n%s", c.args, code, c.code, c.want, out)
+		}
+	}
+}
