@@ -8,6 +8,7 @@ require (
 	github.com/aws/smithy-go v1.28.8 // indirect
 	github.com/google/renameio/v2 v2.0.2 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
+	github.com/prometheus/procfs v0.23.0 // indirect
 	github.com/warthog618/go-gpiocdev v0.9.1 // indirect
 	github.com/warthog618/go-gpiosim v0.1.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.6 // indirect
