@@ -1,7 +1,6 @@
 package gpio
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -28,55 +27,91 @@ type Address struct {
 
 // Find looks a line up. A number is an offset only where the chip is named; a
 // line whose name is a number is found by that name before the offset is tried.
-// Errors are *[OpError] with [ErrNoChip], [ErrNoLine] or [ErrAmbiguous]; the
-// message names what is there instead.
+// Errors are *[OpError] with [ErrNoChip], [ErrNoLine] or [ErrAmbiguous], and with
+// the errors of chips that could not be looked at.
 func Find(b Backend, ref Ref) (Address, error) {
-	chips, chipsErr := b.Chips()
-	candidates := chips
-	if ref.Chip != "" {
-		chip, err := MatchChip(chips, ref.Chip)
-		if err != nil {
-			return Address{}, &OpError{Op: "find", Chip: ref.Chip, Err: errors.Join(err, chipsErr)}
-		}
-		candidates = []ChipInfo{chip}
-	}
-	fail := func(err error) (Address, error) {
+	address, err := find(b, ref)
+	if err != nil {
 		return Address{}, &OpError{Op: "find", Chip: ref.Chip, Line: ref.Line, Err: err}
 	}
+	return address, nil
+}
+
+func find(b Backend, ref Ref) (Address, error) {
+	chips, problem := b.Chips()
+	if ref.Chip == "" {
+		return findAnywhere(b, chips, ref.Line, problem)
+	}
+	chip, err := MatchChip(chips, ref.Chip)
+	if err != nil {
+		return Address{}, together(err, problem)
+	}
+	return findOn(b, chip, ref.Line)
+}
+
+func findAnywhere(b Backend, chips []ChipInfo, line string, problem error) (Address, error) {
 	var found []Address
-	problems := []error{chipsErr}
-	for _, chip := range candidates {
+	for _, chip := range chips {
 		infos, err := b.LineInfos(chip.Path)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		for _, info := range infos {
-			if info.Name == ref.Line && info.Name != "" {
-				found = append(found, Address{chip, info})
-			}
-		}
-		if offset, err := strconv.Atoi(ref.Line); err == nil && ref.Chip != "" && len(found) == 0 {
-			if offset >= 0 && offset < len(infos) {
-				return Address{chip, infos[offset]}, nil
-			}
-			return fail(fmt.Errorf("%w: offsets are 0 to %d", ErrNoLine, len(infos)-1))
+		problem = together(problem, err)
+		found = append(found, named(chip, infos, line)...)
+	}
+	if _, err := strconv.Atoi(line); err == nil && len(found) == 0 {
+		return Address{}, together(fmt.Errorf("%w: an offset needs a chip", ErrNoLine), problem)
+	}
+	if len(found) == 0 {
+		return Address{}, together(ErrNoLine, problem)
+	}
+	return only(found)
+}
+
+func findOn(b Backend, chip ChipInfo, line string) (Address, error) {
+	infos, err := b.LineInfos(chip.Path)
+	if err != nil {
+		return Address{}, err
+	}
+	if found := named(chip, infos, line); len(found) > 0 {
+		return only(found)
+	}
+	offset, err := strconv.Atoi(line)
+	if err != nil {
+		return Address{}, ErrNoLine
+	}
+	if offset < 0 || offset >= len(infos) {
+		return Address{}, fmt.Errorf("%w: offsets are 0 to %d", ErrNoLine, len(infos)-1)
+	}
+	return Address{chip, infos[offset]}, nil
+}
+
+func named(chip ChipInfo, infos []LineInfo, name string) (found []Address) {
+	for _, info := range infos {
+		if info.Name == name && name != "" {
+			found = append(found, Address{chip, info})
 		}
 	}
-	switch len(found) {
-	case 1:
+	return found
+}
+
+func only(found []Address) (Address, error) {
+	if len(found) == 1 {
 		return found[0], nil
-	case 0:
-		if _, err := strconv.Atoi(ref.Line); err == nil {
-			return fail(fmt.Errorf("%w: an offset needs a chip", ErrNoLine))
-		}
-		return fail(errors.Join(append([]error{ErrNoLine}, problems...)...))
 	}
 	places := make([]string, len(found))
 	for i, a := range found {
 		places[i] = fmt.Sprintf("%s offset %d", a.Chip.Name, a.Line.Offset)
 	}
-	return fail(fmt.Errorf("%w: it is %s; name the chip and the offset", ErrAmbiguous, strings.Join(places, " and ")))
+	return Address{}, fmt.Errorf("%w: it is %s; name the chip and the offset", ErrAmbiguous, strings.Join(places, " and "))
+}
+
+// together is err with what may be its reason; either may be nil.
+func together(err, reason error) error {
+	switch {
+	case err == nil:
+		return reason
+	case reason == nil:
+		return err
+	}
+	return fmt.Errorf("%w; %w", err, reason)
 }
 
 // MatchChip picks the chip that ref names by path, by name or by label, in that

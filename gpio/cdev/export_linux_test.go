@@ -1,0 +1,4 @@
+package cdev
+
+// For tests outside the package.
+var Encode = encode

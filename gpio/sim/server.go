@@ -1,0 +1,202 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/gpio"
+)
+
+// Serve offers s on a listener, which should be a Unix socket: who may connect
+// may do everything. It returns when ctx is done (nil) or the listener fails,
+// after it closed the listener and all connections and released their lines. The
+// chips of s stay as they are.
+func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	unhook := context.AfterFunc(ctx, func() { listener.Close() })
+	defer unhook()
+	var connections sync.WaitGroup
+	for {
+		conn, err := listener.Accept()
+		if err == nil {
+			connections.Go(func() { serveConn(ctx, conn, s) })
+			continue
+		}
+		interrupted := ctx.Err() != nil
+		cancel()
+		connections.Wait()
+		if interrupted {
+			return nil
+		}
+		return err
+	}
+}
+
+// session is one connection: the lines it holds, if any, and what it asks.
+type session struct {
+	sim      *Sim
+	conn     net.Conn
+	lines    gpio.Lines // nil until a request
+	commands chan received
+}
+
+// received is a command, or an errMessage in its place.
+type received struct {
+	command
+	err error
+}
+
+// serveConn works for one connection until it ends. Lines are released before
+// the connection is closed, so that a client may wait for that.
+func serveConn(ctx context.Context, conn net.Conn, s *Sim) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// A deadline in the past ends what waits for the client.
+	unhook := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer unhook()
+	c := &session{sim: s, conn: conn, commands: make(chan received)}
+	var reading sync.WaitGroup
+	reading.Go(func() { cancel(c.read(ctx)) })
+	cancel(c.work(ctx))
+	if c.lines != nil {
+		c.lines.Close()
+	}
+	conn.Close()
+	reading.Wait()
+}
+
+// read passes the commands on until the connection ends. It reads on while one
+// is being worked on, to see the end of a connection that waits for a long one.
+func (c *session) read(ctx context.Context) error {
+	r := newReader(c.conn)
+	for {
+		var next received
+		next.err = r.read(&next.command)
+		if next.err != nil && !errors.Is(next.err, errMessage) {
+			return next.err
+		}
+		select {
+		case c.commands <- next:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if next.err != nil {
+			<-ctx.Done()
+			return next.err
+		}
+	}
+}
+
+// work is the only writer of the connection.
+func (c *session) work(ctx context.Context) error {
+	for {
+		var events <-chan gpio.Event // nil blocks
+		if c.lines != nil {
+			events = c.lines.Events()
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case next := <-c.commands:
+			if err := errors.Join(write(c.conn, c.do(ctx, next)), next.err); err != nil {
+				return err
+			}
+		case event, ok := <-events:
+			if !ok {
+				return gpio.ErrGone
+			}
+			if err := write(c.conn, answer{Event: &event}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (c *session) do(ctx context.Context, next received) answer {
+	if next.err != nil {
+		return answer{Error: newFailure(next.err)}
+	}
+	a, err := c.execute(ctx, next.command)
+	if err != nil {
+		return answer{Error: newFailure(err)}
+	}
+	return a
+}
+
+func (c *session) execute(ctx context.Context, cmd command) (a answer, err error) {
+	switch cmd.Op {
+	case "chips":
+		a.Chips, err = c.sim.Chips()
+	case "infos":
+		a.Infos, err = c.sim.LineInfos(cmd.Chip)
+	case "request":
+		return c.request(cmd)
+	case "values", "set", "reconfigure":
+		return c.use(cmd)
+	case "add", "plug":
+		return c.plug(cmd)
+	case "unplug":
+		err = c.sim.Unplug(cmd.Chip)
+	case "level":
+		a.High, err = c.sim.Level(cmd.Chip, cmd.Offset)
+	case "pull":
+		err = c.sim.SetPull(cmd.Chip, cmd.Offset, cmd.High)
+	case "press":
+		err = c.sim.Press(cmd.Chip, cmd.Offset)
+	case "release":
+		err = c.sim.Release(cmd.Chip, cmd.Offset)
+	case "hold":
+		err = c.sim.Hold(ctx, cmd.Chip, cmd.Offset, cmd.Duration)
+	case "bounce":
+		err = c.sim.Bounce(ctx, cmd.Chip, cmd.Offset, cmd.Count, cmd.Duration)
+	default:
+		err = fmt.Errorf("unknown op %q: %w", cmd.Op, syscall.EINVAL)
+	}
+	return a, err
+}
+
+func (c *session) request(cmd command) (answer, error) {
+	if c.lines != nil {
+		return answer{}, fmt.Errorf("this connection holds lines already: %w", syscall.EINVAL)
+	}
+	lines, err := c.sim.Request(cmd.Chip, cmd.Consumer, cmd.Lines)
+	if err != nil {
+		return answer{}, err
+	}
+	c.lines = lines
+	held := lines.(*request)
+	return answer{Chip: held.chip, Label: held.label}, nil
+}
+
+func (c *session) use(cmd command) (a answer, err error) {
+	if c.lines == nil {
+		return answer{}, fmt.Errorf("this connection holds no lines: %w", syscall.EINVAL)
+	}
+	switch cmd.Op {
+	case "values":
+		a.Values, err = c.lines.Values()
+	case "set":
+		err = c.lines.SetValues(cmd.Values)
+	case "reconfigure":
+		err = c.lines.Reconfigure(cmd.Lines)
+	}
+	return a, err
+}
+
+func (c *session) plug(cmd command) (answer, error) {
+	if cmd.Op == "plug" {
+		info, err := c.sim.Plug(cmd.Chip)
+		return answer{Chips: []gpio.ChipInfo{info}}, err
+	}
+	if cmd.Config == nil {
+		return answer{}, fmt.Errorf("add needs a config: %w", syscall.EINVAL)
+	}
+	info, err := c.sim.Add(*cmd.Config)
+	return answer{Chips: []gpio.ChipInfo{info}}, err
+}
