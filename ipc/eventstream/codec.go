@@ -46,8 +46,8 @@ const (
 
 // Reader reads messages from a connection. It is not safe for concurrent use.
 //
-// It holds no more memory than the bytes that really arrived, times two: neither
-// an announced length nor anything else makes it allocate ahead of them.
+// Its memory is bounded by a small multiple of the bytes that really arrived: no
+// announced length makes it allocate ahead of them.
 type Reader struct {
 	buf     *bufio.Reader
 	decoder *aws.Decoder
@@ -90,8 +90,10 @@ func (r *Reader) Read() (*Message, error) {
 		return nil, err
 	}
 	r.bytes.Reset(r.frame)
-	// One allocation for the payload: a bytes.Buffer below wants MinRead to spare.
-	payload := make([]byte, 0, total-headers-overhead+bytes.MinRead)
+	var payload []byte
+	if n := total - headers - overhead; n > 0 {
+		payload = make([]byte, 0, n+bytes.MinRead) // all that the bytes.Buffer below wants
+	}
 	frame, err := r.decoder.Decode(&r.bytes, payload)
 	if err != nil {
 		return nil, undecodable(err)
@@ -202,9 +204,6 @@ func undecodable(err error) error {
 
 func fromHeaders(frame aws.Message) (*Message, error) {
 	m := &Message{Payload: frame.Payload}
-	if len(m.Payload) == 0 {
-		m.Payload = nil
-	}
 	var typ, flags, stream bool
 	for _, h := range frame.Headers {
 		if err := m.header(h, &typ, &flags, &stream); err != nil {

@@ -8,6 +8,8 @@ package model
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -215,13 +217,20 @@ func (t Timestamp) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, seconds, 'f', 3, 64), nil
 }
 
-// UnmarshalJSON reads any JSON number of seconds, to the millisecond.
+// maxSeconds is the largest time taken, of either sign: beyond the year 250000.
+const maxSeconds = 1 << 43
+
+// UnmarshalJSON reads any JSON number of seconds, to the millisecond. It leaves t
+// alone for null.
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
-	var seconds float64
-	if err := json.Unmarshal(data, &seconds); err != nil {
+	var seconds *float64
+	if err := json.Unmarshal(data, &seconds); err != nil || seconds == nil {
 		return err
 	}
-	*t = Timestamp(time.UnixMilli(int64(seconds*1000 + 0.5)))
+	if math.Abs(*seconds) > maxSeconds {
+		return fmt.Errorf("timestamp %s is out of range", data)
+	}
+	*t = Timestamp(time.UnixMilli(int64(math.Round(*seconds * 1000))))
 	return nil
 }
 

@@ -1,0 +1,106 @@
+package ipc
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/ipc/eventstream"
+)
+
+// The variables that a nucleus sets for every component it starts.
+const (
+	EnvSocket = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+	EnvToken  = "SVCUID"
+)
+
+// Config says where a nucleus is and how to talk to it.
+type Config struct {
+	// Socket is the path of the Unix socket. Required unless Dial is set.
+	// A path longer than the 107 characters of a socket address works on Linux
+	// as long as its last element is short.
+	Socket string
+	// Token is the component's token. An empty one is sent, and refused.
+	Token Token
+	// MessageLimit is the size in bytes of the largest message accepted, headers
+	// included; 0 is eventstream.MaxMessage (24 MiB). A longer one ends the
+	// connection before anything is allocated for it.
+	MessageLimit int
+	// CallTimeout bounds the handshake, and every call unless its context ends
+	// earlier; 0 is 10 seconds, a negative value no bound.
+	CallTimeout time.Duration
+	// Dial makes the connection; nil dials Socket.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Logger gets details at debug level; nil discards. It never gets the token
+	// or a payload.
+	Logger *slog.Logger
+}
+
+const (
+	defaultCallTimeout = 10 * time.Second
+	// writeTimeout is how long one frame may take once its first byte may have
+	// been written; nucleus lite uses the same.
+	writeTimeout = 5 * time.Second
+)
+
+// resolved has every zero value replaced.
+func (c Config) resolved() Config {
+	if c.MessageLimit <= 0 {
+		c.MessageLimit = eventstream.MaxMessage
+	}
+	if c.CallTimeout == 0 {
+		c.CallTimeout = defaultCallTimeout
+	}
+	if c.Dial == nil {
+		socket := c.Socket
+		c.Dial = func(ctx context.Context) (net.Conn, error) { return dialSocket(ctx, socket) }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// EnvironmentError says that the process does not have what a nucleus gives to a
+// component.
+type EnvironmentError struct {
+	Missing []string // names of the variables
+}
+
+func (e *EnvironmentError) Error() string {
+	return "not in the environment: " + strings.Join(e.Missing, ", ") +
+		": a Greengrass nucleus sets them for the components it starts;" +
+		" under a nucleus, look whether sudo is sudo-rs, which ignores the -E that keeps them" +
+		" (aws-greengrass-nucleus issue 1799), and use the classic sudo"
+}
+
+// ConfigFromEnv takes socket and token from the variables [EnvSocket] and
+// [EnvToken]; getenv is normally os.Getenv. It fails with an *[EnvironmentError]
+// that names every variable that is missing or empty. A nucleus may give a
+// relative path, so it is made absolute at once: call this before any chdir.
+func ConfigFromEnv(getenv func(string) string) (Config, error) {
+	c := Config{Socket: getenv(EnvSocket), Token: Token(getenv(EnvToken))}
+	var missing []string
+	if c.Socket == "" {
+		missing = append(missing, EnvSocket)
+	}
+	if c.Token == "" {
+		missing = append(missing, EnvToken)
+	}
+	if missing != nil {
+		return Config{}, &EnvironmentError{Missing: missing}
+	}
+	path, err := filepath.Abs(c.Socket)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", EnvSocket, err)
+	}
+	if err := checkSocketPath(path); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", EnvSocket, err)
+	}
+	c.Socket = path
+	return c, nil
+}
