@@ -1,0 +1,318 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/ipc/eventstream"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
+)
+
+var (
+	errRefused  = errors.New("connection refused: wrong version or token")
+	errProtocol = errors.New("client broke the protocol")
+)
+
+// conn is one connection. Its goroutine reads and serves; a second one writes.
+type conn struct {
+	server *Server
+	net    net.Conn
+	ctx    context.Context // done when the connection is to end
+	cancel context.CancelCauseFunc
+	log    *slog.Logger
+	peer   Peer
+	reader *eventstream.Reader
+	out    *outbox
+
+	mu      sync.Mutex // also orders a response before the events of its stream
+	machine *machine
+	streams map[int32]*Stream // open ones
+	large   bool              // a message too large for lite was logged
+}
+
+// run serves the connection until it ends.
+func (c *conn) run() {
+	stop := context.AfterFunc(c.ctx, func() { c.net.Close() })
+	defer stop()
+	var writer sync.WaitGroup
+	writer.Go(c.write)
+
+	err := c.read()
+	c.out.seal() // what is already sent still goes out, the reason of the end above all
+	late := time.AfterFunc(c.server.cfg.WriteTimeout, func() { c.cancel(err) })
+	writer.Wait()
+	late.Stop()
+	c.linger(err)
+	c.cancel(err)
+	c.net.Close()
+	err = context.Cause(c.ctx)
+	c.closeStreams()
+	if c.peer.Component == "" {
+		c.log.Info("connection ended before its handshake", "reason", err)
+		return
+	}
+	c.log.Info("disconnected", "reason", err)
+	if c.server.cfg.Down != nil {
+		c.server.cfg.Down(c.peer, err)
+	}
+}
+
+// lingering is how long a client may take to close a connection whose end was
+// announced to it.
+const lingering = 250 * time.Millisecond
+
+// linger lets the client read a refusal before the connection is gone: the
+// official clients do not look at a message when they see the end at the same
+// time, and report a lost connection instead of a wrong token.
+func (c *conn) linger(end error) {
+	if !errors.Is(end, errRefused) && !errors.Is(end, errProtocol) {
+		return
+	}
+	c.net.SetReadDeadline(time.Now().Add(lingering))
+	io.Copy(io.Discard, c.net)
+}
+
+// read returns why nothing more is to be read.
+func (c *conn) read() error {
+	c.net.SetReadDeadline(time.Now().Add(c.server.cfg.HandshakeTimeout))
+	for c.ctx.Err() == nil {
+		msg, err := c.reader.Read()
+		if err == nil {
+			err = c.receive(msg)
+		} else if header, ok := errors.AsType[*eventstream.HeaderError](err); ok {
+			err = c.fail(eventstream.ProtocolError, headerText(header))
+		}
+		if err != nil {
+			return c.readable(err)
+		}
+	}
+	return context.Cause(c.ctx)
+}
+
+// readable says what the usual ends of reading mean.
+func (c *conn) readable(err error) error {
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("closed by the client: %w", err)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("no CONNECT in %v: %w", c.server.cfg.HandshakeTimeout, err)
+	}
+	return err
+}
+
+// headerText names the fault of a frame that is no message. A header of the
+// wrong type counts as missing.
+func headerText(e *eventstream.HeaderError) string {
+	if e.Header == "operation" {
+		return textOperation
+	}
+	return textMissing
+}
+
+func (c *conn) receive(msg *eventstream.Message) error {
+	c.mu.Lock()
+	v, text := c.machine.next(msg)
+	c.mu.Unlock()
+	switch v {
+	case connect:
+		return c.connect(msg)
+	case call:
+		c.call(msg)
+	case hangUp:
+		c.streamClosed(msg.StreamID)
+	case intrude:
+		c.send(errorMessage(msg.StreamID, ErrMalformed))
+		c.streamClosed(msg.StreamID)
+	case pong:
+		c.send(&eventstream.Message{
+			Type: eventstream.PingResponse, ModelType: msg.ModelType, Operation: msg.Operation, Payload: msg.Payload,
+		})
+	case protocol:
+		return c.fail(eventstream.ProtocolError, text)
+	case unrouted:
+		return c.fail(eventstream.InternalError, text)
+	}
+	return nil
+}
+
+// fail sends a message about the whole connection, which then ends.
+func (c *conn) fail(t eventstream.MessageType, text string) error {
+	c.send(&eventstream.Message{Type: t, ContentType: eventstream.ContentJSON, Payload: []byte(text)})
+	return fmt.Errorf("%w: %s", errProtocol, text)
+}
+
+func (c *conn) connect(msg *eventstream.Message) error {
+	var login struct {
+		AuthToken string `json:"authToken"`
+	}
+	ack := &eventstream.Message{Type: eventstream.ConnectAck}
+	if msg.Version == eventstream.ProtocolVersion && json.Unmarshal(msg.Payload, &login) == nil {
+		component, ok := c.server.cfg.Authenticate(login.AuthToken)
+		if ok {
+			c.peer.Component = component
+			ack.Flags = eventstream.ConnectionAccepted
+		}
+	}
+	if c.peer.Component == "" {
+		c.send(ack)
+		return errRefused
+	}
+	c.net.SetReadDeadline(time.Time{})
+	c.log = c.log.With("component", c.peer.Component)
+	c.log.Info("connected")
+	if c.server.cfg.Up != nil {
+		c.server.cfg.Up(c.peer)
+	}
+	c.mu.Lock()
+	c.machine.accepted()
+	c.mu.Unlock()
+	c.send(ack)
+	return nil
+}
+
+// call runs the operation that a new stream asks for.
+func (c *conn) call(msg *eventstream.Message) {
+	op, ok := c.server.operations[msg.Operation]
+	if !ok {
+		c.log.Info("unknown operation", "operation", msg.Operation)
+		c.finish(unsupportedMessage(msg.StreamID, msg.Operation))
+		return
+	}
+	stream := &Stream{conn: c, id: msg.StreamID, event: op.EventType()}
+	c.mu.Lock()
+	c.streams[stream.id] = stream
+	c.mu.Unlock()
+
+	response, err := c.serve(op, stream, msg.Payload)
+	if err == nil {
+		err = c.respond(op, stream, response)
+	}
+	if err != nil {
+		c.log.Debug("operation refused", "operation", op.Name, "err", err)
+		c.finish(errorMessage(stream.id, err))
+	}
+	if err != nil || op.Event == "" {
+		c.streamClosed(stream.id)
+	}
+}
+
+// serve keeps an operation that panics from taking the other connections along.
+func (c *conn) serve(op operation, stream *Stream, payload []byte) (response any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.log.Error("operation panicked", "operation", op.Name, "panic", r, "stack", string(debug.Stack()))
+			err = &Error{Code: model.ServiceFailure, Message: fmt.Sprint(r)}
+		}
+	}()
+	call := &Call{Context: c.ctx, Component: c.peer.Component, Operation: op.Operation}
+	return op.serve(call, stream, payload)
+}
+
+// respond sends the response, and the events that came before it.
+func (c *conn) respond(op operation, stream *Stream, response any) error {
+	payload, err := Marshal(response)
+	if err != nil {
+		return err
+	}
+	msg := &eventstream.Message{
+		StreamID: stream.id, ContentType: eventstream.ContentJSON, ModelType: op.ResponseType(), Payload: payload,
+	}
+	if op.Event == "" {
+		msg.Flags = eventstream.TerminateStream
+		c.finish(msg)
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.enqueue(msg)
+	for _, early := range stream.early {
+		c.enqueue(early)
+	}
+	stream.early, stream.answered = nil, true
+	return nil
+}
+
+// finish sends the last message of a stream.
+func (c *conn) finish(msg *eventstream.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.machine.finish(msg.StreamID) {
+		c.enqueue(msg)
+	}
+}
+
+func (c *conn) send(msg *eventstream.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.enqueue(msg)
+}
+
+// enqueue hands a message to the writer. The caller holds mu, so that messages
+// leave in the order in which the state changed.
+func (c *conn) enqueue(msg *eventstream.Message) {
+	frame, err := eventstream.Encode(msg)
+	if err != nil {
+		c.log.Error("message cannot be sent", "message", msg.String(), "err", err)
+		c.cancel(err)
+		return
+	}
+	if len(frame) > eventstream.MaxLiteMessage && !c.large {
+		c.large = true
+		c.log.Warn("message is too large for nucleus lite and the component SDK for C",
+			"message", msg.String(), "limit", eventstream.MaxLiteMessage)
+	}
+	if err := c.out.put(frame); err != nil {
+		c.cancel(err)
+	}
+}
+
+// write is the goroutine that owns the writing side.
+func (c *conn) write() {
+	for {
+		frame, ok := c.out.take(c.ctx.Done())
+		if !ok {
+			return
+		}
+		c.net.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout))
+		if _, err := c.net.Write(frame); err != nil {
+			c.cancel(fmt.Errorf("write: %w", err))
+			return
+		}
+	}
+}
+
+// streamClosed runs the close hooks of a stream, once.
+func (c *conn) streamClosed(id int32) {
+	c.mu.Lock()
+	stream := c.streams[id]
+	delete(c.streams, id)
+	var hooks []func()
+	if stream != nil {
+		hooks, stream.hooks, stream.early, stream.closed = stream.hooks, nil, nil, true
+	}
+	c.mu.Unlock()
+	for _, hook := range hooks {
+		hook()
+	}
+}
+
+func (c *conn) closeStreams() {
+	c.mu.Lock()
+	ids := make([]int32, 0, len(c.streams))
+	for id := range c.streams {
+		ids = append(ids, id)
+	}
+	c.mu.Unlock()
+	for _, id := range ids {
+		c.streamClosed(id)
+	}
+}
