@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -18,24 +17,24 @@ func (a *agent) feed(label string, id shadow.ID) {
 	topic := func(suffix string) *ipc.Subscription {
 		return a.Session.Topic(model.SubscribeToTopicRequest{Topic: id.Topic(suffix), ReceiveMode: model.ReceiveAll})
 	}
-	deltas, deletions := topic("/update/delta"), topic("/delete/accepted")
-	defer deltas.Close()
+	updates, deletions := topic("/update/accepted"), topic("/delete/accepted")
+	defer updates.Close()
 	defer deletions.Close()
-	deltasLive, deletionsLive := false, false
+	updatesLive, deletionsLive := false, false
 	for {
 		select {
-		case u := <-deltas.Updates():
+		case u := <-updates.Updates():
 			if m, ok := u.(ipc.Message); ok {
-				a.delta(label, id, m.Payload)
+				a.accepted(label, id, m.Payload)
 				continue
 			}
-			a.liveness(label, u, &deltasLive, deletionsLive)
+			a.liveness(label, u, &updatesLive, deletionsLive)
 		case u := <-deletions.Updates():
 			if _, ok := u.(ipc.Message); ok {
 				a.send(engine.Deleted{Shadow: label})
 				continue
 			}
-			a.liveness(label, u, &deletionsLive, deltasLive)
+			a.liveness(label, u, &deletionsLive, updatesLive)
 		case <-a.ctx.Done():
 			return
 		}
@@ -56,15 +55,15 @@ func (a *agent) liveness(label string, u ipc.Update, this *bool, other bool) {
 	}
 }
 
-func (a *agent) delta(label string, id shadow.ID, payload []byte) {
-	delta, err := shadow.ParseDelta(payload)
+func (a *agent) accepted(label string, id shadow.ID, payload []byte) {
+	update, err := shadow.ParseAccepted(payload)
 	if err != nil {
-		// Only the shadow manager publishes here, by policy; what it meant will be
-		// in the next message or document.
-		a.Logger.Error("message not understood", "topic", id.Topic("/update/delta"), "error", err)
+		// Only the shadow manager publishes here, by policy. The gap that this
+		// message leaves in the versions leads to a full read.
+		a.Logger.Error("message not understood", "topic", id.Topic("/update/accepted"), "error", err)
 		return
 	}
-	a.send(engine.Delta{Shadow: label, Delta: delta})
+	a.send(engine.Accepted{Shadow: label, Accepted: update})
 }
 
 func (a *agent) fetch(e engine.FetchShadow) engine.Input {
@@ -81,7 +80,7 @@ func (a *agent) fetch(e engine.FetchShadow) engine.Input {
 func (a *agent) update(e engine.UpdateShadow) engine.Input {
 	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
 	id := a.Config.Shadows[e.Shadow].ID
-	payload, err := shadow.Update(e.Reported, rand.Text())
+	payload, err := shadow.Update(e.Reported, e.Token)
 	if err == nil {
 		in.Version, err = a.sendUpdate(a.ctx, id, payload)
 	}

@@ -102,7 +102,7 @@ func (e orphanError) Error() string {
 // nucleus, for which it waits.
 func (r *runner) config(ctx context.Context, file string) (*config.Config, error) {
 	if file != "" {
-		return readConfig(file, r.env.Getenv)
+		return readConfig(file, thingName(r.env.Getenv))
 	}
 	for {
 		if err := r.session.WaitConnected(ctx); err != nil && ctx.Err() != nil {

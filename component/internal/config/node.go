@@ -122,8 +122,8 @@ func (n node) decode(dst encoding.TextUnmarshaler) {
 	}
 }
 
-// choice reads the index of one of the names.
-func (n node) choice(names []string) int {
+// choice reads the index of one of the names, 0 with a fault for any other.
+func (n node) choice(names []string) (index int, ok bool) {
 	got := n.value
 	// YAML 1.1 readers and some deployments take on and off for booleans.
 	if b, ok := got.(bool); ok {
@@ -131,11 +131,11 @@ func (n node) choice(names []string) int {
 	}
 	for i, name := range names {
 		if name == got {
-			return i
+			return i, true
 		}
 	}
 	n.fault("one of " + strings.Join(names, ", "))
-	return 0
+	return 0, false
 }
 
 // show prints a value as people wrote it.

@@ -97,7 +97,8 @@ func (p *parser) lines(n node) {
 
 func (p *parser) line(n node) Line {
 	var line Line
-	outputOnly, inputOnly := []string{}, []string{}
+	var outputOnly, inputOnly []string
+	directed := false
 	note := func(list *[]string, read func(node)) func(node) {
 		return func(n node) {
 			*list = append(*list, n.path)
@@ -107,12 +108,12 @@ func (p *parser) line(n node) Line {
 	n.fields(map[string]func(node){
 		"line":      func(n node) { line.Ref.Line = n.text() },
 		"chip":      func(n node) { line.Ref.Chip = n.text() },
-		"direction": func(n node) { n.decode(&line.Direction) },
+		"direction": func(n node) { line.Direction, directed = direction(n), true },
 		"activeLow": func(n node) { line.ActiveLow = n.boolean() },
 		"bias":      func(n node) { n.decode(&line.Bias) },
 		"drive":     note(&outputOnly, func(n node) { n.decode(&line.Drive) }),
-		"start":     note(&outputOnly, func(n node) { line.Start = Start(n.choice(startNames)) }),
-		"stop":      note(&outputOnly, func(n node) { line.Stop = Stop(n.choice(stopNames)) }),
+		"start":     note(&outputOnly, func(n node) { line.Start = choose[Start](n, startNames) }),
+		"stop":      note(&outputOnly, func(n node) { line.Stop = choose[Stop](n, stopNames) }),
 		"debounce":  note(&inputOnly, func(n node) { line.Debounce = n.duration(MaxDebounce) }),
 	})
 	switch line.Direction {
@@ -120,15 +121,31 @@ func (p *parser) line(n node) Line {
 		p.misplaced(outputOnly, line.Direction, gpio.Output)
 	case gpio.Output:
 		p.misplaced(inputOnly, line.Direction, gpio.Input)
-	default:
-		p.faults.add(n.path+".direction", "input or output", show(n.object()["direction"]), "")
+	case gpio.AsIs:
+		if !directed {
+			p.faults.add(n.path+".direction", "input or output", "nothing", "")
+		}
 	}
 	if line.Ref.Line == "" {
-		p.faults.add(n.path+".line", "a line name or an offset", show(n.object()["line"]), "")
+		p.faults.add(n.path+".line", "a line name or an offset", "nothing", "")
 	} else if _, err := strconv.ParseUint(line.Ref.Line, 10, 32); err == nil && line.Ref.Chip == "" {
 		p.faults.add(n.path+".chip", "a chip name, label or path, which an offset needs", `""`, "")
 	}
 	return line
+}
+
+// direction is AsIs for what is none.
+func direction(n node) gpio.Direction {
+	index, ok := n.choice([]string{gpio.Input.String(), gpio.Output.String()})
+	if !ok {
+		return gpio.AsIs
+	}
+	return gpio.Input + gpio.Direction(index)
+}
+
+func choose[T ~uint8](n node, names []string) T {
+	index, _ := n.choice(names)
+	return T(index)
 }
 
 func (p *parser) misplaced(paths []string, is, wants gpio.Direction) {
@@ -238,7 +255,8 @@ func (p *parser) values(n node) Values {
 	words := map[bool]string{}
 	ok := true
 	n.each(func(word string, n node) {
-		on := n.choice([]string{"off", "on"}) == 1
+		state, _ := n.choice([]string{"off", "on"})
+		on := state == 1
 		_, twice := words[on]
 		ok = ok && !twice && word != ""
 		words[on] = word

@@ -110,8 +110,8 @@ func TestParseNamesEveryFault(t *testing.T) {
 		{"wrong types", "logLevel: 5\nlines: [1]\nshadows: true", []string{
 			`lines: want a map, got [1]`, `logLevel: want one of debug, info, warn, error, got 5`, `shadows: want a map, got true`}},
 		{"wrong level", "logLevel: loud", []string{`logLevel: want one of debug, info, warn, error, got "loud"`}},
-		{"line without anything", "lines: {a: {}}", []string{`lines.a.direction: want input or output, got null`, `lines.a.line: want a line name or an offset, got null`}},
-		{"wrong direction", "lines: {a: {line: X, direction: sideways}}", []string{`lines.a.direction: want one of as-is, input, output, got "sideways"`}},
+		{"line without anything", "lines: {a: {}}", []string{`lines.a.direction: want input or output, got nothing`, `lines.a.line: want a line name or an offset, got nothing`}},
+		{"wrong direction", "lines: {a: {line: X, direction: sideways}}", []string{`lines.a.direction: want one of input, output, got "sideways"`}},
 		{"offset without chip", "lines: {a: {line: 4, direction: input}}", []string{`lines.a.chip: want a chip name, label or path, which an offset needs`}},
 		{"duration without unit", "lines: {a: {line: X, direction: input, debounce: 20}}", []string{`lines.a.debounce: want a duration from 0s to 10s, such as 20ms, got 20`}},
 		{"duration out of range", `lines: {a: {line: X, direction: input, debounce: 12s}}`, []string{`lines.a.debounce: want a duration from 0s to 10s, such as 20ms, got "12s"`}},

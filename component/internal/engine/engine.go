@@ -6,7 +6,7 @@
 // it from one goroutine and carries out the effects, whose results come back as
 // inputs. So every behaviour can be replayed, and nothing here needs a lock.
 //
-//	edges, delta, documents, replies, ticks -> Step -> set lines, fetch, update, save
+//	edges, documents, messages, replies, ticks -> Step -> set lines, fetch, update, save
 //
 // What is reported is compared with what the shadow is known to hold, and only
 // the difference is sent, one update in flight per shadow. A lost or doubtful
@@ -16,6 +16,7 @@ package engine
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -32,6 +33,7 @@ type Engine struct {
 	bindings map[string][]binding // by line label
 	budget   *budget
 	random   *rand.Rand
+	tokens   string // what the client tokens of this run begin with
 	log      *slog.Logger
 
 	saved   map[string]bool // outputs as they were last handed to SaveOutputs
@@ -61,6 +63,7 @@ func New(cfg *config.Config, saved map[string]bool, random *rand.Rand, log *slog
 		touched:  map[string]*shadowState{},
 		budget:   newBudget(),
 		random:   random,
+		tokens:   fmt.Sprintf("shadowgpio-%016x-", random.Uint64()),
 		log:      log,
 		saved:    maps.Clone(saved),
 	}

@@ -101,12 +101,12 @@ func TestCreationRaceLeadsToAFullRead(t *testing.T) {
 
 func TestDeltaIsAppliedReadBackAndAnswered(t *testing.T) {
 	r := settled(t)
-	r.delta("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
+	r.accepted("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
 	if !r.lines["lamp"] {
 		t.Error("the lamp is off, want on")
 	}
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
-	r.delta("main", 6, `{"lights":"off"}`, `{"lights":{"timestamp":100}}`)
+	r.accepted("main", 6, `{"lights":"off"}`, `{"lights":{"timestamp":100}}`)
 	r.pass(time.Second)
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":6}},"lights":"off"}`, 7)
 }
@@ -120,16 +120,12 @@ func TestRefusals(t *testing.T) {
 		{`{"lights":"blue"}`, 400, `want "off" or "on", got "blue"`},
 		{`{"lights":true}`, 400, `want "off" or "on", got true`},
 		{`{"lights":{"on":1}}`, 400, `want "off" or "on", got {"on":1}`},
-		{`{"lights":null}`, 400, `want "off" or "on", got null`},
 		{`{"locked":true}`, 400, `line door is an input`},
 		{`{"horn":true}`, 404, `no such property`},
 	} {
 		t.Run(c.state, func(t *testing.T) {
 			r := settled(t)
-			var key string
-			fmt.Sscanf(c.state, `{"%6s`, &key)
-			at := fmt.Sprintf(`{"lights":{"timestamp":100},"locked":{"timestamp":100},"horn":{"timestamp":100}}`)
-			r.delta("main", 4, c.state, at)
+			r.accepted("main", 4, c.state, `{}`)
 			u, _ := r.update("main")
 			acks := u.Reported["ack"].(map[string]any)
 			if len(u.Reported) != 1 || len(acks) != 1 {
@@ -144,11 +140,11 @@ func TestRefusals(t *testing.T) {
 			if len(r.sets) > 0 {
 				t.Errorf("lines were set: %v", r.sets)
 			}
-			r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 5})
+			r.accept(u, 5)
 
-			// The delta stays open and comes with each update: one answer is enough.
-			for version := int64(5); version < 20; version++ {
-				r.delta("main", version, c.state, at)
+			// Nothing that is written beside it makes us answer again.
+			for version := int64(6); version < 20; version++ {
+				r.message("main", fmt.Sprintf(`{"version":%d,"state":{"reported":{"other":%d}},"metadata":{}}`, version, version))
 				r.pass(time.Second)
 			}
 			r.reportsNothing()
@@ -158,14 +154,14 @@ func TestRefusals(t *testing.T) {
 
 func TestValueSentAgainIsAnsweredAgain(t *testing.T) {
 	r := settled(t)
-	r.delta("main", 4, `{"lights":"blue"}`, `{"lights":{"timestamp":100}}`)
+	r.accepted("main", 4, `{"lights":"blue"}`, `{"lights":{"timestamp":100}}`)
 	r.reports("main", `{"ack":{"lights":{"code":400,"reason":"want \"off\" or \"on\", got \"blue\"","version":4}}}`, 5)
 	r.pass(time.Second)
-	r.delta("main", 6, `{"lights":"blue"}`, `{"lights":{"timestamp":107}}`)
+	r.accepted("main", 6, `{"lights":"blue"}`, `{"lights":{"timestamp":107}}`)
 	r.reports("main", `{"ack":{"lights":{"code":400,"reason":"want \"off\" or \"on\", got \"blue\"","version":6}}}`, 7)
 	r.pass(time.Second)
 	// A good answer takes the reason of the bad one with it.
-	r.delta("main", 8, `{"lights":"on"}`, `{"lights":{"timestamp":109}}`)
+	r.accepted("main", 8, `{"lights":"on"}`, `{"lights":{"timestamp":109}}`)
 	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":8}},"lights":"on"}`, 9)
 }
 
@@ -211,7 +207,7 @@ func TestAnswersWithinOneSecond(t *testing.T) {
 
 func TestValueChangedWhileTheLinkWasLostIsAnswered(t *testing.T) {
 	r := settled(t)
-	r.delta("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
+	r.accepted("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 	r.step(ShadowLost{"main", errors.New("connection lost")})
 	r.step(ShadowLive{"main"})
@@ -253,65 +249,120 @@ func TestFailedLineIsAnsweredRetriedAndRecovers(t *testing.T) {
 func TestOutputThatDoesNotFollowIsReportedAsItIs(t *testing.T) {
 	r := settled(t)
 	r.stuck["lamp"] = true
-	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"reads off after it was set on","version":4}}}`, 5)
 	tries := len(r.sets)
-	for version := int64(5); version < 50; version++ {
-		r.delta("main", version, `{"lights":"on"}`, `{}`)
+	for version := int64(6); version < 50; version++ {
+		r.accepted("main", version, `{"lights":"on"}`, `{}`)
 	}
 	if len(r.sets) != tries {
-		t.Errorf("repeated deltas set the line %d times more; want the timer to do it", len(r.sets)-tries)
+		t.Errorf("the same wish set the line %d times more; want the timer to do it", len(r.sets)-tries)
 	}
+	r.pass(200 * time.Millisecond)
+	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"reads off after it was set on","version":49}}}`, 50)
 	r.stuck["lamp"] = false
 	r.pass(time.Minute)
-	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":4}},"lights":"on"}`, 51)
+	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":49}},"lights":"on"}`, 51)
+}
+
+func TestRefusalStandsWhenTheLineComesBack(t *testing.T) {
+	r := settled(t)
+	r.broken["lamp"] = errors.New("chip is gone")
+	r.step(LineFailed{"lamp", r.broken["lamp"]})
+	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
+	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"chip is gone","version":4}}}`, 5)
+	r.pass(time.Second)
+	r.accepted("main", 6, `{"lights":"blue"}`, `{}`)
+	r.reports("main", `{"ack":{"lights":{"code":400,"reason":"want \"off\" or \"on\", got \"blue\"","version":6}}}`, 7)
+	delete(r.broken, "lamp")
+	r.pass(time.Minute)
+	r.reports("main", `{"lights":"on"}`, 8) // the last wish that could be obeyed
+	r.pass(time.Minute)
+	r.reportsNothing()
 }
 
 func TestNewWishClearsTheFaultOfTheOldOne(t *testing.T) {
 	r := settled(t)
 	r.stuck["lamp"] = true
-	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"reads off after it was set on","version":4}}}`, 5)
-	r.delta("main", 6, `{"lights":"off"}`, `{}`)
+	r.accepted("main", 6, `{"lights":"off"}`, `{}`)
 	r.pass(time.Second)
 	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":6}}}`, 7)
 }
 
-func TestOldDeltaIsIgnored(t *testing.T) {
+func TestOldMessageIsIgnored(t *testing.T) {
 	r := settled(t) // main was read as version 3
-	r.delta("main", 2, `{"lights":"on"}`, `{}`)
+	r.accepted("main", 2, `{"lights":"on"}`, `{}`)
 	if r.lines["lamp"] || len(r.fetches) != 2 {
-		t.Errorf("lamp %v, fetches %d; want the delta ignored", r.lines["lamp"], len(r.fetches))
+		t.Errorf("lamp %v, fetches %d; want the message ignored", r.lines["lamp"], len(r.fetches))
 	}
 }
 
-func TestVersionsThatGoBackLeadToAFullRead(t *testing.T) {
+func TestVersionsOutOfOrderLeadToAFullRead(t *testing.T) {
+	for _, version := range []int64{1, 4, 7} { // created anew, a repetition, a gap
+		r := settled(t)
+		r.accepted("main", 4, `{"lights":"on"}`, `{}`)
+		r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+		r.accepted("main", version, `{"lights":"off"}`, `{}`)
+		if !r.lines["lamp"] {
+			t.Errorf("version %d: a message of doubtful age moved the line", version)
+		}
+		r.fetched("main", `{"version":1,"state":{"desired":{"lights":"off"}}}`)
+		if r.lines["lamp"] {
+			t.Errorf("version %d: the lamp is on, want off as desired", version)
+		}
+		r.pass(time.Second)
+		r.reports("main", `{"ack":{"lights":{"code":200,"version":1}},"lights":"off","locked":false}`, 2)
+	}
+}
+
+func TestWishThatIsMetAlreadyIsAnswered(t *testing.T) {
 	r := settled(t)
-	r.delta("main", 9, `{"lights":"on"}`, `{}`)
-	r.reports("main", `{"ack":{"lights":{"code":200,"version":9}},"lights":"on"}`, 10)
-	r.delta("main", 1, `{"lights":"off"}`, `{}`)
-	if r.lines["lamp"] != true {
-		t.Error("a delta of doubtful age moved the line")
-	}
-	r.fetched("main", `{"version":1,"state":{"desired":{"lights":"off"}}}`)
-	if r.lines["lamp"] {
-		t.Error("the lamp is on, want off as desired")
-	}
+	r.accepted("main", 4, `{"lights":"off"}`, `{}`) // it is off, so there is no delta
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}}}`, 5)
+}
+
+func TestDeletedWishTakesItsAnswerWithIt(t *testing.T) {
+	r := settled(t)
+	r.accepted("main", 4, `{"lights":"on","horn":1}`, `{}`)
+	r.reports("main", `{"ack":{"horn":{"code":404,"reason":"no such property","version":4},"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 	r.pass(time.Second)
-	r.reports("main", `{"ack":{"lights":{"code":200,"version":1}},"lights":"off","locked":false}`, 2)
+	r.accepted("main", 6, `{"horn":null}`, `{}`)
+	r.reports("main", `{"ack":{"horn":null}}`, 7)
+	r.pass(time.Second)
+	r.message("main", `{"version":8,"state":{"desired":null},"metadata":{}}`)
+	r.fetched("main", `{"version":8,"state":{"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":4}}}}}`)
+	r.reports("main", `{"ack":null}`, 9)
+	if !r.lines["lamp"] {
+		t.Error("the lamp is off; a wish that is withdrawn leaves the line as it is")
+	}
+}
+
+func TestForeignReportIsCorrected(t *testing.T) {
+	r := settled(t)
+	r.message("main", `{"version":4,"state":{"reported":{"locked":true,"other":1}},"metadata":{}}`)
+	r.fetched("main", `{"version":4,"state":{"reported":{"lights":"off","locked":true,"other":1}}}`)
+	r.reports("main", `{"locked":false}`, 5)
+	r.pass(time.Second)
+	r.message("main", `{"version":6,"state":null,"metadata":{"timestamp":1}}`)
+	r.fetched("main", `{"version":6,"state":{},"metadata":{}}`)
+	r.reports("main", `{"lights":"off","locked":false}`, 7)
+	r.pass(time.Minute)
+	r.reportsNothing()
 }
 
 func TestDeletedShadowIsCreatedAgain(t *testing.T) {
 	r := settled(t)
 	r.step(Deleted{"main"})
-	r.delta("main", 1, `{"lights":"on"}`, `{}`) // while nothing is known
+	r.accepted("main", 1, `{"lights":"on"}`, `{}`) // while nothing is known
 	if r.lines["lamp"] {
 		t.Error("a delta moved the line before the shadow was read")
 	}
 	r.pass(2 * time.Second)
 	r.fetched("main", "")
 	r.reports("main", `{"lights":"off","locked":false}`, 1)
-	r.delta("main", 2, `{"lights":"on"}`, `{}`)
+	r.accepted("main", 2, `{"lights":"on"}`, `{}`)
 	if !r.lines["lamp"] {
 		t.Error("the lamp is off, want on: versions start again at 1")
 	}
@@ -327,7 +378,7 @@ func TestBurstsAreCoalescedAndTheLastValueArrives(t *testing.T) {
 		if len(r.updates) > 0 {
 			u, _ := r.update("main")
 			updates++
-			r.step(Updated{Shadow: "main", Seq: u.Seq, Version: version})
+			r.accept(u, version)
 			version++
 		}
 	}
@@ -335,7 +386,7 @@ func TestBurstsAreCoalescedAndTheLastValueArrives(t *testing.T) {
 	for len(r.updates) > 0 {
 		u, _ := r.update("main")
 		updates++
-		r.step(Updated{Shadow: "main", Seq: u.Seq, Version: version})
+		r.accept(u, version)
 		r.pass(time.Second)
 	}
 	if updates == 0 || updates > 7 {
@@ -353,7 +404,7 @@ func TestChangeDuringAnUpdateFollowsIt(t *testing.T) {
 	r.step(LineChanged{Line: "door", Value: false})
 	r.pass(time.Second)
 	r.reportsNothing() // one in flight
-	r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 4})
+	r.accept(u, 4)
 	r.reports("main", `{"locked":false}`, 5)
 }
 
@@ -394,7 +445,7 @@ func TestOutcomesOfAnUpdate(t *testing.T) {
 
 func TestTooLargeReportShedsReasons(t *testing.T) {
 	r := settled(t)
-	r.delta("main", 4, `{"horn":1}`, `{}`)
+	r.accepted("main", 4, `{"horn":1}`, `{}`)
 	r.fails("main", TooLarge)
 	r.pass(time.Second)
 	r.reports("main", `{"ack":{"horn":{"code":404,"version":4}}}`, 5)
@@ -490,11 +541,11 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 func TestOutputsAreSavedOncePerSecondAtMost(t *testing.T) {
 	r := settled(t)
 	r.saves = nil
-	for i := range 50 {
-		r.delta("main", int64(4+i), fmt.Sprintf(`{"lights":%q}`, []string{"on", "off"}[i%2]), `{}`)
+	for i := range 50 { // versions 4 to 53
+		r.accepted("main", int64(4+i), fmt.Sprintf(`{"lights":%q}`, []string{"on", "off"}[i%2]), `{}`)
 		r.pass(20 * time.Millisecond)
 	}
-	r.delta("main", 100, `{"lights":"on"}`, `{}`)
+	r.accepted("main", 54, `{"lights":"on"}`, `{}`)
 	r.pass(time.Second)
 	if n := len(r.saves); n == 0 || n > 3 {
 		t.Fatalf("saved %d times in two seconds, want 1 to 3", n)
@@ -506,8 +557,8 @@ func TestOutputsAreSavedOncePerSecondAtMost(t *testing.T) {
 
 func TestStopSetsAndReportsTheStopState(t *testing.T) {
 	r := settled(t)
-	r.delta("plant", 2, `{"pump":true}`, `{}`)
-	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.accepted("plant", 2, `{"pump":true}`, `{}`)
+	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
 	r.reports("plant", `{"ack":{"pump":{"code":200,"version":2}},"pump":true}`, 3)
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 	r.pass(time.Second)
@@ -529,7 +580,7 @@ func TestStopSetsAndReportsTheStopState(t *testing.T) {
 
 func TestChipThatDisappearsAndComesBack(t *testing.T) {
 	r := settled(t)
-	r.delta("main", 4, `{"lights":"on"}`, `{}`)
+	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 	r.broken["lamp"] = errors.New("chip is gone")
 	r.lines["lamp"] = false

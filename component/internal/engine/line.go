@@ -184,7 +184,7 @@ func (e *Engine) answerLine(now time.Time, l *line) {
 		code, reason = shadow.LineFailed, l.fault.Error()
 	}
 	for _, b := range e.bindings[l.label] {
-		if b.Output {
+		if b.shadow.asked[b.key].line {
 			e.answer(b.shadow, b.key, code, reason)
 			e.touch(b.shadow)
 		}

@@ -67,10 +67,10 @@ type (
 		Err      error // for people; nil when Outcome is OK
 	}
 
-	// Delta is a message of update/delta.
-	Delta struct {
+	// Accepted is a message of update/accepted.
+	Accepted struct {
 		Shadow string
-		shadow.Delta
+		shadow.Accepted
 	}
 
 	// Deleted is a message of delete/accepted.
@@ -133,6 +133,7 @@ type (
 	UpdateShadow struct {
 		Shadow   string
 		Seq      uint64
+		Token    string // the client token, by which we know our own message again
 		Reported map[string]any
 	}
 

@@ -146,14 +146,19 @@ func (r *rig) lastFetch(name string) FetchShadow {
 	return FetchShadow{}
 }
 
-// delta delivers an update/delta message.
-func (r *rig) delta(name string, version int64, state, metadata string) {
+// accepted delivers an update/accepted message of somebody else's wish.
+func (r *rig) accepted(name string, version int64, desired, metadata string) {
 	r.t.Helper()
-	d, err := shadow.ParseDelta(fmt.Appendf(nil, `{"version":%d,"state":%s,"metadata":%s}`, version, state, metadata))
+	r.message(name, fmt.Sprintf(`{"version":%d,"state":{"desired":%s},"metadata":{"desired":%s}}`, version, desired, metadata))
+}
+
+func (r *rig) message(name, payload string) {
+	r.t.Helper()
+	a, err := shadow.ParseAccepted([]byte(payload))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.step(Delta{name, d})
+	r.step(Accepted{name, a})
 }
 
 // update takes the one update that is under way for the shadow, and its report
@@ -183,7 +188,14 @@ func (r *rig) reports(name, want string, version int64) {
 	if got != want {
 		r.t.Errorf("reported\n got %s\nwant %s", got, want)
 	}
-	r.step(Updated{Shadow: name, Seq: u.Seq, Version: version})
+	r.accept(u, version)
+}
+
+// accept answers an update, and delivers its message, as the shadow manager does.
+func (r *rig) accept(u UpdateShadow, version int64) {
+	r.t.Helper()
+	r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
+	r.message(u.Shadow, fmt.Sprintf(`{"version":%d,"clientToken":%q,"state":{"reported":%s},"metadata":{}}`, version, u.Token, asJSON(r.t, u.Reported)))
 }
 
 func (r *rig) reportsNothing() {

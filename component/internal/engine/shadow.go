@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
@@ -45,6 +47,7 @@ type shadowState struct {
 	gate  shadow.Gate
 
 	fetchAt time.Time
+	early   []Accepted    // messages that came during the fetch
 	pause   time.Duration // of the last failed fetch
 	warned  string        // the last warning, to say each once
 
@@ -76,6 +79,7 @@ type request struct {
 	value   any
 	at      int64 // when it was sent, seconds since the epoch
 	version int64 // of the document in which it was first seen
+	line    bool  // a line is to follow it, and gives the answer
 
 	// Of a value that an earlier run may have answered: when the ack that is in
 	// the shadow was sent, 0 for none, and whether the shadow reports the value.
@@ -177,33 +181,61 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	for key, value := range acks {
 		s.haveAck[key], _ = shadow.ParseAck(value)
 	}
-	for key := range s.wantAck {
-		if _, ok := doc.Desired[key]; !ok {
-			delete(s.wantAck, key) // no longer desired: the answer has served
-			delete(s.asked, key)
-		}
-	}
 	if !s.create {
 		e.log.Info("shadow read", "shadow", s.id, "version", doc.Version)
 	}
-	e.desire(now, s, doc.Version, doc.Desired, doc.DesiredAt, doc.AckAt)
+	e.desireAll(now, s, doc)
 	e.touch(s)
+	early := s.early
+	s.early = nil
+	for _, message := range early {
+		message.apply(e, now)
+	}
 }
 
-func (in Delta) apply(e *Engine, now time.Time) {
+// maxEarly bounds the messages that are kept during a fetch. More than that is a
+// doubt of its own.
+const maxEarly = 64
+
+func (in Accepted) apply(e *Engine, now time.Time) {
 	s := e.shadows[in.Shadow]
-	if s.phase != synced {
-		return // the document being fetched holds it
+	switch s.phase {
+	case unknown:
+		return // the document that will be fetched holds it
+	case fetching:
+		// The document on its way may be older than this.
+		if s.early = append(s.early, in); len(s.early) > maxEarly {
+			e.resync(now, s, firstFetch)
+		}
+		return
 	}
-	switch s.gate.Delta(in.Version) {
-	case shadow.Apply:
-		e.desire(now, s, in.Version, in.State, in.DesiredAt, nil)
-		e.touch(s)
+	switch s.gate.Message(in.Version) {
 	case shadow.Resync:
+		e.log.Info("shadow is read again, its versions are not in order", "shadow", s.id, "version", in.Version)
 		e.resync(now, s, 0)
-	case shadow.Ignore:
-		e.log.Debug("old delta ignored", "shadow", s.id, "version", in.Version, "seen", s.gate.Seen())
+	case shadow.Apply:
+		if in.DesiredCleared || in.ReportedCleared || !e.own(in.ClientToken) && s.overwritten(in.Reported) {
+			e.resync(now, s, 0)
+			return
+		}
+		e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
+		e.touch(s)
 	}
+}
+
+// own reports whether an update with that token was one of ours.
+func (e *Engine) own(token string) bool { return strings.HasPrefix(token, e.tokens) }
+
+// overwritten reports whether somebody else reported what is ours to report, and
+// something else than the shadow is known to hold.
+func (s *shadowState) overwritten(reported map[string]any) bool {
+	for key, value := range reported {
+		have, ours := s.have[key]
+		if key == shadow.AckKey || ours && !shadow.Equal(have, value) {
+			return true
+		}
+	}
+	return false
 }
 
 func (in Deleted) apply(e *Engine, now time.Time) {
@@ -212,21 +244,47 @@ func (in Deleted) apply(e *Engine, now time.Time) {
 	e.resync(now, s, e.jitter(deletedPause))
 }
 
-// desire takes desired values in the order of their keys. Deltas repeat: a value
-// that was seen is not answered again, unless it was sent again.
-func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at, ackAt map[string]int64) {
+// desire takes the desired values that were written, in the order of their keys.
+func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at map[string]int64) {
 	for _, key := range slices.Sorted(maps.Keys(desired)) {
-		r := request{value: desired[key], at: at[key], version: version}
+		if value := desired[key]; value == nil {
+			s.forget(key)
+		} else {
+			s.asked[key] = request{value: value, at: at[key], version: version}
+			e.obey(now, s, key, value)
+		}
+	}
+}
+
+// desireAll takes all desired values of a document. A value that was seen before,
+// in this run or by the signs in the document in an earlier one, is not answered
+// again.
+func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
+	// A shadow can hold a null where nothing was before; it desires nothing.
+	maps.DeleteFunc(doc.Desired, func(_ string, value any) bool { return value == nil })
+	for key := range s.wantAck {
+		if _, desired := doc.Desired[key]; !desired {
+			s.forget(key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(doc.Desired)) {
+		r := request{value: doc.Desired[key], at: doc.DesiredAt[key], version: doc.Version}
 		old, seen := s.asked[key]
 		switch {
 		case seen && old.at == r.at && shadow.Equal(old.value, r.value):
 			r = old
 		case !seen:
-			r.answered, r.settled = ackAt[key], shadow.Equal(s.have[key], r.value)
+			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
 		}
 		s.asked[key] = r
 		e.obey(now, s, key, r.value)
 	}
+}
+
+// forget drops the answer to a value that is no longer desired.
+func (s *shadowState) forget(key string) {
+	delete(s.asked, key)
+	delete(s.wantAck, key)
 }
 
 // obey does what one desired value asks, or refuses it.
@@ -243,6 +301,9 @@ func (e *Engine) obey(now time.Time, s *shadowState, key string, value any) {
 			e.answer(s, key, shadow.Refused, err.Error())
 			return
 		}
+		r := s.asked[key]
+		r.line = true
+		s.asked[key] = r
 		e.drive(now, e.lines[property.Line], on)
 	}
 }
@@ -311,9 +372,7 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 	s.create = false
 	if version != 1 {
 		e.resync(now, s, 0) // somebody else created it first
-		return
 	}
-	s.gate.Document(version)
 }
 
 // pump sends what can be sent now, and asks for a tick for what must wait.
@@ -323,7 +382,7 @@ func (e *Engine) pump(now time.Time, s *shadowState) {
 	case s.phase == unknown:
 		e.whenAllowed(now, s, s.fetchAt, func() {
 			s.seq++
-			s.phase, s.fetch = fetching, s.seq
+			s.phase, s.fetch, s.early = fetching, s.seq, nil
 			e.do(FetchShadow{s.label, s.seq})
 		})
 	case s.flight == nil:
@@ -335,7 +394,7 @@ func (e *Engine) pump(now time.Time, s *shadowState) {
 			s.seq++
 			s.sendAt = now.Add(reportInterval)
 			s.flight = &flight{s.seq, s.changedValues(), s.changedAcks()}
-			e.do(UpdateShadow{s.label, s.seq, reported})
+			e.do(UpdateShadow{s.label, s.seq, fmt.Sprintf("%s%d", e.tokens, s.seq), reported})
 		})
 	}
 }

@@ -3,6 +3,7 @@ package shadow
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,19 +24,30 @@ type Document struct {
 	AckAt     map[string]int64
 }
 
-// Delta is the message of an accepted update that left differences. It lists
-// all open differences, not only the new ones.
-type Delta struct {
-	Version   int64
-	State     map[string]any
+// Accepted is the message of update/accepted: what somebody wrote, as it was sent.
+//
+// It is what the component follows, rather than update/delta: it comes with every
+// version, so that a gap shows, and it tells of wishes that are met already, of
+// deleted ones, and of other writers of what we report, none of which leaves a
+// delta. Nor does it repeat itself.
+type Accepted struct {
+	Version     int64
+	ClientToken string
+
+	// Desired and Reported are what was written to the sections; nil values
+	// deleted their keys. A cleared section has no members left.
+	Desired, Reported               map[string]any
+	DesiredCleared, ReportedCleared bool
+
 	DesiredAt map[string]int64 // see Document
 }
 
-// wire is the common form of documents, deltas and replies.
+// wire is the common form of documents, messages and replies.
 type wire struct {
-	Version  int64           `json:"version"`
-	State    json.RawMessage `json:"state"`
-	Metadata json.RawMessage `json:"metadata"`
+	Version     int64           `json:"version"`
+	ClientToken string          `json:"clientToken"`
+	State       json.RawMessage `json:"state"`
+	Metadata    json.RawMessage `json:"metadata"`
 }
 
 // ParseDocument reads the payload of a get.
@@ -58,14 +70,40 @@ func ParseDocument(payload []byte) (Document, error) {
 	}, nil
 }
 
-// ParseDelta reads the payload of an update/delta message.
-func ParseDelta(payload []byte) (Delta, error) {
+// ParseAccepted reads the payload of an update/accepted message.
+func ParseAccepted(payload []byte) (Accepted, error) {
 	var w wire
-	var state, metadata map[string]any
-	if err := parse(payload, &w, &state, &metadata); err != nil {
-		return Delta{}, fmt.Errorf("shadow delta: %w", err)
+	var metadata struct {
+		Desired map[string]any `json:"desired"`
 	}
-	return Delta{Version: w.Version, State: state, DesiredAt: times(metadata)}, nil
+	var state map[string]json.RawMessage
+	if err := parse(payload, &w, &state, &metadata); err != nil {
+		return Accepted{}, fmt.Errorf("shadow update: %w", err)
+	}
+	a := Accepted{Version: w.Version, ClientToken: w.ClientToken, DesiredAt: times(metadata.Desired)}
+	// A document emptied as a whole comes with a state that is null.
+	emptied := state == nil
+	var err, err2 error
+	a.Desired, a.DesiredCleared, err = section(state, "desired", emptied)
+	a.Reported, a.ReportedCleared, err2 = section(state, "reported", emptied)
+	if err := errors.Join(err, err2); err != nil {
+		return Accepted{}, fmt.Errorf("shadow update: %w", err)
+	}
+	return a, nil
+}
+
+// section reads one section of an update. Both null and an empty object clear it
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/util/JsonMerger.java).
+func section(state map[string]json.RawMessage, name string, emptied bool) (members map[string]any, cleared bool, err error) {
+	text, present := state[name]
+	if !present {
+		return nil, emptied, nil
+	}
+	if err := decode(text, &members); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", name, err)
+	}
+	return members, len(members) == 0, nil
 }
 
 // ParseVersion reads the version of an update reply or a delete/accepted message.

@@ -2,14 +2,14 @@ package shadow
 
 import "fmt"
 
-// Verdict is what to do with a delta.
+// Verdict is what to do with a message.
 type Verdict uint8
 
 // The verdicts.
 const (
-	Apply  Verdict = iota // it is news, or a repetition of the newest
-	Ignore                // it is older than what was read or written since
-	Resync                // versions went backwards: read the whole document
+	Apply  Verdict = iota // it is the next version
+	Ignore                // the document that was read holds it already
+	Resync                // versions are missing or went back: read the document
 )
 
 func (v Verdict) String() string {
@@ -20,46 +20,41 @@ func (v Verdict) String() string {
 	return names[v]
 }
 
-// Gate keeps deltas in the order of their versions. Its zero value knows
-// nothing and asks for a whole document.
+// Gate keeps the messages of update/accepted in the order of their versions. Its
+// zero value knows nothing and asks for a whole document.
 //
-// The deltas of one subscription come with rising versions until the shadow is
-// deleted, but a get or an update may be answered before an older delta arrives.
-// After a deletion the shadow manager counts from 1 again.
+// Each accepted update adds 1 to the version and publishes one message, and the
+// messages of one subscription come in order. So a version that is missing is a
+// message that was lost, or an update that the shadow manager stored and failed to
+// publish; and one that goes back is a shadow that was deleted and created again,
+// for which it counts from 1.
 type Gate struct {
 	document int64 // version of the last whole document
-	delta    int64 // version of the last delta
+	last     int64 // version of the last message since; 0 for none
 	known    bool
 }
 
-// Document notes that the whole document of that version was read; it resets
-// the memory. Deltas up to that version hold nothing new.
-func (g *Gate) Document(version int64) {
-	*g = Gate{document: version, delta: 0, known: true}
-}
+// Document notes that the whole document of that version was read, and resets the
+// memory.
+func (g *Gate) Document(version int64) { *g = Gate{document: version, known: true} }
 
 // Forget notes that the shadow was deleted or may have been.
 func (g *Gate) Forget() { *g = Gate{} }
 
-// Delta judges the delta of that version.
-func (g *Gate) Delta(version int64) Verdict {
-	switch {
-	case !g.known:
-		return Resync
-	case version < g.delta:
-		// One subscription never goes back by itself: the shadow was deleted and
-		// created again in between.
-		g.Forget()
-		return Resync
-	case version < g.document && version != 1:
-		return Ignore
-	case version < g.document:
+// Message judges the message of that version.
+func (g *Gate) Message(version int64) Verdict {
+	stale := version <= g.document && version >= g.last
+	if g.known && stale && (version > 1 || g.document <= 1) {
+		g.last = version
+		return Ignore // published before the document was read
+	}
+	if !g.known || version != max(g.document, g.last)+1 {
 		g.Forget()
 		return Resync
 	}
-	g.delta = version
+	g.last = version
 	return Apply
 }
 
-// Seen is the newest version that was read, 0 when none is known.
-func (g *Gate) Seen() int64 { return max(g.document, g.delta) }
+// Seen is the newest version that is known, 0 for none.
+func (g *Gate) Seen() int64 { return max(g.document, g.last) }

@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -114,7 +115,7 @@ func TestCutReason(t *testing.T) {
 
 func TestGate(t *testing.T) {
 	type event struct {
-		what    string // document, delta, forget
+		what    string // document, message, forget
 		version int64
 		want    Verdict
 	}
@@ -122,16 +123,20 @@ func TestGate(t *testing.T) {
 		reason string
 		events []event
 	}{
-		{"nothing is known at first", []event{{"delta", 5, Resync}}},
-		{"news", []event{{"document", 5, 0}, {"delta", 6, Apply}, {"delta", 9, Apply}}},
-		{"the delta of the document itself", []event{{"document", 5, 0}, {"delta", 5, Apply}}},
-		{"repetition", []event{{"document", 5, 0}, {"delta", 6, Apply}, {"delta", 6, Apply}}},
-		{"published before the document was read", []event{{"document", 5, 0}, {"delta", 4, Ignore}, {"delta", 6, Apply}}},
-		{"a subscription goes back: deleted in between", []event{{"document", 5, 0}, {"delta", 8, Apply}, {"delta", 6, Resync}, {"delta", 7, Resync}}},
-		{"version 1 is a new shadow", []event{{"document", 5, 0}, {"delta", 1, Resync}}},
-		{"version 1 of a new shadow", []event{{"document", 1, 0}, {"delta", 1, Apply}}},
-		{"forgotten", []event{{"document", 5, 0}, {"forget", 0, 0}, {"delta", 6, Resync}}},
-		{"a document resets", []event{{"document", 9, 0}, {"delta", 12, Apply}, {"document", 1, 0}, {"delta", 2, Apply}}},
+		{"nothing is known at first", []event{{"message", 5, Resync}}},
+		{"one after the other", []event{{"document", 5, 0}, {"message", 6, Apply}, {"message", 7, Apply}}},
+		{"a message of the document itself", []event{{"document", 5, 0}, {"message", 5, Ignore}, {"message", 6, Apply}}},
+		{"published before the document was read", []event{{"document", 5, 0}, {"message", 3, Ignore}, {"message", 4, Ignore}, {"message", 5, Ignore}, {"message", 6, Apply}}},
+		{"a message is missing", []event{{"document", 5, 0}, {"message", 7, Resync}, {"message", 8, Resync}}},
+		{"a message is missing later", []event{{"document", 5, 0}, {"message", 6, Apply}, {"message", 8, Resync}}},
+		{"the same twice", []event{{"document", 5, 0}, {"message", 6, Apply}, {"message", 6, Resync}}},
+		{"back: deleted and created in between", []event{{"document", 5, 0}, {"message", 6, Apply}, {"message", 3, Resync}}},
+		{"back among what was read", []event{{"document", 9, 0}, {"message", 7, Ignore}, {"message", 2, Resync}}},
+		{"version 1 is a new shadow", []event{{"document", 5, 0}, {"message", 1, Resync}}},
+		{"version 1 of the shadow that was read", []event{{"document", 1, 0}, {"message", 1, Ignore}, {"message", 2, Apply}}},
+		{"the first version after no shadow", []event{{"document", 0, 0}, {"message", 1, Apply}, {"message", 2, Apply}}},
+		{"forgotten", []event{{"document", 5, 0}, {"forget", 0, 0}, {"message", 6, Resync}}},
+		{"a document resets", []event{{"document", 9, 0}, {"message", 10, Apply}, {"document", 1, 0}, {"message", 2, Apply}}},
 	} {
 		var g Gate
 		for i, e := range c.events {
@@ -140,13 +145,54 @@ func TestGate(t *testing.T) {
 				g.Document(e.version)
 			case "forget":
 				g.Forget()
-			case "delta":
-				if got := g.Delta(e.version); got != e.want {
-					t.Errorf("%s: event %d, delta %d: got %v, want %v", c.reason, i, e.version, got, e.want)
+			case "message":
+				if got := g.Message(e.version); got != e.want {
+					t.Errorf("%s: event %d, version %d: got %v, want %v", c.reason, i, e.version, got, e.want)
 				}
 			}
 		}
 	}
+}
+
+func TestParseAccepted(t *testing.T) {
+	for _, c := range []struct {
+		payload string
+		want    Accepted
+	}{
+		{`{"version":3,"clientToken":"t","timestamp":9,"state":{"desired":{"a":1,"b":null}},"metadata":{"desired":{"a":{"timestamp":5},"b":{"timestamp":5}}}}`,
+			Accepted{Version: 3, ClientToken: "t", Desired: map[string]any{"a": json.Number("1"), "b": nil}, DesiredAt: map[string]int64{"a": 5, "b": 5}}},
+		{`{"version":3,"state":{"reported":{"a":true}},"metadata":{"reported":{"a":{"timestamp":5}}}}`,
+			Accepted{Version: 3, Reported: map[string]any{"a": true}}},
+		{`{"version":3,"state":{"desired":null},"metadata":{"desired":{"timestamp":5}}}`, Accepted{Version: 3, DesiredCleared: true, DesiredAt: map[string]int64{"timestamp": 5}}},
+		{`{"version":3,"state":{"desired":{}},"metadata":{"desired":{}}}`, Accepted{Version: 3, Desired: map[string]any{}, DesiredCleared: true}},
+		{`{"version":3,"state":null,"metadata":{"timestamp":5}}`, Accepted{Version: 3, DesiredCleared: true, ReportedCleared: true}},
+		{`{"version":3,"state":{},"metadata":{}}`, Accepted{Version: 3}},
+	} {
+		got, err := ParseAccepted([]byte(c.payload))
+		if err != nil {
+			t.Errorf("%s: %v", c.payload, err)
+			continue
+		}
+		got.DesiredAt, c.want.DesiredAt = nonzero(got.DesiredAt), nonzero(c.want.DesiredAt)
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", c.payload, got, c.want)
+		}
+	}
+	for _, payload := range []string{`{`, `{"state":5}`, `{"state":{"desired":[]}}`, `{"version":"1"}`, `{"state":{"reported":true}}`} {
+		if got, err := ParseAccepted([]byte(payload)); err == nil {
+			t.Errorf("%s was taken for %+v", payload, got)
+		}
+	}
+}
+
+func nonzero(times map[string]int64) map[string]int64 {
+	out := map[string]int64{}
+	for key, at := range times {
+		if at != 0 {
+			out[key] = at
+		}
+	}
+	return out
 }
 
 func FuzzParseDocument(f *testing.F) {
@@ -156,7 +202,7 @@ func FuzzParseDocument(f *testing.F) {
 		if err == nil && !Equal(doc.Desired, doc.Desired) {
 			t.Errorf("a document differs from itself: %s", payload)
 		}
-		ParseDelta(payload)
+		ParseAccepted(payload)
 		ParseVersion(payload)
 	})
 }

@@ -1,0 +1,425 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
+)
+
+var (
+	storms    = flag.Int("storms", 400, "how many random histories TestStorms plays")
+	stormSeed = flag.Uint64("storm", 0, "the one history to play, as TestStorms named it")
+)
+
+// TestStorms plays random histories: wishes of all kinds, edges, lost links,
+// deletions, failing lines, lost replies, restarts, messages in any order that the
+// shadow manager allows. After each, when all is well again, everything must be as
+// if nothing had happened: each output as last desired, each line reported as it is,
+// each refusal answered, and silence.
+func TestStorms(t *testing.T) {
+	if *stormSeed != 0 {
+		playStorm(t, *stormSeed)
+		return
+	}
+	for range *storms {
+		seed := rand.Uint64()
+		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { playStorm(t, seed) }) {
+			t.Logf("play it again with -run TestStorms -storm %d", seed)
+			return
+		}
+	}
+}
+
+func playStorm(t *testing.T, seed uint64) {
+	w := newWorld(t, seed)
+	for range 300 {
+		w.act()
+	}
+	w.heal()
+	w.check()
+}
+
+// world is everything around the engine.
+type world struct {
+	t      *testing.T
+	random *rand.Rand
+	cfg    *config.Config
+	engine *Engine
+	now    time.Time
+	saved  map[string]bool
+
+	lines  map[string]bool  // what they are
+	broken map[string]error // what requests and sets fail with
+	held   map[string]bool
+
+	link    bool
+	shadows map[string]*service
+	times   []time.Time // of requests, for the budget
+}
+
+// service is the shadow manager's side of one shadow. Each stream is in order;
+// between streams there is none.
+type service struct {
+	doc     *shadowdoc.Document
+	streams [3][]Input // updates, deletions, replies
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
+	cfg, err := config.Parse([]byte(testConfig), "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, now: time.Unix(1_700_000_000, 0), saved: map[string]bool{},
+		lines: map[string]bool{}, broken: map[string]error{}, held: map[string]bool{}, shadows: map[string]*service{},
+	}
+	for label := range cfg.Shadows {
+		w.shadows[label] = &service{}
+	}
+	w.start()
+	return w
+}
+
+func (w *world) start() {
+	w.engine = New(w.cfg, w.saved, w.random, slog.New(slog.DiscardHandler))
+	w.link = false
+	w.step(Start{})
+}
+
+func (w *world) chance(percent int) bool { return w.random.IntN(100) < percent }
+
+func pick[T any](w *world, from ...T) T { return from[w.random.IntN(len(from))] }
+
+// act lets one random thing happen.
+func (w *world) act() {
+	switch n := w.random.IntN(100); {
+	case n < 30:
+		w.deliver()
+	case n < 50:
+		w.pass(time.Duration(w.random.IntN(400)) * time.Millisecond)
+	case n < 70:
+		w.desire()
+	case n < 80:
+		w.edge(w.chance(50))
+	case n < 85:
+		w.setLink(!w.link)
+	case n < 88:
+		w.delete(pick(w, "main", "plant"))
+	case n < 94:
+		w.breakOrMend()
+	case n < 96:
+		w.restart()
+	default:
+		w.setLink(true)
+	}
+}
+
+func (w *world) desire() {
+	label, state := "main", pick(w,
+		`{"lights":"on"}`, `{"lights":"off"}`, `{"lights":"on"}`, `{"lights":"off"}`, `{"lights":"blue"}`,
+		`{"lights":null}`, `{"locked":true}`, `{"horn":1}`, `{"horn":null}`, `{"lights":"on","horn":{"a":[1]}}`)
+	if w.chance(30) {
+		label, state = "plant", pick(w, `{"pump":true}`, `{"pump":false}`, `{"pump":"on"}`, `{"pump":null}`)
+	}
+	w.update(label, `{"state":{"desired":`+state+`}}`)
+}
+
+// update is the shadow manager's part in an update, whoever sends it.
+func (w *world) update(label, document string) *shadowdoc.Change {
+	s := w.shadows[label]
+	u, err := shadowdoc.ParseUpdate([]byte(document))
+	if err != nil {
+		w.t.Fatalf("%s: %v", document, err)
+	}
+	change, err := shadowdoc.Apply(s.doc, u, w.now.Unix(), shadowdoc.DefaultSizeLimit, shadowdoc.Fixed)
+	if err != nil {
+		w.t.Fatalf("%s: %v", document, err)
+	}
+	s.doc = change.After
+	if w.link {
+		a, err := shadow.ParseAccepted(change.Accepted(w.now.Unix()))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		s.streams[0] = append(s.streams[0], Accepted{label, a})
+	}
+	return change
+}
+
+func (w *world) delete(label string) {
+	s := w.shadows[label]
+	if s.doc == nil {
+		return
+	}
+	s.doc = nil
+	if w.link {
+		s.streams[1] = append(s.streams[1], Deleted{label})
+	}
+}
+
+// deliver hands over the next message of a random stream.
+func (w *world) deliver() {
+	label := pick(w, "main", "plant")
+	for _, i := range w.random.Perm(3) {
+		if stream := w.shadows[label].streams[i]; len(stream) > 0 {
+			w.shadows[label].streams[i] = stream[1:]
+			w.step(stream[0])
+			return
+		}
+	}
+}
+
+func (w *world) setLink(up bool) {
+	if w.link == up {
+		return
+	}
+	w.link = up
+	for _, label := range []string{"main", "plant"} {
+		s := w.shadows[label]
+		if up {
+			w.step(ShadowLive{label})
+			continue
+		}
+		replies := s.streams[2]
+		s.streams = [3][]Input{}
+		w.step(ShadowLost{label, errors.New("connection lost")})
+		for _, r := range replies { // calls fail when the connection does
+			w.step(lost(r))
+		}
+	}
+}
+
+func lost(reply Input) Input {
+	err := errors.New("connection lost")
+	switch r := reply.(type) {
+	case Fetched:
+		return Fetched{Shadow: r.Shadow, Seq: r.Seq, Outcome: Unknown, Err: err}
+	case Updated:
+		return Updated{Shadow: r.Shadow, Seq: r.Seq, Outcome: Unknown, Err: err}
+	}
+	return reply
+}
+
+func (w *world) edge(high bool) {
+	if w.lines["door"] == high {
+		return
+	}
+	w.lines["door"] = high
+	if w.held["door"] {
+		w.step(LineChanged{Line: "door", Value: high, Time: w.now, Edges: 1})
+	}
+}
+
+func (w *world) breakOrMend() {
+	label := pick(w, "lamp", "pump", "door")
+	if w.broken[label] != nil {
+		delete(w.broken, label)
+		return
+	}
+	w.broken[label] = errors.New("chip is gone")
+	if w.held[label] && w.chance(70) {
+		w.release(label)
+		w.step(LineFailed{label, w.broken[label]})
+	}
+}
+
+// release lets the level fall to the pull, as gpio-sim does.
+func (w *world) release(label string) {
+	w.held[label] = false
+	if label != "door" {
+		w.lines[label] = false
+	}
+}
+
+func (w *world) restart() {
+	for label := range w.lines {
+		w.release(label)
+	}
+	for _, s := range w.shadows {
+		s.streams = [3][]Input{}
+	}
+	w.times = nil // the budget is a run's own
+	w.start()
+}
+
+func (w *world) step(in Input) {
+	queue := []Input{in}
+	for ; len(queue) > 0; queue = queue[1:] {
+		for _, effect := range w.engine.Step(w.now, queue[0]) {
+			if answer := w.carryOut(effect); answer != nil {
+				queue = append(queue, answer)
+			}
+		}
+	}
+}
+
+func (w *world) carryOut(effect Effect) Input {
+	switch e := effect.(type) {
+	case RequestLine:
+		if err := w.broken[e.Line]; err != nil {
+			return LineFailed{e.Line, err}
+		}
+		w.held[e.Line] = true
+		if e.Value != nil {
+			w.lines[e.Line] = *e.Value
+		}
+		return LineReady{e.Line, w.lines[e.Line]}
+	case SetLine:
+		if err := w.broken[e.Line]; err != nil {
+			w.release(e.Line)
+			return LineFailed{e.Line, err}
+		}
+		if w.chance(95) { // else it does not follow this time
+			w.lines[e.Line] = e.Value
+		}
+		return LineSet{e.Line, w.lines[e.Line]}
+	case FetchShadow:
+		w.reply(e.Shadow, w.fetch(e))
+	case UpdateShadow:
+		w.reply(e.Shadow, w.report(e))
+	case SaveOutputs:
+		w.saved = e.Outputs
+	}
+	return nil
+}
+
+func (w *world) reply(label string, in Input) {
+	w.times = append(w.times, w.now)
+	if !w.link {
+		w.t.Fatalf("a request without a link: %+v", in)
+	}
+	s := w.shadows[label]
+	s.streams[2] = append(s.streams[2], in)
+}
+
+func (w *world) fetch(e FetchShadow) Input {
+	in := Fetched{Shadow: e.Shadow, Seq: e.Seq}
+	doc := w.shadows[e.Shadow].doc
+	switch {
+	case w.chance(10):
+		in.Outcome, in.Err = pick(w, Throttled, Unknown, NotSent), errors.New("not now")
+	case doc == nil:
+		in.Outcome, in.Err = Missing, errors.New("no shadow found")
+	default:
+		parsed, err := shadow.ParseDocument(doc.Got(w.now.Unix()))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		in.Document = parsed
+	}
+	return in
+}
+
+func (w *world) report(e UpdateShadow) Input {
+	in := Updated{Shadow: e.Shadow, Seq: e.Seq}
+	if w.chance(8) {
+		in.Outcome, in.Err = pick(w, Throttled, NotSent), errors.New("not now")
+		return in
+	}
+	payload, err := shadow.Update(e.Reported, e.Token)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	in.Version = w.update(e.Shadow, string(payload)).After.Version
+	if w.chance(8) { // stored, but nobody knows
+		in.Outcome, in.Err, in.Version = Unknown, errors.New("reply lost"), 0
+	}
+	return in
+}
+
+// pass lets time pass; ticks come when they are asked for.
+func (w *world) pass(d time.Duration) {
+	end := w.now.Add(d)
+	for ticks := 0; !w.engine.Wake().IsZero() && !w.engine.Wake().After(end); ticks++ {
+		if ticks > 10_000 {
+			w.t.Fatal("the engine asks for ticks without end")
+		}
+		if w.engine.Wake().After(w.now) {
+			w.now = w.engine.Wake()
+		}
+		w.step(Tick{})
+	}
+	w.now = end
+}
+
+// heal makes all well and gives the engine the time it needs.
+func (w *world) heal() {
+	clear(w.broken)
+	w.setLink(true)
+	for range 3000 {
+		w.deliver()
+		w.pass(100 * time.Millisecond)
+	}
+}
+
+func (w *world) check() {
+	w.t.Helper()
+	quiet := len(w.times)
+	w.pass(10 * time.Minute)
+	if n := len(w.times) - quiet; n > 0 {
+		w.t.Errorf("%d requests after everything was said", n)
+	}
+	for i := perThing; i < len(w.times); i++ {
+		if d := w.times[i].Sub(w.times[i-perThing]); d < time.Second {
+			w.t.Fatalf("%d requests within %v, want at most %d a second", perThing+1, d, perThing)
+		}
+	}
+	for label, cfg := range w.cfg.Shadows {
+		doc := w.shadows[label].doc
+		if doc == nil {
+			w.t.Fatalf("shadow %s does not exist", label)
+		}
+		var state struct {
+			Desired, Reported, Delta map[string]any
+		}
+		if err := json.Unmarshal(shadowdoc.Append(nil, doc.State()), &state); err != nil {
+			w.t.Fatal(err)
+		}
+		for key, p := range cfg.Properties {
+			line := w.lines[p.Line]
+			if got, want := state.Reported[key], p.Values.Value(line); got != want {
+				w.t.Errorf("%s: reported %v, want %v as the line is", key, got, want)
+			}
+			if want, err := p.Values.Line(state.Desired[key]); p.Output && err == nil && want != line {
+				w.t.Errorf("%s: the line is %v, want %v as desired", key, line, want)
+			}
+		}
+		acks, _ := state.Reported["ack"].(map[string]any)
+		for key, value := range state.Desired {
+			if value != nil {
+				w.checkAck(cfg, key, value, acks[key])
+			}
+		}
+		if w.t.Failed() {
+			w.t.Logf("document of %s: %s", label, doc.JSON())
+		}
+	}
+}
+
+// checkAck checks the answer to one desired value.
+func (w *world) checkAck(cfg config.Shadow, key string, value, got any) {
+	w.t.Helper()
+	ack, answered := shadow.ParseAck(got)
+	p, known := cfg.Properties[key]
+	_, err := p.Values.Line(value)
+	want := shadow.Done
+	switch {
+	case !known:
+		want = shadow.NoProperty
+	case !p.Output || err != nil:
+		want = shadow.Refused
+	}
+	if !answered || ack.Code != want {
+		w.t.Errorf("%s=%v: answer %+v, want code %d", key, value, got, want)
+	}
+}
