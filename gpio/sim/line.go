@@ -139,8 +139,8 @@ func (l *line) drive(active bool) {
 func (l *line) free() {
 	l.detector.stop()
 	l.driving = false
-	l.settle(ByRequest)
 	l.request, l.config = nil, gpio.LineConfig{}
+	l.settle(ByRequest)
 }
 
 // settle finds the level of the line and tells of a change.

@@ -288,7 +288,8 @@ func answered(env Env, doc shadow.Document, desired map[string]any, version int6
 			if ack.Code != shadow.Done {
 				code = exitFailure
 			}
-		case shadow.Equal(doc.Reported[key], desired[key]):
+		case doc.Reported[shadow.AckKey] == nil && shadow.Equal(doc.Reported[key], desired[key]):
+			// A device that has answered nothing yet may be one that never does.
 			lines = append(lines, key+": as desired already")
 		default:
 			return exitOK, false

@@ -49,7 +49,7 @@ func TestDev(t *testing.T) {
 		{"set lights=on --wait 30s", 0, []string{"desired in shadow MyGateway (classic), version 2", "lights: 200 at version 2"}},
 		{"get", 0, []string{"PROPERTY", "DESIRED", "REPORTED", "ANSWER", "on", "200 at version 2"}},
 		{"get --json", 0, []string{`"lights": "on"`, `"metadata"`}},
-		{"set lights=on --wait 30s", 0, []string{"lights: as desired already"}},
+		{"set lights=on --wait 30s", 0, []string{"lights: 200 at version 4"}},
 		{"set lights=blue horn=1 --wait 30s", 1, []string{`lights: 400 at version`, `want "off" or "on", got "blue"`, "horn: 404 at version", "no such property"}},
 		{"set fan=true --shadow room --wait 30s", 0, []string{"fan: 200 at version 2"}},
 		{"set x=1 --shadow nobody --wait 300ms", 3, []string{"the device has not answered in time"}},
