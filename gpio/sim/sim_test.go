@@ -300,7 +300,7 @@ func TestWatch(t *testing.T) {
 		for _, want := range []sim.Change{
 			{Chip: chipName, Offset: 0, Name: "DOOR", By: sim.ByHand, Time: now},
 			{Chip: chipName, Offset: 2, High: true, By: sim.ByRequest, Consumer: "test", Time: now},
-			{Chip: chipName, Offset: 2, By: sim.ByRequest, Consumer: "test", Time: now},
+			{Chip: chipName, Offset: 2, By: sim.ByRequest, Time: now}, // released: nobody's
 		} {
 			if got := <-changes; got != want {
 				b.Errorf("got %+v, want %+v", got, want)
