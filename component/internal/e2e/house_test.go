@@ -121,7 +121,7 @@ func TestDeletedShadowIsCreatedAgain(t *testing.T) {
 	if !ok {
 		t.Fatal("the shadow was not created again with the present state")
 	}
-	// Versions start again at 1; the next wish is not taken for an old one.
+	// Versions start again at 1; the next desired value is not taken for an old one.
 	v = r.desire("", `{"lights":"off"}`)
 	if v != 2 {
 		t.Fatalf("version %d, want 2", v)
@@ -192,7 +192,7 @@ func TestCoreRestartIsSurvived(t *testing.T) {
 	if !r.level(lampOffset) {
 		t.Error("the lamp went low when the core went away")
 	}
-	// The core comes back with its shadows, and with a wish made meanwhile.
+	// The core comes back with its shadows, and with a value desired meanwhile.
 	r.newCore(filepath.Join(r.dir, "config.yaml"))
 	v := r.desire("", `{"lights":"off"}`)
 	r.serve()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -14,32 +15,52 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// TestKernelLoop is the main job on the real kernel: our client, through the
-// development core and the component's process, moves a line of a character
-// device, and an edge on another arrives in reported.
-func TestKernelLoop(t *testing.T) {
+// kernelChip is a gpio-sim chip with the lines of board, seen from the far side.
+type kernelChip struct {
+	t *testing.T
+	*gpiosim.Chip
+}
+
+func newKernelChip(t *testing.T) kernelChip {
+	t.Helper()
 	gpiotest.RequireKernel(t)
-	chip, err := gpiosim.NewSim(
+	s, err := gpiosim.NewSim(
 		gpiosim.WithName("shadowgpio-e2e"),
-		gpiosim.WithBank(gpiosim.NewBank("board", 8,
+		gpiosim.WithBank(gpiosim.NewBank(board.Label, board.Lines,
 			gpiosim.WithNamedLine(lampOffset, "LAMP"),
 			gpiosim.WithNamedLine(fanOffset, "FAN"),
 			gpiosim.WithNamedLine(doorOffset, "DOOR"),
+			gpiosim.WithNamedLine(4, "HOGGED"),
 			gpiosim.WithHoggedLine(4, "power-button", gpiosim.HogDirectionInput),
 		)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer chip.Close()
-	level := func(offset int) bool {
-		t.Helper()
-		v, err := chip.Chips[0].Level(offset)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v != 0
-	}
+	t.Cleanup(s.Close)
+	return kernelChip{t, &s.Chips[0]}
+}
 
+func (c kernelChip) high(offset int) bool {
+	c.t.Helper()
+	v, err := c.Level(offset)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return v != 0
+}
+
+func (c kernelChip) pull(offset, level int) {
+	c.t.Helper()
+	if err := c.SetPull(offset, level); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// TestKernelLoop is the main job on the real kernel: our client, through the
+// development core and the component's process, moves a line of a character
+// device, and an edge on another arrives in reported.
+func TestKernelLoop(t *testing.T) {
+	chip := newKernelChip(t)
 	r := newRig(t, houseConfig)
 	r.serve()
 	p := r.start()
@@ -62,15 +83,13 @@ func TestKernelLoop(t *testing.T) {
 	} {
 		v := desireOverIPC(t, application, c.shadow, c.desired)
 		r.answered(c.shadow, v, fmt.Sprintf(c.reported, v))
-		if level(c.offset) != c.high {
-			t.Errorf("after %s line %d is high: %v, want %v", c.desired, c.offset, level(c.offset), c.high)
+		if got := chip.high(c.offset); got != c.high {
+			t.Errorf("after %s line %d is high: %v, want %v", c.desired, c.offset, got, c.high)
 		}
 	}
 
 	for _, pull := range []int{1, 0, 1} {
-		if err := chip.Chips[0].SetPull(doorOffset, pull); err != nil {
-			t.Fatal(err)
-		}
+		chip.pull(doorOffset, pull)
 		r.reported("", fmt.Sprintf(`{"locked":%v}`, pull != 0))
 	}
 
@@ -82,18 +101,7 @@ func TestKernelLoop(t *testing.T) {
 
 // TestKernelBusyLine names the holder of a line that the kernel itself keeps.
 func TestKernelBusyLine(t *testing.T) {
-	gpiotest.RequireKernel(t)
-	chip, err := gpiosim.NewSim(
-		gpiosim.WithName("shadowgpio-e2e"),
-		gpiosim.WithBank(gpiosim.NewBank("board", 8,
-			gpiosim.WithNamedLine(lampOffset, "LAMP"),
-			gpiosim.WithNamedLine(4, "HOGGED"),
-			gpiosim.WithHoggedLine(4, "power-button", gpiosim.HogDirectionInput),
-		)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer chip.Close()
+	newKernelChip(t)
 	r := newRig(t, `
 lines:
   bad:  {line: HOGGED, direction: output}
@@ -106,6 +114,27 @@ shadows:
 	p.says("line failed; it is retried", "HOGGED", "busy", "power-button")
 	v := r.desire("", `{"bad":true,"lights":true}`)
 	r.answered("", v, fmt.Sprintf(`{"lights":true,"ack":{"bad":{"code":500,"version":%[1]d},"lights":{"code":200,"version":%[1]d}}}`, v))
+}
+
+// TestKernelDev is the README's first command on a real chip.
+func TestKernelDev(t *testing.T) {
+	chip := newKernelChip(t)
+	dir := shortDir(t)
+	dev := startDev(t, dir, "--chip", board.Label, "--lamp", "LAMP", "--door", fmt.Sprint(doorOffset))
+	dev.says("reported lights=off locked=false")
+	out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s")
+	if code != 0 || !chip.high(lampOffset) {
+		t.Errorf("exit code %d, lamp high %v, want 0 and true; it printed\n%s", code, chip.high(lampOffset), out)
+	}
+	chip.pull(doorOffset, 1)
+	dev.says("reported locked=true")
+	if out, code := shadowctl(t, dir, "press", "door"); code != 1 || !strings.Contains(out, "real chip") {
+		t.Errorf("press on a real chip: exit code %d, %s", code, out)
+	}
+	dev.signal(syscall.SIGINT)
+	if code := dev.ends(); code != 0 {
+		t.Errorf("exit code %d after ^C, want 0", code)
+	}
 }
 
 func desireOverIPC(t *testing.T, c *ipc.Conn, shadow, desired string) int64 {

@@ -32,7 +32,7 @@ lines:
 		t.Errorf("requested %s, want %s", asJSON(t, got), asJSON(t, want))
 	}
 	if len(r.sets) > 0 {
-		t.Errorf("lines were set without a wish: %v", r.sets)
+		t.Errorf("lines were set though nothing was desired: %v", r.sets)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestOutputThatDoesNotFollowIsReportedAsItIs(t *testing.T) {
 		r.accepted("main", version, `{"lights":"on"}`, `{}`)
 	}
 	if len(r.sets) != tries {
-		t.Errorf("the same wish set the line %d times more; want the timer to do it", len(r.sets)-tries)
+		t.Errorf("the same desired value set the line %d times more; want the timer to do it", len(r.sets)-tries)
 	}
 	r.pass(200 * time.Millisecond)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"reads off after it was set on","version":49}}}`, 50)
@@ -276,12 +276,12 @@ func TestRefusalStandsWhenTheLineComesBack(t *testing.T) {
 	r.reports("main", `{"ack":{"lights":{"code":400,"reason":"want \"off\" or \"on\", got \"blue\"","version":6}}}`, 7)
 	delete(r.broken, "lamp")
 	r.pass(time.Minute)
-	r.reports("main", `{"lights":"on"}`, 8) // the last wish that could be obeyed
+	r.reports("main", `{"lights":"on"}`, 8) // the last desired value that could be obeyed
 	r.pass(time.Minute)
 	r.reportsNothing()
 }
 
-func TestNewWishClearsTheFaultOfTheOldOne(t *testing.T) {
+func TestNewDesiredValueClearsTheFaultOfTheOldOne(t *testing.T) {
 	r := settled(t)
 	r.stuck["lamp"] = true
 	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
@@ -317,13 +317,13 @@ func TestVersionsOutOfOrderLeadToAFullRead(t *testing.T) {
 	}
 }
 
-func TestWishThatIsMetAlreadyIsAnswered(t *testing.T) {
+func TestDesiredValueThatIsMetAlreadyIsAnswered(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"lights":"off"}`, `{}`) // it is off, so there is no delta
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}}}`, 5)
 }
 
-func TestDeletedWishTakesItsAnswerWithIt(t *testing.T) {
+func TestWithdrawnValueTakesItsAnswerWithIt(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"lights":"on","horn":1}`, `{}`)
 	r.reports("main", `{"ack":{"horn":{"code":404,"reason":"no such property","version":4},"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
@@ -335,7 +335,7 @@ func TestDeletedWishTakesItsAnswerWithIt(t *testing.T) {
 	r.fetched("main", `{"version":8,"state":{"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":4}}}}}`)
 	r.reports("main", `{"ack":null}`, 9)
 	if !r.lines["lamp"] {
-		t.Error("the lamp is off; a wish that is withdrawn leaves the line as it is")
+		t.Error("the lamp is off; a desired value that is withdrawn leaves the line as it is")
 	}
 }
 

@@ -168,7 +168,7 @@ func (e *Engine) drive(now time.Time, l *line, value bool) {
 	if l.want == nil || *l.want != value {
 		l.want = &value
 		if l.state == held {
-			l.retryAt = time.Time{} // a new wish deserves a new attempt; the same one waits
+			l.retryAt = time.Time{} // a new desired value deserves a new attempt; the same one waits
 		}
 	}
 	e.settle(now, l)

@@ -146,7 +146,7 @@ func (r *rig) lastFetch(name string) FetchShadow {
 	return FetchShadow{}
 }
 
-// accepted delivers an update/accepted message of somebody else's wish.
+// accepted delivers an update/accepted message of a value that somebody else desires.
 func (r *rig) accepted(name string, version int64, desired, metadata string) {
 	r.t.Helper()
 	r.message(name, fmt.Sprintf(`{"version":%d,"state":{"desired":%s},"metadata":{"desired":%s}}`, version, desired, metadata))

@@ -20,7 +20,7 @@ var (
 	stormSeed = flag.Uint64("storm", 0, "the one history to play, as TestStorms named it")
 )
 
-// TestStorms plays random histories: wishes of all kinds, edges, lost links,
+// TestStorms plays random histories: desired values of all kinds, edges, lost links,
 // deletions, failing lines, lost replies, restarts, messages in any order that the
 // shadow manager allows. After each, when all is well again, everything must be as
 // if nothing had happened: each output as last desired, each line reported as it is,

@@ -27,7 +27,7 @@ type Document struct {
 // Accepted is the message of update/accepted: what somebody wrote, as it was sent.
 //
 // It is what the component follows, rather than update/delta: it comes with every
-// version, so that a gap shows, and it tells of wishes that are met already, of
+// version, so that a gap shows, and it tells of desired values that are met already, of
 // deleted ones, and of other writers of what we report, none of which leaves a
 // delta. Nor does it repeat itself.
 type Accepted struct {
