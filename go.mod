@@ -5,6 +5,17 @@ go 1.26.0
 require github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26
 
 require (
+	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
+	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
+	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/telemetry v0.0.0-20261010193011-f71dc92da45e // indirect
+	golang.org/x/tools v0.52.0 // indirect
+	golang.org/x/vuln v1.9.0 // indirect
+	honnef.co/go/tools v0.8.2 // indirect
+)
+
+require (
 	github.com/aws/smithy-go v1.28.8 // indirect
 	github.com/google/renameio/v2 v2.0.2
 	github.com/pkg/errors v0.9.1 // indirect
@@ -13,4 +24,9 @@ require (
 	github.com/warthog618/go-gpiosim v0.1.1
 	go.yaml.in/yaml/v3 v3.0.6
 	golang.org/x/sys v0.49.0
+)
+
+tool (
+	golang.org/x/vuln/cmd/govulncheck
+	honnef.co/go/tools/cmd/staticcheck
 )
