@@ -114,30 +114,11 @@ check_go() {
 install_packages() {
   # gcc and the C library for the race detector; ip for the guest of the kernel tests.
   local packages=(gcc libc6-dev shellcheck iproute2)
-  python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
   scripts/packages.sh "${packages[@]}"
 }
 
-# The name has everything that decides what is inside; the marker tells that it is whole.
-find_python() {
-  local key
-  key=$( (cat scripts/python-requirements.txt && python3 -c 'import sys; print(sys.version, sys.base_prefix)') |
-    sha256sum | cut -c1-16)
-  venv=$cache/python/$key
-}
-
 make_python() {
-  find_python
-  mkdir -p "$cache/python"
-  exec 9>"$cache/python/lock"
-  flock 9
-  if [ ! -e "$venv/complete" ]; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-      -r scripts/python-requirements.txt
-    touch "$venv/complete"
-  fi
+  scripts/python.sh >"$work/python"
   detail "$(grep -v '^#' scripts/python-requirements.txt | paste -sd ' ')"
 }
 
@@ -252,8 +233,8 @@ began=$EPOCHREALTIME
 step 'Go' check_go
 step 'packages' install_packages
 step 'Python environment' make_python
-find_python
-export SHADOWGPIO_PYTHON=$venv/bin/python
+SHADOWGPIO_PYTHON=$(cat "$work/python")
+export SHADOWGPIO_PYTHON
 
 step 'gofmt' check_format
 step 'go vet' go vet ./...
