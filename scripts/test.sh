@@ -31,7 +31,6 @@ esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
-cache=${SHADOWGPIO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/shadowgpio}
 unset SHADOWGPIO_KERNEL # kernel.sh sets it where it holds
 work=$(mktemp -d)
 running=
