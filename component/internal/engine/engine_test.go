@@ -443,12 +443,27 @@ func TestOutcomesOfAnUpdate(t *testing.T) {
 	}
 }
 
-func TestTooLargeReportShedsReasons(t *testing.T) {
+func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 	r := settled(t)
-	r.accepted("main", 4, `{"horn":1}`, `{}`)
+	r.accepted("main", 4, `{"horn":1,"lights":"blue"}`, `{}`)
+	r.step(LineChanged{Line: "door", Value: true})
 	r.fails("main", TooLarge)
-	r.pass(time.Second)
-	r.reports("main", `{"ack":{"horn":{"code":404,"version":4}}}`, 5)
+	for _, want := range []string{
+		`{"ack":{"horn":{"code":404,"version":4},"lights":{"code":400,"version":4}},"locked":true}`,
+		`{"ack":{"lights":{"code":400,"version":4}},"locked":true}`,
+		`{"locked":true}`,
+	} {
+		r.pass(time.Second)
+		u, got := r.update("main")
+		if got != want {
+			t.Errorf("reported %s, want %s", got, want)
+		}
+		r.step(Updated{Shadow: "main", Seq: u.Seq, Outcome: TooLarge, Err: errors.New("too large")})
+	}
+	r.pass(50 * time.Second)
+	r.reportsNothing() // it is not sent to be refused in a loop
+	r.pass(time.Minute)
+	r.reports("main", `{"locked":true}`, 5)
 }
 
 func TestLinkLostAndBack(t *testing.T) {

@@ -17,7 +17,7 @@ func (s *shadowState) difference() map[string]any {
 	}
 	switch {
 	case len(acks) == 0:
-	case s.dropsAllAcks():
+	case len(s.shownAcks()) == 0:
 		// An object emptied key by key stays behind as {}: delete it whole.
 		reported[shadow.AckKey] = nil
 	default:
@@ -36,32 +36,51 @@ func (s *shadowState) changedValues() map[string]any {
 	return changed
 }
 
+// shedding is what is left out of a report that would be too large: the least
+// useful first, what lines are never.
+type shedding uint8
+
+const (
+	shedNothing shedding = iota
+	shedReasons          // the reasons of answers
+	shedUnknown          // answers about properties that do not exist
+	shedAnswers          // all answers
+)
+
+func (s shedding) String() string {
+	return [...]string{"nothing", "the reasons of answers", "answers about unknown properties", "all answers"}[s]
+}
+
 // changedAcks are the answers to be written; a zero ack is to be deleted.
 func (s *shadowState) changedAcks() map[string]shadow.Ack {
 	changed := map[string]shadow.Ack{}
-	for key := range s.wantAck {
-		if ack := s.shown(key); ack != s.haveAck[key] {
+	shown := s.shownAcks()
+	for key, ack := range shown {
+		if ack != s.haveAck[key] {
 			changed[key] = ack
 		}
 	}
 	for key := range s.haveAck {
-		if _, wanted := s.wantAck[key]; !wanted {
+		if _, wanted := shown[key]; !wanted {
 			changed[key] = shadow.Ack{}
 		}
 	}
 	return changed
 }
 
-// shown is the answer as it is written, without its reason where room is short.
-func (s *shadowState) shown(key string) shadow.Ack {
-	ack := s.wantAck[key]
-	if s.terse {
-		ack.Reason = ""
+// shownAcks are the answers as they are written where room is short.
+func (s *shadowState) shownAcks() map[string]shadow.Ack {
+	shown := map[string]shadow.Ack{}
+	for key, ack := range s.wantAck {
+		if s.shed >= shedReasons {
+			ack.Reason = ""
+		}
+		if s.shed < shedUnknown || s.shed < shedAnswers && ack.Code != shadow.NoProperty {
+			shown[key] = ack
+		}
 	}
-	return ack
+	return shown
 }
-
-func (s *shadowState) dropsAllAcks() bool { return len(s.wantAck) == 0 }
 
 // ackPatch is what turns the answer that the shadow has into the new one. Nulls
 // are only written over what is there: where nothing is, they would be stored.

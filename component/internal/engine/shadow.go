@@ -60,7 +60,7 @@ type shadowState struct {
 
 	flight *flight   // the update under way, nil when none is
 	sendAt time.Time // no update before
-	terse  bool      // reasons are shed, the document is near its limit
+	shed   shedding  // what is left out, since the document is near its limit
 	create bool      // there is no document
 
 	seq   uint64 // of the last fetch or update; the answer to an earlier one is void
@@ -132,6 +132,7 @@ func (in Fetched) apply(e *Engine, now time.Time) {
 	s.phase = unknown
 	switch in.Outcome {
 	case OK:
+		s.create = false
 		e.adopt(now, s, in.Document)
 	case Missing:
 		e.log.Info("shadow does not exist; it is created with the present state", "shadow", s.id)
@@ -169,7 +170,7 @@ func (e *Engine) warn(s *shadowState, text string, err error) {
 // adopt takes a whole document for what the shadow holds, and does what it
 // desires. An empty document stands for none.
 func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
-	s.phase, s.pause, s.warned, s.fetchAt = synced, 0, "", time.Time{}
+	s.phase, s.pause, s.warned, s.fetchAt, s.shed = synced, 0, "", time.Time{}, shedNothing
 	s.gate.Document(doc.Version)
 	s.have, s.haveAck = map[string]any{}, map[string]shadow.Ack{}
 	for key := range s.props {
@@ -247,13 +248,22 @@ func (in Deleted) apply(e *Engine, now time.Time) {
 // desire takes the desired values that were written, in the order of their keys.
 func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at map[string]int64) {
 	for _, key := range slices.Sorted(maps.Keys(desired)) {
-		if value := desired[key]; value == nil {
+		if value := desired[key]; withdrawn(value) {
 			s.forget(key)
 		} else {
 			s.asked[key] = request{value: value, at: at[key], version: version}
 			e.obey(now, s, key, value)
 		}
 	}
+}
+
+// withdrawn reports whether a value that was written deletes its key: null does,
+// and so does an empty object
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/util/JsonMerger.java).
+func withdrawn(value any) bool {
+	members, object := value.(map[string]any)
+	return value == nil || object && len(members) == 0
 }
 
 // desireAll takes all desired values of a document. A value that was seen before,
@@ -340,11 +350,13 @@ func (in Updated) apply(e *Engine, now time.Time) {
 		e.warn(s, "shadow manager is busy; the report is kept", in.Err)
 		s.sendAt = now.Add(e.jitter(throttlePause))
 	case TooLarge:
-		e.warn(s, "report is too large; reasons are left out", in.Err)
-		if s.terse {
+		if s.shed == shedAnswers {
+			e.warn(s, "report is too large even without answers; it waits for the shadow to shrink", in.Err)
 			s.sendAt = now.Add(refusedPause)
+			break
 		}
-		s.terse = true
+		s.shed++
+		e.warn(s, "report is too large; leaving out "+s.shed.String(), in.Err)
 	case Invalid, Unauthorized:
 		e.warn(s, "report was refused", in.Err)
 		s.sendAt = now.Add(refusedPause)
