@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 )
 
@@ -17,16 +18,16 @@ func check(_ context.Context, env Env) int {
 	}
 	if *file == "" {
 		fmt.Fprintln(env.Stderr, "shadowgpio check: want --config FILE")
-		return exitUsage
+		return command.Usage
 	}
 	// On a desk no nucleus names the core device; any name shows the same faults.
 	cfg, err := readConfig(*file, cmp.Or(thingName(env.Getenv), "core-device"))
 	if err != nil {
 		fmt.Fprintln(env.Stderr, err)
-		return exitUsage
+		return command.Usage
 	}
 	fmt.Fprintf(env.Stdout, "%s is valid: %d lines, %d shadows\n", *file, len(cfg.Lines), len(cfg.Shadows))
-	return exitOK
+	return command.OK
 }
 
 // readConfig reads a configuration file; thing is the core device.

@@ -49,7 +49,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		for line := range strings.Lines(string(out)) {
 			who, imports, _ := strings.Cut(line, ":")
-			for _, dep := range strings.Fields(imports) {
+			for dep := range strings.FieldsSeq(imports) {
 				for _, u := range unwanted {
 					if dep == module+u || strings.HasPrefix(dep, module+u+"/") && dep != module+"ipc/model" {
 						t.Errorf("%s imports %s", who, dep)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -23,18 +24,18 @@ func lines(_ context.Context, env Env) int {
 		return code
 	}
 	backend := env.Backend()
-	code := exitOK
+	code := command.OK
 	chips, err := backend.Chips()
 	if err != nil {
 		fmt.Fprintln(env.Stderr, err)
-		code = exitFailure
+		code = command.Failure
 	}
 	all := []chipLines{}
 	for _, chip := range chips {
 		infos, err := backend.LineInfos(chip.Path)
 		if err != nil {
 			fmt.Fprintln(env.Stderr, err)
-			code = exitFailure
+			code = command.Failure
 			continue
 		}
 		all = append(all, chipLines{chip, infos})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/agent"
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -37,7 +38,7 @@ func run(ctx context.Context, env Env) int {
 	ipcConfig, err := ipc.ConfigFromEnv(env.Getenv)
 	if err != nil {
 		log.Error("the nucleus is out of reach", "error", err)
-		return exitUsage
+		return command.Usage
 	}
 	ipcConfig.Logger = log
 	r := &runner{env: env, log: log, session: ipc.NewSession(ipc.SessionConfig{Config: ipcConfig})}
@@ -133,19 +134,19 @@ func (r *runner) exit(ctx context.Context, err error) int {
 	switch {
 	case errors.As(cause, &orphan):
 		r.log.Error("shadowgpio ends", "error", orphan)
-		return exitFailure
+		return command.Failure
 	case cause != nil && (err == nil || errors.Is(err, cause)):
 		r.log.Info("shadowgpio ends", "cause", cause)
-		return exitOK
+		return command.OK
 	case errors.As(err, &fault):
 		for _, e := range fieldErrors(err) {
 			r.log.Error("configuration", "fault", e)
 		}
-		return exitUsage
+		return command.Usage
 	case err != nil:
 		r.log.Error("shadowgpio ends", "error", err)
 	}
-	return exitFailure
+	return command.Failure
 }
 
 // fieldErrors lists the faults that config.Parse joined.

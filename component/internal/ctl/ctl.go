@@ -10,16 +10,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 )
 
-// Exit codes.
-const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
-	exitTimeout = 3 // the device has not answered in time
-)
+// exitTimeout is the exit code when the device has not answered in time.
+const exitTimeout = 3
 
 // Env is what a command has of the world.
 type Env struct {
@@ -29,53 +25,29 @@ type Env struct {
 	Getenv func(string) string
 }
 
-type command struct {
-	name, args, summary string
-	run                 func(context.Context, Env) int
-}
-
-func commands() []command {
-	return []command{
-		{"dev", "", "start everything on this machine: core device, chip and component", dev},
-		{"get", "", "show a shadow", get},
-		{"set", "KEY=VALUE…", "desire values in a shadow", set},
-		{"delete", "", "delete a shadow", deleteShadow},
-		{"press", "LINE", "press the contact on a simulated line, and keep it pressed", press},
-		{"release", "LINE", "let go of the contact", release},
-		{"hold", "LINE DURATION", "press, wait, let go", hold},
-		{"bounce", "LINE", "press or let go as a worn contact does, with many edges", bounce},
-	}
-}
-
 // Run runs the command that env.Args names and returns its exit code.
 func Run(ctx context.Context, env Env) int {
-	if len(env.Args) == 0 {
-		usage(env.Stderr)
-		return exitUsage
-	}
-	name := env.Args[0]
-	env.Args = env.Args[1:]
-	for _, c := range append(commands(), command{name: componentCommand, run: component}) {
-		if c.name == name {
-			return c.run(ctx, env)
+	with := func(run func(context.Context, Env) int) func(context.Context, []string) int {
+		return func(ctx context.Context, args []string) int {
+			env.Args = args
+			return run(ctx, env)
 		}
 	}
-	switch name {
-	case "help", "-h", "-help", "--help":
-		usage(env.Stdout)
-		return exitOK
-	}
-	fmt.Fprintf(env.Stderr, "shadowctl: unknown command %q\n\n", name)
-	usage(env.Stderr)
-	return exitUsage
-}
-
-func usage(w io.Writer) {
-	fmt.Fprint(w, "shadowctl develops and drives ShadowGPIO without AWS and without hardware.\n\nCommands:\n")
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-32s %s\n", strings.TrimSpace("shadowctl "+c.name+" "+c.args), c.summary)
-	}
-	fmt.Fprint(w, "\nshadowctl COMMAND -h tells more about one.\n")
+	return command.Set{
+		Program: "shadowctl",
+		About:   "shadowctl develops and drives ShadowGPIO without AWS and without hardware.",
+		Commands: []command.Command{
+			{Name: "dev", Summary: "start everything on this machine: core device, chip and component", Run: with(dev)},
+			{Name: "get", Summary: "show a shadow", Run: with(get)},
+			{Name: "set", Args: "KEY=VALUE…", Summary: "desire values in a shadow", Run: with(set)},
+			{Name: "delete", Summary: "delete a shadow", Run: with(deleteShadow)},
+			{Name: "press", Args: "LINE", Summary: "press the contact on a simulated line, and keep it pressed", Run: with(press)},
+			{Name: "release", Args: "LINE", Summary: "let go of the contact", Run: with(release)},
+			{Name: "hold", Args: "LINE DURATION", Summary: "press, wait, let go", Run: with(hold)},
+			{Name: "bounce", Args: "LINE", Summary: "press or let go as a worn contact does, with many edges", Run: with(bounce)},
+			{Name: componentCommand, Run: with(component)},
+		},
+	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
 }
 
 // options is the flag set of a command. Options and arguments may be mixed.
@@ -102,9 +74,9 @@ func (o *options) parse(args []string, low, high int) (code int, done bool) {
 	for {
 		switch err := o.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
-			return exitOK, true
+			return command.OK, true
 		case err != nil:
-			return exitUsage, true
+			return command.Usage, true
 		}
 		if o.NArg() == 0 {
 			break
@@ -114,9 +86,9 @@ func (o *options) parse(args []string, low, high int) (code int, done bool) {
 	}
 	if n := len(o.args); n < low || high >= 0 && n > high {
 		fmt.Fprintf(o.Output(), "%s: %d arguments; %s -h tells what it takes\n", o.Name(), n, o.Name())
-		return exitUsage, true
+		return command.Usage, true
 	}
-	return exitOK, false
+	return command.OK, false
 }
 
 // defaultDir is where a development core keeps its state.
@@ -138,5 +110,5 @@ func defaultDir(getenv func(string) string) string {
 // fail prints an error as the last word of a command.
 func fail(env Env, err error) int {
 	fmt.Fprintln(env.Stderr, "shadowctl:", err)
-	return exitFailure
+	return command.Failure
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
@@ -48,7 +49,7 @@ func dev(ctx context.Context, env Env) int {
 	}
 	if d.chip != "" && d.config == "" && (d.lamp == "" || d.door == "") {
 		fmt.Fprintln(env.Stderr, "shadowctl dev: --chip wants --lamp LINE and --door LINE, or --config FILE; shadowgpio lines lists the lines")
-		return exitUsage
+		return command.Usage
 	}
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
@@ -63,7 +64,7 @@ func dev(ctx context.Context, env Env) int {
 	if err := d.run(ctx, env); err != nil {
 		return fail(env, err)
 	}
-	return exitOK
+	return command.OK
 }
 
 // prepare makes the directory and takes it for this process.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 )
@@ -72,7 +73,7 @@ LINE is the name of the line, its offset, or its label in the configuration.`, n
 	if err := act(remote, address.Chip.Name, address.Line.Offset, o.args); err != nil {
 		return fail(env, err)
 	}
-	return exitOK
+	return command.OK
 }
 
 // ref takes labels of the configuration for the lines they stand for.

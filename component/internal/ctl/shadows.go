@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -68,7 +69,7 @@ func get(ctx context.Context, env Env) int {
 			return fail(env, err)
 		}
 		fmt.Fprintln(env.Stdout, indented.String())
-		return exitOK
+		return command.OK
 	}
 	fmt.Fprintf(env.Stdout, "shadow %v, version %d\n", t.id, doc.Version)
 	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
@@ -77,7 +78,7 @@ func get(ctx context.Context, env Env) int {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", key, show(doc.Desired, key), show(doc.Reported, key), showAck(doc, key))
 	}
 	w.Flush()
-	return exitOK
+	return command.OK
 }
 
 func (t *target) get(ctx context.Context) (payload []byte, doc shadow.Document, err error) {
@@ -178,7 +179,7 @@ func deleteShadow(ctx context.Context, env Env) int {
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "shadow %v deleted\n", t.id)
-	return exitOK
+	return command.OK
 }
 
 func set(ctx context.Context, env Env) int {
@@ -195,7 +196,7 @@ With --wait it returns when the device has answered: 0 done, 1 refused, 3 time-o
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok || key == "" {
 			fmt.Fprintf(env.Stderr, "shadowctl set: want KEY=VALUE, got %q\n", arg)
-			return exitUsage
+			return command.Usage
 		}
 		desired[key] = parseValue(value)
 	}
@@ -247,7 +248,7 @@ func (t *target) set(ctx context.Context, env Env, desired map[string]any, wait 
 	}
 	fmt.Fprintf(env.Stdout, "desired in shadow %v, version %d\n", t.id, version)
 	if wait <= 0 {
-		return exitOK
+		return command.OK
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
@@ -286,13 +287,13 @@ func answered(env Env, doc shadow.Document, desired map[string]any, version int6
 		case ok && ack.Version >= version:
 			lines = append(lines, fmt.Sprintf("%s: %s", key, showAck(doc, key)))
 			if ack.Code != shadow.Done {
-				code = exitFailure
+				code = command.Failure
 			}
 		case doc.Reported[shadow.AckKey] == nil && shadow.Equal(doc.Reported[key], desired[key]):
 			// A device that has answered nothing yet may be one that never does.
 			lines = append(lines, key+": as desired already")
 		default:
-			return exitOK, false
+			return command.OK, false
 		}
 	}
 	for _, line := range lines {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -508,12 +509,13 @@ func TestFetchFailures(t *testing.T) {
 }
 
 func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
-	text := "lines: {door: {line: A, direction: input}}\nshadows:\n"
+	var text strings.Builder
+	text.WriteString("lines: {door: {line: A, direction: input}}\nshadows:\n")
 	const shadows = 40
 	for i := range shadows {
-		text += fmt.Sprintf("  s%d: {name: s%d, properties: {door: {line: door}}}\n", i, i)
+		text.WriteString(fmt.Sprintf("  s%d: {name: s%d, properties: {door: {line: door}}}\n", i, i))
 	}
-	r := newRig(t, text, nil)
+	r := newRig(t, text.String(), nil)
 	r.step(Start{})
 	for i := range shadows {
 		r.step(ShadowLive{fmt.Sprintf("s%d", i)})

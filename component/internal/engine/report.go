@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
@@ -8,9 +10,7 @@ import (
 // up to date, empty when it is.
 func (s *shadowState) difference() map[string]any {
 	reported := map[string]any{}
-	for key, value := range s.changedValues() {
-		reported[key] = value
-	}
+	maps.Copy(reported, s.changedValues())
 	acks := map[string]any{}
 	for key, ack := range s.changedAcks() {
 		acks[key] = ackPatch(ack, s.haveAck[key])
