@@ -30,7 +30,9 @@ var (
 
 // OpError is a failed operation on a chip or a line.
 type OpError struct {
-	Op     string // "find", "list", "open", "request", "read", "set", "reconfigure"
+	// Op is "find", "list", "open", "request", "read", "set" or "reconfigure";
+	// package sim adds those of its hand and of its protocol, such as "press".
+	Op     string
 	Chip   string // name of the chip as far as known
 	Line   string // names or offsets of the lines, "" when the chip as a whole failed
 	Holder string // who holds a busy line; "" when not known

@@ -2,6 +2,7 @@ package gpio
 
 import (
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -115,10 +116,17 @@ func together(err, reason error) error {
 }
 
 // MatchChip picks the chip that ref names by path, by name or by label, in that
-// order. A label that several chips have is [ErrAmbiguous].
+// order. An absolute path may be a symbolic link to that of a chip. A label that
+// several chips have is [ErrAmbiguous].
 func MatchChip(chips []ChipInfo, ref string) (ChipInfo, error) {
+	path := ref
+	if filepath.IsAbs(ref) {
+		if target, err := filepath.EvalSymlinks(ref); err == nil {
+			path = target
+		}
+	}
 	for _, c := range chips {
-		if c.Path == ref || c.Name == ref {
+		if c.Path == ref || c.Path == path || c.Name == ref {
 			return c, nil
 		}
 	}

@@ -3,6 +3,8 @@ package gpio_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -89,6 +91,35 @@ func TestFind(t *testing.T) {
 				t.Errorf("got %v, want %v that says %q", err, c.err, c.says)
 			}
 		})
+	}
+}
+
+// A chip may be named by a link to its device.
+func TestMatchChipFollowsLinks(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.WriteFile(in("gpiochip7"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range map[string]string{"relays": "gpiochip7", "again": "relays", "dangling": "nothing"} {
+		if err := os.Symlink(target, in(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	chips := []gpio.ChipInfo{chip(0, "soc"), {Name: "gpiochip7", Path: in("gpiochip7"), Label: "expander"}}
+	for _, ref := range []string{in("relays"), in("again"), in("gpiochip7"), dir + "//relays"} {
+		if got, err := gpio.MatchChip(chips, ref); err != nil || got != chips[1] {
+			t.Errorf("%s: got %v, %v", ref, got, err)
+		}
+	}
+	t.Chdir(dir)
+	for _, ref := range []string{in("dangling"), in("missing"), "relays", "./relays"} {
+		if got, err := gpio.MatchChip(chips, ref); !errors.Is(err, gpio.ErrNoChip) {
+			t.Errorf("%s: got %v, %v", ref, got, err)
+		}
 	}
 }
 

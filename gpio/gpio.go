@@ -162,7 +162,7 @@ type LineConfig struct {
 	Offset    int
 	Direction Direction     // AsIs allows only ActiveLow beside it
 	Value     bool          // initial value; outputs only
-	ActiveLow bool          //
+	ActiveLow bool          // the low level is the active one
 	Bias      Bias          // inputs and outputs
 	Drive     Drive         // outputs only
 	Debounce  time.Duration // inputs only; 0 is none, at most 4294967295 µs

@@ -356,6 +356,8 @@ func TestServiceErrors(t *testing.T) {
 			"GetThingShadow: ResourceNotFoundError: No shadow found"},
 		{"context", fail("aws.greengrass#ServiceError", json, `{"context":{"reasonCode":135},"_message":"m","_errorCode":"ServiceError"}`),
 			ipc.ServiceError{Code: model.ServiceFailure, Message: "m", Context: []byte(`{"reasonCode":135}`)}, "GetThingShadow: ServiceError: m"},
+		{"two texts", fail("aws.greengrass#ServiceError", json, `{"_message":"lite","message":"classic","_errorCode":"ServiceError"}`),
+			ipc.ServiceError{Code: model.ServiceFailure, Message: "classic"}, "GetThingShadow: ServiceError: classic"},
 		{"code from the model type", fail("aws.greengrass#ConflictError", json, `{}`), ipc.ServiceError{Code: model.Conflict}, "GetThingShadow: ConflictError"},
 		{"code with namespace", fail("", json, `{"_errorCode":"aws#AccessDenied"}`), ipc.ServiceError{Code: "AccessDenied"}, "GetThingShadow: AccessDenied"},
 		{"members of wrong types", fail("aws.greengrass#ServiceError", json, `{"message":1,"_message":"m","_errorCode":null}`),

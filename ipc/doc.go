@@ -53,7 +53,8 @@
 //
 // A Conn has two goroutines, a [Subscription] has one, and a Session has none
 // beside the caller of Run. Each Close waits for those of its own, and for nothing
-// remote. The token shows in no error, log or printed value.
+// remote, but that of a Subscription for a frame that is being written, as calls
+// do. The token shows in no error, log or printed value.
 //
 // # Limits
 //

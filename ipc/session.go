@@ -10,7 +10,9 @@ import (
 	"time"
 )
 
-// SessionConfig is a [Config] with the bounds of reconnecting.
+// SessionConfig is a [Config] with the bounds of reconnecting. An attempt to
+// connect is bounded by 10 seconds also when CallTimeout is no bound, since
+// nothing else would end one at a nucleus that hangs.
 type SessionConfig struct {
 	Config
 
@@ -21,7 +23,8 @@ type SessionConfig struct {
 	// closes the connection before it answers the handshake is taken for one that
 	// restarts. After that the token counts as refused. 0 is 10 s.
 	Refusal time.Duration
-	// MaxOutage ends Run when there was no connection for so long; 0 is never.
+	// MaxOutage ends Run when there was no connection for so long, in the middle
+	// of an attempt too; 0 is never.
 	// A component whose nucleus is gone for good should end rather than hold on
 	// to hardware that its successor needs.
 	MaxOutage time.Duration
@@ -125,7 +128,11 @@ type Session struct {
 func NewSession(cfg SessionConfig) *Session {
 	cfg = cfg.resolved()
 	s := &Session{
-		dial:       func(ctx context.Context) (*Conn, error) { return Dial(ctx, cfg.Config) },
+		dial: func(ctx context.Context) (*Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, max(cfg.CallTimeout, defaultCallTimeout))
+			defer cancel()
+			return Dial(ctx, cfg.Config)
+		},
 		log:        cfg.Logger,
 		minBackoff: cfg.MinBackoff, maxBackoff: cfg.MaxBackoff,
 		refusal: cfg.Refusal, outage: cfg.MaxOutage, resubDelay: cfg.ResubscribeDelay,
@@ -167,12 +174,16 @@ func (s *Session) Watch() (Status, <-chan struct{}) {
 }
 
 // WaitConnected waits until the session is connected, and returns the error of
-// ctx if that ends first. It waits through Idle and Refused too.
+// ctx if that ends first. In the state Refused, which nothing but another Run
+// ends, it returns Status().Err at once. It waits through Idle.
 func (s *Session) WaitConnected(ctx context.Context) error {
 	for {
 		status, changed := s.Watch()
-		if status.State == Connected {
+		switch status.State {
+		case Connected:
 			return nil
+		case Refused:
+			return status.Err
 		}
 		select {
 		case <-changed:
@@ -244,7 +255,7 @@ func (s *Session) Run(ctx context.Context) error {
 	r := retries{session: s, outageStart: time.Now()}
 	for {
 		s.update(Connecting, nil, nil)
-		conn, err := s.dial(ctx)
+		conn, err := r.dial(ctx)
 		if err == nil {
 			err = r.connected(ctx, conn)
 		}
@@ -275,6 +286,16 @@ type retries struct {
 	unansweredSince time.Time
 }
 
+// dial makes one attempt, which ends with the time for the outage.
+func (r *retries) dial(ctx context.Context) (*Conn, error) {
+	if r.session.outage > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, r.outageStart.Add(r.session.outage))
+		defer cancel()
+	}
+	return r.session.dial(ctx)
+}
+
 // connected hands the connection out until it ends, and says why.
 func (r *retries) connected(ctx context.Context, conn *Conn) error {
 	s := r.session
@@ -285,6 +306,8 @@ func (r *retries) connected(ctx context.Context, conn *Conn) error {
 	select {
 	case <-conn.Done():
 	case <-ctx.Done():
+		// Whoever has the connection still gets the error of a session without one.
+		conn.fail(disconnected(ErrClosed))
 		return context.Cause(ctx)
 	}
 	// A connection that does not last is no reason to come back faster.

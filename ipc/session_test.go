@@ -239,6 +239,86 @@ func TestSessionMaxOutage(t *testing.T) {
 	})
 }
 
+// TestSessionHangingNucleus accepts each connection and never answers the
+// handshake: an attempt is bounded, and the outage exactly.
+func TestSessionHangingNucleus(t *testing.T) {
+	hang := func(p *ipctest.Peer) { p.Connect(); hangUntilClosed(p) }
+	for _, test := range []struct {
+		name        string
+		callTimeout time.Duration
+		outage      time.Duration
+		want        []time.Duration
+	}{
+		{"ends in the first attempt", 0, 3 * time.Second, seconds(0)},
+		{"ends in the second attempt", 0, 15 * time.Second, seconds(0, 10.1)},
+		{"calls without a bound", -1, 25 * time.Second, seconds(0, 10.1, 20.3)},
+		{"calls with a long bound", 20 * time.Second, 25 * time.Second, seconds(0, 20.1)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				cfg := ipc.SessionConfig{Config: ipc.Config{CallTimeout: test.callTimeout}, MaxOutage: test.outage}
+				r := runSession(t, cfg, slices.Repeat([]ipctest.Script{hang}, 9)...)
+				time.Sleep(time.Hour)
+				select {
+				case <-r.done:
+				default:
+					t.Fatal("Run did not end")
+				}
+				if !errors.Is(r.err, ipc.ErrDisconnected) || !errors.Is(r.err, context.DeadlineExceeded) {
+					t.Errorf("Run returned %v, want disconnected", r.err)
+				}
+				if ended := r.Status(); ended.State != ipc.Idle || ended.Since != start {
+					t.Errorf("status %+v", ended)
+				}
+				if got := r.dialled(); !slices.Equal(got, test.want) {
+					t.Errorf("dialled at %v, want %v", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestSessionMaxOutageHanging: the end comes at the time that was set, not after
+// the attempt that is under way.
+func TestSessionMaxOutageHanging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		r := runSession(t, ipc.SessionConfig{MaxOutage: 3 * time.Second}, func(p *ipctest.Peer) { p.Connect(); hangUntilClosed(p) })
+		<-r.done
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("Run ended after %v, want 3s", took)
+		}
+	})
+}
+
+// TestSessionStopCalls: whoever still has the connection when Run ends gets the
+// error that calls on a session without a connection get.
+func TestSessionStopCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := runSession(t, ipc.SessionConfig{}, func(p *ipctest.Peer) {
+			p.Accept()
+			p.Expect(model.GetThingShadow)
+			p.ExpectClosed()
+		})
+		synctest.Wait()
+		calls := make(chan error, 2)
+		go func() {
+			for range 2 {
+				_, err := r.GetThingShadow(t.Context(), getShadow)
+				calls <- err
+			}
+		}()
+		synctest.Wait()
+		r.stop()
+		for _, outcome := range []error{ipc.ErrOutcomeUnknown, ipc.ErrNotSent} {
+			if err := <-calls; !errors.Is(err, outcome) || !errors.Is(err, ipc.ErrDisconnected) {
+				t.Errorf("got %v, want %v by being disconnected", err, outcome)
+			}
+		}
+	})
+}
+
 func TestSessionRunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := runSession(t, ipc.SessionConfig{}, func(p *ipctest.Peer) { p.Refuse() }, accept)
@@ -246,6 +326,7 @@ func TestSessionRunAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		again := make(chan error)
 		go func() { again <- r.Run(ctx) }()
+		synctest.Wait()
 		if err := r.WaitConnected(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -315,6 +396,23 @@ func TestWaitConnectedEnds(t *testing.T) {
 	})
 }
 
+// TestWaitConnectedRefused: there is nothing to wait for.
+func TestWaitConnectedRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := runSession(t, ipc.SessionConfig{}, func(p *ipctest.Peer) { p.Refuse() })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		if err := r.WaitConnected(ctx); !errors.Is(err, ipc.ErrRefused) || time.Since(start) != 0 {
+			t.Errorf("got %v after %v, want refused at once", err, time.Since(start))
+		}
+		<-r.done
+		if err := r.WaitConnected(ctx); !errors.Is(err, ipc.ErrRefused) {
+			t.Errorf("afterwards: %v, want refused", err)
+		}
+	})
+}
+
 // TestSessionLog: one line per change, not per attempt.
 func TestSessionLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -357,12 +455,15 @@ func describe(u ipc.Update) string {
 	case ipc.Message:
 		return fmt.Sprintf("%s=%s", u.Topic, u.Payload)
 	case ipc.Lost:
-		for name, err := range map[string]error{
-			"overflow": ipc.ErrOverflow, "disconnected": ipc.ErrDisconnected, "closed": ipc.ErrClosed,
-			"ended": ipc.ErrStreamEnded, "timeout": context.DeadlineExceeded,
+		for _, end := range []struct {
+			name string
+			err  error
+		}{
+			{"overflow", ipc.ErrOverflow}, {"closed", ipc.ErrClosed}, {"disconnected", ipc.ErrDisconnected},
+			{"ended", ipc.ErrStreamEnded}, {"timeout", context.DeadlineExceeded},
 		} {
-			if errors.Is(u.Err, err) {
-				return "lost " + name
+			if errors.Is(u.Err, end.err) {
+				return "lost " + end.name
 			}
 		}
 		var refused *ipc.ServiceError
@@ -547,6 +648,25 @@ func TestSubscriptionClose(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSubscriptionCloseWhileWriting: the bound that the documentation states.
+func TestSubscriptionCloseWhileWriting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := runSession(t, ipc.SessionConfig{}, func(p *ipctest.Peer) {
+			p.Accept()
+			time.Sleep(time.Hour) // and does not read
+		})
+		sub := r.Topic(topicT)
+		synctest.Wait()
+		start := time.Now()
+		_ = sub.Close()
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("Close took %v, want 5s at most", took)
+		}
+		wantUpdates(t, sub, "end")
+		r.stop()
+	})
 }
 
 // TestSubscriptionReceiveMode: what the caller chose is not changed.

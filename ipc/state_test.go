@@ -263,6 +263,22 @@ func FuzzDispatch(f *testing.F) {
 	})
 }
 
+// TestLockAfterCancel: a context that has ended never gets the right to write,
+// though that is free, and does not keep it either.
+func TestLockAfterCancel(t *testing.T) {
+	c := newConn(nowhere{}, Config{}.resolved())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // the two ways out of lock are chosen at random
+		if err := c.lock(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v, want canceled", err)
+		}
+		if len(c.writing) != 0 {
+			t.Fatal("the right to write was kept")
+		}
+	}
+}
+
 // lateError is a transport that writes everything and then finds fault with it.
 type lateError struct {
 	nowhere

@@ -51,8 +51,9 @@ type Subscription struct {
 // Updates returns the one ordered sequence of updates. It is closed after Close.
 func (s *Subscription) Updates() <-chan Update { return s.updates }
 
-// Close ends the subscription and waits for its goroutine, which waits for
-// nothing. Further calls do nothing. The error is always nil.
+// Close ends the subscription and waits for its goroutine. That waits for nothing
+// but the writing of its request, if this is under way: up to five seconds with a
+// nucleus that does not read. Further calls do nothing. The error is always nil.
 func (s *Subscription) Close() error {
 	s.cancel()
 	s.task.Wait()

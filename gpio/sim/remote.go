@@ -55,16 +55,27 @@ func (r *Remote) connect(cmd command) (*net.UnixConn, error) {
 func (r *Remote) call(cmd command) (answer, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), answerTimeout, errSilent)
 	defer cancel()
-	return r.callContext(ctx, cmd)
+	return r.callContext(ctx, cmd, func(conn *net.UnixConn) { conn.Close() })
 }
 
-func (r *Remote) callContext(ctx context.Context, cmd command) (answer, error) {
+// press is a call that its caller may end: it returns when the server has let go
+// of the button, which is before it closes.
+func (r *Remote) press(ctx context.Context, cmd command) error {
+	_, err := r.callContext(ctx, cmd, func(conn *net.UnixConn) {
+		conn.SetDeadline(time.Now().Add(answerTimeout))
+		conn.CloseWrite()
+	})
+	return err
+}
+
+// callContext is a call that is interrupted when ctx ends.
+func (r *Remote) callContext(ctx context.Context, cmd command, interrupt func(*net.UnixConn)) (answer, error) {
 	conn, err := r.connect(cmd)
 	if err != nil {
 		return answer{}, err
 	}
 	defer conn.Close()
-	unhook := context.AfterFunc(ctx, func() { conn.Close() })
+	unhook := context.AfterFunc(ctx, func() { interrupt(conn) })
 	defer unhook()
 	var a answer
 	err = write(conn, cmd)
@@ -144,16 +155,15 @@ func (r *Remote) hand(cmd command) error {
 	return err
 }
 
-// Hold implements [Hand]. The server lets go also when this process dies.
+// Hold implements [Hand]. The server lets go also when this process dies. When ctx
+// ends Hold waits for that, as Bounce does, for ten seconds at most.
 func (r *Remote) Hold(ctx context.Context, chip string, offset int, d time.Duration) error {
-	_, err := r.callContext(ctx, command{Op: "hold", Chip: chip, Offset: offset, Duration: d})
-	return err
+	return r.press(ctx, command{Op: "hold", Chip: chip, Offset: offset, Duration: d})
 }
 
 // Bounce implements [Hand].
 func (r *Remote) Bounce(ctx context.Context, chip string, offset, n int, every time.Duration) error {
-	_, err := r.callContext(ctx, command{Op: "bounce", Chip: chip, Offset: offset, Count: n, Duration: every})
-	return err
+	return r.press(ctx, command{Op: "bounce", Chip: chip, Offset: offset, Count: n, Duration: every})
 }
 
 // Request implements [gpio.Backend].

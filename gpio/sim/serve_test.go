@@ -210,18 +210,83 @@ func TestRemoteHoldIsInterrupted(t *testing.T) {
 	s, path := newSim(t, sim.Chip{Lines: 1}), socket(t)
 	serve(t, s, path)
 	remote, changes := dial(t, path), s.Watch(t.Context())
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		held := make(chan error)
+		go func() { held <- remote.Hold(ctx, chipName, 0, time.Hour) }()
+		if !next(t, changes).High {
+			t.Error("not pressed")
+		}
+		cancel()
+		if err := <-held; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if high, err := s.Level(chipName, 0); high || err != nil {
+			t.Fatalf("the button is pressed when Hold has returned: %v", err)
+		}
+		next(t, changes)
+	}
+}
+
+// A bounce that is interrupted has come to rest when it returns.
+func TestRemoteBounceIsInterrupted(t *testing.T) {
+	s, path := newSim(t, sim.Chip{Lines: 1}), socket(t)
+	serve(t, s, path)
+	remote, changes := dial(t, path), s.Watch(t.Context())
+	for pressed := range 20 { // a bounce changes the button
+		want := pressed%2 == 0
+		ctx, cancel := context.WithCancel(t.Context())
+		bounced := make(chan error)
+		go func() { bounced <- remote.Bounce(ctx, chipName, 0, 1000, 10*time.Millisecond) }()
+		next(t, changes)
+		if next(t, changes).High == want {
+			t.Error("did not fall back")
+		}
+		cancel()
+		if err := <-bounced; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if high, err := s.Level(chipName, 0); high != want || err != nil {
+			t.Fatalf("level %v, want %v: %v", high, want, err)
+		}
+		for len(changes) > 0 {
+			<-changes
+		}
+	}
+}
+
+// scarce is a listener for which there are no file descriptors at times.
+type scarce struct {
+	net.Listener
+	errs []error
+}
+
+func (l *scarce) Accept() (net.Conn, error) {
+	if len(l.errs) == 0 {
+		return l.Listener.Accept()
+	}
+	err := l.errs[0]
+	l.errs = l.errs[1:]
+	return nil, &net.OpError{Op: "accept", Net: "unix", Err: os.NewSyscallError("accept4", err)}
+}
+
+func TestServeOutlivesWantOfDescriptors(t *testing.T) {
+	path := socket(t)
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	held := make(chan error)
-	go func() { held <- remote.Hold(ctx, chipName, 0, time.Hour) }()
-	if !next(t, changes).High {
-		t.Error("not pressed")
+	served := make(chan error)
+	go func() {
+		served <- sim.Serve(ctx, &scarce{listener, []error{syscall.EMFILE, syscall.ENFILE, syscall.ECONNABORTED}}, newSim(t))
+	}()
+	if _, err := sim.Dial(path); err != nil {
+		t.Error(err)
 	}
 	cancel()
-	if err := <-held; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	if next(t, changes).High {
-		t.Error("not released")
+	if err := <-served; err != nil {
+		t.Errorf("serve: %v", err)
 	}
 }
 

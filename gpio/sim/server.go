@@ -13,9 +13,9 @@ import (
 )
 
 // Serve offers s on a listener, which should be a Unix socket: who may connect
-// may do everything. It returns when ctx is done (nil) or the listener fails,
-// after it closed the listener and all connections and released their lines. The
-// chips of s stay as they are.
+// may do everything. It returns when ctx is done (nil) or the listener fails (not
+// for want of file descriptors, which passes), after it closed the listener and
+// all connections and released their lines. The chips of s stay as they are.
 func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -29,6 +29,10 @@ func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
 			continue
 		}
 		interrupted := ctx.Err() != nil
+		if !interrupted && passing(err) {
+			wait(ctx, acceptPause)
+			continue
+		}
 		cancel()
 		connections.Wait()
 		if interrupted {
@@ -36,6 +40,14 @@ func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
 		}
 		return err
 	}
+}
+
+// acceptPause is the wait after an Accept that failed and may succeed again.
+const acceptPause = 100 * time.Millisecond
+
+// passing says whether the listener is well in spite of the error.
+func passing(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
 }
 
 // session is one connection: the lines it holds, if any, and what it asks.

@@ -261,6 +261,15 @@ func TestBounce(t *testing.T) {
 		if err := b.Bounce(ctx, chipName, 1, 5, time.Hour); !errors.Is(err, context.Canceled) || !b.level(1) {
 			b.Errorf("interrupted: %v, level %v", err, b.level(1))
 		}
+		// Interrupted where it has fallen back: released, then pressed.
+		for _, rest := range []bool{false, true} {
+			ctx, cancel := context.WithTimeout(b.Context(), 90*time.Minute)
+			err := b.Bounce(ctx, chipName, 1, 5, time.Hour)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) || b.level(1) != rest {
+				b.Errorf("interrupted halfway: %v, level %v, want %v", err, b.level(1), rest)
+			}
+		}
 		for _, n := range []int{-1, 1001} {
 			if err := b.Bounce(b.Context(), chipName, 1, n, ms); !errors.Is(err, syscall.EINVAL) {
 				b.Errorf("%d times: %v", n, err)
@@ -273,8 +282,8 @@ func TestBounce(t *testing.T) {
 func TestKernelBufferDropsTheOldest(t *testing.T) {
 	inBubble(t, func(b bubble) {
 		lines := b.request(debounced(0), gpio.LineConfig{Offset: 2, Direction: gpio.Input}, gpio.LineConfig{Offset: 3})
-		const room = 64 // three lines have 48, rounded up to a power of two
-		const changes = 3 * room
+		const room = 64            // three lines have 48, rounded up to a power of two
+		const changes = 3*room + 5 // the ring is not at its beginning
 		sim.WithoutPump(b.Sim, func() {
 			for i := range changes {
 				sim.SetPullLocked(b.Sim, chipName, 1, i%2 == 0)

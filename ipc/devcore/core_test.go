@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -233,6 +234,72 @@ func TestTokens(t *testing.T) {
 		t.Errorf("a replaced token: got %v", ack)
 	}
 	c.WantClosed()
+}
+
+// A token that went to another component stays with it.
+func TestTokenThatMoved(t *testing.T) {
+	core, socket := serve(t, devcore.Config{})
+	core.SetToken("a", "T")
+	core.SetToken("b", "T")
+	core.SetToken("a", "U")
+	servertest.Dial(t, socket).Login("T")
+	servertest.Dial(t, socket).Login("U")
+	core.SetToken("b", "V")
+	c := servertest.Dial(t, socket)
+	c.Send(servertest.Connect("T"))
+	if ack := c.Read(); ack.Flags != 0 {
+		t.Errorf("a token of nobody: got %v", ack)
+	}
+}
+
+// TestDeleteOrder has writers and deleters; each event must follow from those
+// before it.
+func TestDeleteOrder(t *testing.T) {
+	var seen recorder
+	core, err := devcore.New(devcore.Config{Observe: func(e devcore.Event) {
+		runtime.Gosched()
+		seen.observe(e)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rounds = 300
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range rounds {
+				if _, err := core.Shadows().Update("gw", "", []byte(`{"state":{"reported":{"a":1}}}`)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		all.Go(func() {
+			for range rounds {
+				core.Shadows().Delete("gw", "") // which may be refused
+			}
+		})
+	}
+	all.Wait()
+	var version, deleted int64 // 0 is without a document
+	for i, e := range seen.all() {
+		want := version
+		switch e.Kind {
+		case devcore.ShadowUpdated:
+			version++
+			want = version
+		case devcore.ShadowDeleted:
+			version = 0
+			deleted++
+		case devcore.ShadowRefused: // a delete of nothing
+			want = 0
+		}
+		if e.Version != want || e.Kind == devcore.ShadowDeleted && want == 0 || e.Kind == devcore.ShadowRefused && version != 0 {
+			t.Fatalf("event %d: %v of version %d, want %d", i, e.Kind, e.Version, want)
+		}
+	}
+	if deleted == 0 {
+		t.Error("nothing was deleted")
+	}
 }
 
 func TestConfigIsChecked(t *testing.T) {

@@ -5,7 +5,9 @@
 // It answers as those do, to the wording of errors and the order of messages;
 // the official AWS clients cannot tell the difference. What is stored, the
 // shadows, lies under [Config.Dir] in files that a person can read, and is
-// written before a request is answered.
+// written and synced, with its directory, before a request is answered: what was
+// answered survives the end of the process and a power cut, as far as the disk
+// keeps what it was told to. (A shadow that [Shadows.Drop] removed may come back.)
 //
 // # Services
 //
@@ -188,7 +190,10 @@ func (t *tokens) set(component, token string) {
 	if t.byName == nil {
 		t.byName, t.byToken = map[string]string{}, map[string]string{}
 	}
-	delete(t.byToken, t.byName[component])
+	// The old token may have been given to another component meanwhile.
+	if old := t.byName[component]; t.byToken[old] == component {
+		delete(t.byToken, old)
+	}
 	t.byName[component], t.byToken[token] = token, component
 }
 

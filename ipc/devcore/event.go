@@ -55,8 +55,9 @@ type Event struct {
 	Reason string               // of Disconnected, ShadowRefused and ShadowFailed
 }
 
-// observe hands an event to the observer. Events of one shadow come in the order
-// of its versions, since they are observed while its lock is held.
+// observe hands an event to the observer. The changes of one shadow come in the
+// order of its versions, since they are observed while its lock is held. A
+// ShadowRead takes no lock: it may come after a change that it did not see.
 func (c *Core) observe(e Event) {
 	if c.cfg.Observe == nil {
 		return

@@ -2,6 +2,7 @@ package devcore_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,6 +77,51 @@ func TestPublishAndSubscribe(t *testing.T) {
 		if !slices.Equal(got, r.want) {
 			t.Errorf("%s: got %q, want %q", name, got, r.want)
 		}
+	}
+}
+
+// TestUnsubscribe looks that nothing is left of a subscription that has ended.
+func TestUnsubscribe(t *testing.T) {
+	core, socket := serve(t, devcore.Config{})
+	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
+	for _, topic := range []string{"one", "two", "three"} {
+		answer(t, c, model.SubscribeToTopic, model.SubscribeToTopicRequest{Topic: topic}, &struct{}{})
+	}
+	want := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(servertest.Patience); devcore.Subscriptions(core) != n; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d subscriptions, want %d", devcore.Subscriptions(core), n)
+			}
+		}
+	}
+	want(3)
+	c.Send(&eventstream.Message{StreamID: 2, Flags: eventstream.TerminateStream})
+	want(2)
+	answer(t, c, model.PublishToTopic, binary("two", "nobody's"), &struct{}{})
+	c.Conn.Close()
+	want(0)
+}
+
+// TestHugeUpdate has a refusal that names few of its many faults, so that
+// everybody lives on.
+func TestHugeUpdate(t *testing.T) {
+	core, socket := serve(t, devcore.Config{})
+	watcher := servertest.Dial(t, socket).Login(core.IssueToken("watcher"))
+	answer(t, watcher, model.SubscribeToTopic, model.SubscribeToTopicRequest{Topic: "$aws/things/gw/shadow/update/rejected"}, &struct{}{})
+	payload := []byte(`{"state":{"k0":1`)
+	for i := range 30000 {
+		payload = fmt.Appendf(payload, `,"k%d":1`, i+1)
+	}
+	payload = append(payload, "}}"...)
+	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
+	request := model.UpdateThingShadowRequest{ThingName: "gw", Payload: payload}
+	got := refusal(t, c, model.UpdateThingShadow, request)
+	if len(got) > 4000 || !strings.HasSuffix(got, ". …") {
+		t.Errorf("got a refusal of %d bytes", len(got))
+	}
+	if event := watcher.Event(); len(event.Payload()) > 4000 {
+		t.Errorf("published %d bytes", len(event.Payload()))
 	}
 }
 

@@ -50,16 +50,49 @@ func (s *store) path(k key) string {
 	return filepath.Join(thing, "name", url.PathEscape(k.shadow)+extension)
 }
 
-// save writes a row so that a crash leaves the old file or the new one.
+// save writes a row so that a crash leaves the old file or the new one, and the
+// new one once save has returned.
 func (s *store) save(k key, r *row) error {
 	if s.dir == "" {
 		return nil
 	}
 	path := s.path(k)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	dir := filepath.Dir(path)
+	if err := makeDir(dir); err != nil {
 		return err
 	}
-	return renameio.WriteFile(path, encodeRow(r, time.Now()), 0o644, renameio.WithTempDir(filepath.Dir(path)))
+	if err := renameio.WriteFile(path, encodeRow(r, time.Now()), 0o644, renameio.WithTempDir(dir)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// makeDir is os.MkdirAll that syncs the parent of each directory it makes.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent == dir {
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrNotExist}
+	}
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// syncDir makes the names in a directory last. Tests replace it.
+var syncDir = func(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 func (s *store) remove(k key) error {
@@ -121,7 +154,7 @@ func (s *store) load() (map[key]*row, error) {
 	if s.dir == "" {
 		return rows, nil
 	}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+	if err := makeDir(s.dir); err != nil {
 		return nil, err
 	}
 	err := filepath.WalkDir(s.dir, func(path string, entry fs.DirEntry, err error) error {
@@ -135,7 +168,9 @@ func (s *store) load() (map[key]*row, error) {
 		case entry.IsDir():
 			return nil
 		case strings.HasPrefix(entry.Name(), "."):
-			os.Remove(path) // of a write that a crash cut short
+			if s.temporary(path) {
+				os.Remove(path) // of a write that a crash cut short
+			}
 			return nil
 		}
 		k, ok := s.keyOf(path)
@@ -154,6 +189,15 @@ func (s *store) load() (map[key]*row, error) {
 		return nil
 	})
 	return rows, err
+}
+
+// temporary says whether the name is one that save writes to before it renames:
+// that of a shadow's file between a dot and a number.
+func (s *store) temporary(path string) bool {
+	dir, name := filepath.Split(path)
+	file := strings.TrimRight(strings.TrimPrefix(name, "."), "0123456789")
+	_, ok := s.keyOf(filepath.Join(dir, file))
+	return ok && len(file)+1 < len(name)
 }
 
 // keyOf is the shadow whose file has this path, if it is one.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -111,6 +112,62 @@ func TestBrokenFilesAreSetAside(t *testing.T) {
 	open(t, dir, &log)
 	if strings.Contains(log.String(), "broken") {
 		t.Errorf("set aside twice:\n%s", log.String())
+	}
+}
+
+// TestStoreSyncsDirectories looks that each name lasts when an update is answered.
+func TestStoreSyncsDirectories(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "dir")
+	var synced []string
+	var failure error
+	defer devcore.SyncDir(func(d string) error {
+		relative, err := filepath.Rel(dir, d)
+		if err != nil {
+			t.Error(err)
+		}
+		synced = append(synced, relative)
+		return failure
+	})()
+	core := open(t, dir, nil)
+	if got, want := strings.Join(synced, " "), "../.. .. ."; got != want {
+		t.Errorf("opened: synced %q, want %q", got, want)
+	}
+	for _, want := range []string{"shadows shadows/gw shadows/gw/name", "shadows/gw/name"} {
+		synced = nil
+		do(t, core, "gw", "n", `{"state":{"reported":{"a":1}}}`)
+		if got := strings.Join(synced, " "); got != want {
+			t.Errorf("synced %q, want %q", got, want)
+		}
+	}
+	failure = errors.New("disk is gone")
+	if _, err := core.Shadows().Update("gw", "n", []byte(`{"state":{}}`)); err == nil || !strings.Contains(err.Error(), "disk is gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestStoreRemovesOnlyItsOwn leaves the hidden files of others alone.
+func TestStoreRemovesOnlyItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	do(t, open(t, dir, nil), "gw", "n", `{"state":{"reported":{"a":1}}}`)
+	shadows := filepath.Join(dir, "shadows")
+	for name, ours := range map[string]bool{
+		"gw/.shadow.json123": true, "gw/name/.n.json8674665223082153551": true,
+		"gw/name/.n.json": false, "gw/name/.n.json.swp": false, "gw/.git": false, ".gitignore": false,
+		".shadow.json123": false, "gw/.n.json123": false, "gw/name/.123": false, "gw/name/.hidden.json": false,
+	} {
+		path := filepath.Join(shadows, name)
+		if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		core := open(t, dir, &log)
+		if _, err := os.Stat(path); (err != nil) != ours {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := core.Shadows().List("gw"); len(got) != 1 || log.Len() > 0 {
+			t.Errorf("%s: shadows %q, log %s", name, got, &log)
+		}
+		os.Remove(path)
 	}
 }
 

@@ -233,21 +233,31 @@ func (c *conn) respond(op operation, stream *Stream, response any) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.enqueue(msg)
+	if err := c.enqueue(msg); err != nil {
+		return unsendable(err)
+	}
 	for _, early := range stream.early {
-		c.enqueue(early)
+		c.enqueue(early) // one that cannot be sent was logged and is left out
 	}
 	stream.early, stream.answered = nil, true
 	return nil
 }
 
-// finish sends the last message of a stream.
+// finish sends the last message of a stream, or a short error in its place.
 func (c *conn) finish(msg *eventstream.Message) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.machine.finish(msg.StreamID) {
-		c.enqueue(msg)
+	if !c.machine.finish(msg.StreamID) {
+		return
 	}
+	if err := c.enqueue(msg); err != nil {
+		c.enqueue(errorMessage(msg.StreamID, unsendable(err)))
+	}
+}
+
+// unsendable is what the client gets instead of an answer that has no frame.
+func unsendable(err error) error {
+	return &Error{Code: model.ServiceFailure, Message: fmt.Sprintf("the answer cannot be sent: %v", err)}
 }
 
 func (c *conn) send(msg *eventstream.Message) {
@@ -257,13 +267,13 @@ func (c *conn) send(msg *eventstream.Message) {
 }
 
 // enqueue hands a message to the writer. The caller holds mu, so that messages
-// leave in the order in which the state changed.
-func (c *conn) enqueue(msg *eventstream.Message) {
+// leave in the order in which the state changed. A message that cannot be encoded
+// is logged and left out, and is the only error: the connection goes on.
+func (c *conn) enqueue(msg *eventstream.Message) error {
 	frame, err := eventstream.Encode(msg)
 	if err != nil {
 		c.log.Error("message cannot be sent", "message", msg.String(), "err", err)
-		c.cancel(err)
-		return
+		return err
 	}
 	if len(frame) > eventstream.MaxLiteMessage && !c.large {
 		c.large = true
@@ -273,6 +283,7 @@ func (c *conn) enqueue(msg *eventstream.Message) {
 	if err := c.out.put(frame); err != nil {
 		c.cancel(err)
 	}
+	return nil
 }
 
 // write is the goroutine that owns the writing side.

@@ -22,7 +22,8 @@ type Stream struct {
 }
 
 // Send sends an event; a [json.RawMessage] is sent as it is. Once the stream has
-// ended it does nothing.
+// ended it does nothing. An event that is too large for a message is logged and
+// dropped; that is an error unless it had to wait for the response.
 func (s *Stream) Send(event any) error {
 	payload, ok := event.(json.RawMessage)
 	if !ok {
@@ -39,7 +40,7 @@ func (s *Stream) Send(event any) error {
 	switch {
 	case s.closed || !s.conn.machine.open[s.id]:
 	case s.answered:
-		s.conn.enqueue(msg)
+		return s.conn.enqueue(msg)
 	case s.waiting+len(payload) > s.conn.server.cfg.MaxQueue:
 		s.conn.cancel(ErrOverflow)
 	default:

@@ -106,23 +106,29 @@ func (r *runner) config(ctx context.Context, file string) (*config.Config, error
 		return readConfig(file, thingName(r.env.Getenv))
 	}
 	for {
-		if err := r.session.WaitConnected(ctx); err != nil && ctx.Err() != nil {
-			return nil, err
-		}
-		response, err := r.session.GetConfiguration(ctx, model.GetConfigurationRequest{})
+		response, err := r.readConfig(ctx)
 		if err == nil {
 			return config.Parse(response.Value, thingName(r.env.Getenv))
 		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		r.log.Warn("configuration not read; retrying", "error", err)
 		select {
 		case <-time.After(time.Second):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// readConfig asks the nucleus for the configuration. That there is no connection
+// is logged where it is made.
+func (r *runner) readConfig(ctx context.Context) (model.GetConfigurationResponse, error) {
+	if err := r.session.WaitConnected(ctx); err != nil {
+		return model.GetConfigurationResponse{}, err
+	}
+	response, err := r.session.GetConfiguration(ctx, model.GetConfigurationRequest{})
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("configuration not read; retrying", "error", err)
+	}
+	return response, err
 }
 
 // exit logs how the run ended and tells the nucleus by the code: 0 only after it

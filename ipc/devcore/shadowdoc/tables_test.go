@@ -245,6 +245,18 @@ func TestForm(t *testing.T) {
 	unknown := func(name string) string {
 		return "state." + name + ": is not defined in the schema and the schema does not allow additional properties"
 	}
+	var eighteen []string
+	for i := range 18 { // and the two that are required are all that is told
+		eighteen = append(eighteen, unknown(fmt.Sprint("x", i)))
+	}
+	told18 := strings.Join(eighteen, ". ")
+	many := func(n int) string {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(`"x%d":%d`, i, i))
+		}
+		return `{"state":{` + strings.Join(members, ",") + `}}`
+	}
 	for _, c := range []struct{ payload, want string }{
 		{`null`, ""},
 		{`{}`, ""},
@@ -264,6 +276,9 @@ func TestForm(t *testing.T) {
 		{`{"state":{"x":1}}`, required + unknown("x")},
 		{`{"state":{"x":1,"delta":2,"y":null}}`, required + unknown("x") + ". " + unknown("y")},
 		{`{"state":{"a$.b":1}}`, required + unknown("ab")},
+		{many(18), required + told18},
+		{many(19), required + told18 + ". …"},
+		{many(1000), required + told18 + ". …"},
 		{`{"state":{"#x":1}}`, "ok"},
 		{`{"state":{"x":1,"desired":{}}}`, "ok"},
 		{`{"state":{"delta":1}}`, "ok"},

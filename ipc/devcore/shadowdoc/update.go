@@ -15,6 +15,10 @@ const (
 
 	maxDepth = 6
 	maxToken = 64
+
+	// maxFaults is how many faults of a state are told; the validator there has
+	// no such limit, and a refusal of some megabytes.
+	maxFaults = 20
 )
 
 // Refusal says why an update was refused, with the code that the rejected
@@ -128,19 +132,25 @@ func checkState(v Value) (faults []string) {
 	}
 	// Without a known section nothing else is allowed, but for names that the
 	// validator takes for comments.
-	for name := range state.All() {
-		if !strings.HasPrefix(name, "#") {
-			faults = append(faults, fmt.Sprintf(
-				"$.state.%s: is not defined in the schema and the schema does not allow additional properties", name))
-		}
-	}
-	if faults == nil {
-		return nil
-	}
-	return append([]string{
+	faults = []string{
 		"$.state.reported: is missing but it is required",
 		"$.state.desired: is missing but it is required",
-	}, faults...)
+	}
+	missing := len(faults)
+	for name := range state.All() {
+		if strings.HasPrefix(name, "#") {
+			continue
+		}
+		if len(faults) == maxFaults {
+			return append(faults, "…")
+		}
+		faults = append(faults, fmt.Sprintf(
+			"$.state.%s: is not defined in the schema and the schema does not allow additional properties", name))
+	}
+	if len(faults) == missing {
+		return nil
+	}
+	return faults
 }
 
 func typeName(v Value) string {
