@@ -9,8 +9,8 @@ usage: test.sh [--fast]
 
   --fast  leave out the cross builds and the tests against a real kernel (for day-to-day use)
 
-Needs Go; installs Debian packages (as root or with sudo) and a Python environment, and builds a kernel for the tests,
-once, when the host's has no gpio-sim. What it makes is kept in
+Needs Go; installs Debian packages (as root or with sudo) and AWS's clients for Python, Node and Java, and builds a
+kernel for the tests, once, when the host's has no gpio-sim. What it makes is kept in
 ${SHADOWGPIO_CACHE:-${XDG_CACHE_HOME:-~/.cache}/shadowgpio}.
 END
 }
@@ -31,7 +31,6 @@ esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
-cache=${SHADOWGPIO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/shadowgpio}
 unset SHADOWGPIO_KERNEL # kernel.sh sets it where it holds
 work=$(mktemp -d)
 running=
@@ -113,32 +112,12 @@ check_go() {
 
 install_packages() {
   # gcc and the C library for the race detector; ip for the guest of the kernel tests.
-  local packages=(gcc libc6-dev shellcheck iproute2)
-  python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
-  scripts/packages.sh "${packages[@]}"
+  scripts/packages.sh gcc libc6-dev shellcheck iproute2
 }
 
-# The name has everything that decides what is inside; the marker tells that it is whole.
-find_python() {
-  local key
-  key=$( (cat scripts/python-requirements.txt && python3 -c 'import sys; print(sys.version, sys.base_prefix)') |
-    sha256sum | cut -c1-16)
-  venv=$cache/python/$key
-}
-
-make_python() {
-  find_python
-  mkdir -p "$cache/python"
-  exec 9>"$cache/python/lock"
-  flock 9
-  if [ ! -e "$venv/complete" ]; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-      -r scripts/python-requirements.txt
-    touch "$venv/complete"
-  fi
-  detail "$(grep -v '^#' scripts/python-requirements.txt | paste -sd ' ')"
+# make_clients LANGUAGE: AWS's official client, which the tests find by a variable.
+make_clients() {
+  scripts/"$1".sh >"$work/$1"
 }
 
 check_format() {
@@ -251,9 +230,13 @@ test_kernel() {
 began=$EPOCHREALTIME
 step 'Go' check_go
 step 'packages' install_packages
-step 'Python environment' make_python
-find_python
-export SHADOWGPIO_PYTHON=$venv/bin/python
+step "AWS's client for Python" make_clients python
+step "AWS's client for Node" make_clients node
+step "AWS's client for Java" make_clients java
+SHADOWGPIO_PYTHON=$(cat "$work/python")
+SHADOWGPIO_NODE=$(cat "$work/node")
+SHADOWGPIO_JAVA=$(cat "$work/java")
+export SHADOWGPIO_PYTHON SHADOWGPIO_NODE SHADOWGPIO_JAVA
 
 step 'gofmt' check_format
 step 'go vet' go vet ./...
