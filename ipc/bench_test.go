@@ -147,6 +147,7 @@ func BenchmarkEvents(b *testing.B) {
 		}
 		credit <- struct{}{}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	_ = conn.Close()
 	close(credit)
 	peer.Wait()

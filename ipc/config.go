@@ -30,8 +30,14 @@ type Config struct {
 	// included; 0 is eventstream.MaxMessage (24 MiB). A longer one ends the
 	// connection before anything is allocated for it.
 	MessageLimit int
+	// RequestLimit is the size in bytes of the largest request sent, headers
+	// included; 0 is no bound but that of the protocol. A larger one fails with
+	// [ErrNotSent] and [ErrTooLarge]. For nucleus lite, which drops the connection
+	// at a larger one, set eventstream.MaxLiteMessage.
+	RequestLimit int
 	// CallTimeout bounds the handshake, and every call unless its context ends
-	// earlier; 0 is 10 seconds, a negative value no bound.
+	// earlier; 0 is 10 seconds, a negative value no bound. SubscribeToIoTCore and
+	// DeferComponentUpdate may rightly take long, and only their context bounds them.
 	CallTimeout time.Duration
 	// Dial makes the connection; nil dials Socket.
 	Dial func(ctx context.Context) (net.Conn, error)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc/eventstream"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
 // Conn is one connection to a nucleus, from its handshake to its end. All methods
@@ -22,6 +23,7 @@ type Conn struct {
 
 	transport net.Conn
 	reader    *eventstream.Reader
+	limit     int           // of requests in bytes; none unless positive
 	timeout   time.Duration // of calls; none when negative
 	log       *slog.Logger
 
@@ -64,6 +66,7 @@ func newConn(transport net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		transport: transport,
 		reader:    eventstream.NewReader(transport, cfg.MessageLimit),
+		limit:     cfg.RequestLimit,
 		timeout:   cfg.CallTimeout,
 		log:       cfg.Logger,
 		writing:   make(chan struct{}, 1),
@@ -349,6 +352,9 @@ func (c *Conn) open(ctx context.Context, s *stream, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	if c.limit > 0 && len(frame) > c.limit {
+		return fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, len(frame), c.limit)
+	}
 	c.update(func(st *connState) { err = st.open(s) })
 	if err != nil {
 		return err
@@ -383,13 +389,22 @@ func (c *Conn) abandon(s *stream, reason error) {
 	}
 }
 
+// bound is the time-out of an operation; none when negative.
+func (c *Conn) bound(op model.Operation) time.Duration {
+	switch op {
+	case model.SubscribeToIoTCore, model.DeferComponentUpdate:
+		return -1 // answered by the cloud, or when the nucleus comes to it
+	}
+	return c.timeout
+}
+
 // exchange sends a request and waits for its answer.
 func (c *Conn) exchange(ctx context.Context, s *stream, request any) ([]byte, error) {
 	payload, err := encodeJSON(request)
 	if err != nil {
 		return nil, notSent(s.op, err)
 	}
-	ctx, cancel := withTimeout(ctx, c.timeout)
+	ctx, cancel := withTimeout(ctx, c.bound(s.op))
 	defer cancel()
 	if err := c.open(ctx, s, payload); err != nil {
 		return nil, notSent(s.op, err)

@@ -6,7 +6,8 @@
 // # Use
 //
 // A component that runs for long uses a [Session], which connects again whenever
-// the connection is lost, and subscribes to topics by [Session.Topic]. A tool that
+// the connection is lost, and subscribes to topics by [Session.Topic], and to the other
+// streams of the nucleus by the methods beside it. A tool that
 // does one thing and ends uses a [Conn] of [Dial]. Both have the same operations,
 // one method each, with requests and responses of package model:
 //
@@ -58,10 +59,11 @@
 //
 // # Limits
 //
-// Requests are not held against the limits of the nucleus: nucleus lite drops the
-// connection at a request of more than 10000 bytes
+// Nucleus lite drops the connection at a request of more than 10000 bytes
 // (eventstream.MaxLiteMessage), in which a shadow document takes a third more than
-// its length. Nucleus lite has no shadow operations.
+// its length. [Config].RequestLimit refuses such a request before it is sent.
+// Nucleus lite has no shadow operations. An operation that a nucleus does not have
+// fails with an error that is [ErrUnsupported].
 //
 // There is no keep-alive, because nucleus lite drops the connection at a ping, and
 // no need for one: a local socket tells at once when its other end is gone.

@@ -27,6 +27,11 @@ var (
 	ErrClosed = errors.New("connection is closed")
 	// ErrOverflow says that a stream ended because its events were not taken in time.
 	ErrOverflow = errors.New("events were not taken in time")
+	// ErrTooLarge says that a request is larger than [Config].RequestLimit.
+	ErrTooLarge = errors.New("request too large")
+	// ErrUnsupported says that the nucleus does not have the operation, or not the
+	// component that it needs. It is told by a *[ServiceError].
+	ErrUnsupported = errors.New("operation not supported by the nucleus")
 	// ErrStreamEnded says that the nucleus ended a stream without giving a reason.
 	ErrStreamEnded = errors.New("stream ended by the nucleus")
 )
@@ -83,6 +88,43 @@ func (e *ServiceError) Error() string {
 		return fmt.Sprintf("%s: %s", e.Op, e.Code)
 	}
 	return fmt.Sprintf("%s: %s: %s", e.Op, e.Code, e.Message)
+}
+
+// Is makes the error [ErrUnsupported] in each of the forms in which a nucleus says
+// so. Nucleus lite says it by a ServiceError without text, which counts only for
+// operations that lite does not have.
+func (e *ServiceError) Is(target error) bool {
+	if target != ErrUnsupported {
+		return false
+	}
+	switch e.Code {
+	case unsupportedOperation:
+		return true
+	case model.ServiceFailure:
+		return strings.HasSuffix(strings.TrimSuffix(e.Message, "."), "is not supported by Greengrass") ||
+			e.Message == "" && e.Context == nil && !liteHas[e.Op]
+	}
+	return false
+}
+
+// unsupportedOperation is the code of the classic nucleus for an unknown operation
+// (aws/aws-iot-device-sdk-java-v2 sdk/greengrass/event-stream-rpc-server).
+const unsupportedOperation model.ErrorCode = "Unsupported Operation"
+
+// liteHas are the operations of nucleus lite
+// (aws-greengrass/aws-greengrass-lite modules/ggipcd/src/services).
+var liteHas = map[string]bool{
+	model.PublishToTopic.Name:                 true,
+	model.SubscribeToTopic.Name:               true,
+	model.PublishToIoTCore.Name:               true,
+	model.SubscribeToIoTCore.Name:             true,
+	model.GetConfiguration.Name:               true,
+	model.UpdateConfiguration.Name:            true,
+	model.SubscribeToConfigurationUpdate.Name: true,
+	model.UpdateState.Name:                    true,
+	model.RestartComponent.Name:               true,
+	model.CreateLocalDeployment.Name:          true,
+	model.ValidateAuthorizationToken.Name:     true,
 }
 
 // newServiceError reads what the nucleus says, in any of the forms there are:

@@ -122,6 +122,88 @@ func ExampleConn_SubscribeToTopic() {
 	// Output: greetings/world: hello
 }
 
+// The event of a configuration update has no value, so read the configuration on
+// each, and after Live.
+func ExampleSession_ConfigurationUpdates() {
+	cfg, err := ipc.ConfigFromEnv(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+
+	session := ipc.NewSession(ipc.SessionConfig{Config: cfg})
+	changes := session.ConfigurationUpdates(model.SubscribeToConfigurationUpdateRequest{})
+	go func() {
+		for update := range changes.Updates() {
+			if lost, ok := update.(ipc.Lost); ok {
+				fmt.Println("not subscribed for now:", lost.Err)
+				continue
+			}
+			c, err := session.GetConfiguration(ctx, model.GetConfigurationRequest{})
+			fmt.Printf("configuration: %s %v\n", c.Value, err)
+		}
+	}()
+	fmt.Println(session.Run(ctx))
+	_ = changes.Close()
+}
+
+// A component that must not be interrupted asks for a minute more.
+func ExampleSession_ComponentUpdates() {
+	cfg, err := ipc.ConfigFromEnv(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+
+	session := ipc.NewSession(ipc.SessionConfig{Config: cfg})
+	deployments := session.ComponentUpdates()
+	go func() {
+		for update := range deployments.Updates() {
+			e, ok := update.(ipc.Event[model.ComponentUpdatePolicyEvents])
+			if !ok || e.Value.PreUpdateEvent == nil {
+				continue
+			}
+			_, err := session.DeferComponentUpdate(ctx, model.DeferComponentUpdateRequest{
+				DeploymentID: e.Value.PreUpdateEvent.DeploymentID, Message: "busy", RecheckAfterMs: 60_000,
+			})
+			fmt.Println("deferred:", err)
+		}
+	}()
+	fmt.Println(session.Run(ctx))
+	_ = deployments.Close()
+}
+
+// A nucleus without the operation is no reason to end.
+func ExampleConn_SubscribeToIoTCoreConnectionStatus() {
+	ctx := context.Background()
+	cfg, err := ipc.ConfigFromEnv(os.Getenv)
+	if err != nil {
+		log.Fatal(err)
+	}
+	conn, err := ipc.Dial(ctx, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+
+	status, err := conn.SubscribeToIoTCoreConnectionStatus(ctx, model.SubscribeToIoTCoreConnectionStatusRequest{})
+	if errors.Is(err, ipc.ErrUnsupported) {
+		fmt.Println("unknown whether online")
+		return
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	for e := range status.Events() {
+		if e.ConnectionStatusEvent != nil {
+			fmt.Println(e.ConnectionStatusEvent.Status)
+		}
+	}
+	fmt.Println(status.Err())
+}
+
 // exampleCore starts a development core to talk to.
 func exampleCore() (cfg ipc.Config, stop func()) {
 	dir, err := os.MkdirTemp("", "ipc")

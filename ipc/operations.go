@@ -40,8 +40,11 @@ func (o operations) ListNamedShadowsForThing(ctx context.Context, r model.ListNa
 }
 
 // PublishToTopic publishes a message to the components of the core device. It
-// succeeds without subscribers too.
+// succeeds without subscribers too. A nil binary message is sent as an empty one.
 func (o operations) PublishToTopic(ctx context.Context, r model.PublishToTopicRequest) (model.PublishToTopicResponse, error) {
+	if b := r.PublishMessage.BinaryMessage; b != nil && b.Message == nil {
+		r.PublishMessage.BinaryMessage = &model.BinaryMessage{Message: []byte{}, Context: b.Context}
+	}
 	return call[model.PublishToTopicResponse](ctx, o.via, model.PublishToTopic, r)
 }
 

@@ -104,7 +104,7 @@ type Status struct {
 //
 // Operations use the present connection, and fail at once with an error that
 // wraps [ErrNotSent] and [ErrDisconnected] when there is none. Nothing is ever
-// repeated by itself except the subscriptions of [Session.Topic].
+// repeated by itself except a [Subscription].
 type Session struct {
 	operations
 

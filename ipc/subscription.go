@@ -9,8 +9,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// Update is one step in the life of a [Subscription]: [Live], [Message] or
-// [Lost].
+// Update is one step in the life of a [Subscription]: [Live], [Lost], and between
+// them [Message] for a topic or [Event] for the other subscriptions.
 type Update interface{ isUpdate() }
 
 // Live says that the nucleus has confirmed the subscription. What was published
@@ -25,6 +25,10 @@ type Message struct {
 	Binary  bool   // the publisher sent bytes, not a JSON message
 }
 
+// Event is an event of a subscription other than to a topic. The method that made
+// the subscription says of which type.
+type Event[T any] struct{ Value T }
+
 // Lost says that the subscription does not exist at present and why: the
 // connection ended, the nucleus refused or ended the subscription (a
 // *[ServiceError]), or the updates were not taken in time ([ErrOverflow]). It is
@@ -32,9 +36,10 @@ type Message struct {
 // the nucleus goes on refusing.
 type Lost struct{ Err error }
 
-func (Live) isUpdate()    {}
-func (Message) isUpdate() {}
-func (Lost) isUpdate()    {}
+func (Live) isUpdate()     {}
+func (Message) isUpdate()  {}
+func (Event[T]) isUpdate() {}
+func (Lost) isUpdate()     {}
 
 // Subscription is a subscription that a session makes anew on every connection
 // until it is closed.
@@ -76,6 +81,51 @@ func (s *Session) Topic(r model.SubscribeToTopicRequest) *Subscription {
 			return Message{Topic: m.Topic(), Payload: m.Payload(), Binary: m.BinaryMessage != nil}
 		})
 }
+
+// IoTCore is [Session.Topic] for an MQTT topic filter of AWS IoT Core. Its events
+// are Event[model.IoTCoreMessage]. Live waits until the device is online.
+func (s *Session) IoTCore(r model.SubscribeToIoTCoreRequest) *Subscription {
+	return follow(s, func(ctx context.Context, c *Conn) (*Stream[model.IoTCoreMessage], error) {
+		return c.SubscribeToIoTCore(ctx, r)
+	}, asEvent)
+}
+
+// IoTCoreConnectionStatus is [Session.Topic] for the connection of the nucleus to
+// AWS IoT Core. Its events are Event[model.IoTCoreConnectionStatusEvent]. On a
+// nucleus without it there is a Lost with [ErrUnsupported] on each connection.
+func (s *Session) IoTCoreConnectionStatus() *Subscription {
+	return follow(s, func(ctx context.Context, c *Conn) (*Stream[model.IoTCoreConnectionStatusEvent], error) {
+		return c.SubscribeToIoTCoreConnectionStatus(ctx, model.SubscribeToIoTCoreConnectionStatusRequest{})
+	}, asEvent)
+}
+
+// ConfigurationUpdates is [Session.Topic] for changes of configuration. Its events
+// are Event[model.ConfigurationUpdateEvents]. After Live, read the configuration.
+func (s *Session) ConfigurationUpdates(r model.SubscribeToConfigurationUpdateRequest) *Subscription {
+	return follow(s, func(ctx context.Context, c *Conn) (*Stream[model.ConfigurationUpdateEvents], error) {
+		return c.SubscribeToConfigurationUpdate(ctx, r)
+	}, asEvent)
+}
+
+// ConfigurationValidations is [Session.Topic] for questions whether a configuration
+// is good, each of which has to be answered by SendConfigurationValidityReport. Its
+// events are Event[model.ValidateConfigurationUpdateEvents].
+func (s *Session) ConfigurationValidations() *Subscription {
+	return follow(s, func(ctx context.Context, c *Conn) (*Stream[model.ValidateConfigurationUpdateEvents], error) {
+		return c.SubscribeToValidateConfigurationUpdates(ctx, model.SubscribeToValidateConfigurationUpdatesRequest{})
+	}, asEvent)
+}
+
+// ComponentUpdates is [Session.Topic] for deployments. Its events are
+// Event[model.ComponentUpdatePolicyEvents]; answer each PreUpdateEvent by
+// DeferComponentUpdate.
+func (s *Session) ComponentUpdates() *Subscription {
+	return follow(s, func(ctx context.Context, c *Conn) (*Stream[model.ComponentUpdatePolicyEvents], error) {
+		return c.SubscribeToComponentUpdates(ctx, model.SubscribeToComponentUpdatesRequest{})
+	}, asEvent)
+}
+
+func asEvent[T any](v T) Update { return Event[T]{v} }
 
 // follow starts the goroutine of a subscription.
 func follow[T any](s *Session, open func(context.Context, *Conn) (*Stream[T], error), convert func(T) Update) *Subscription {
@@ -185,17 +235,21 @@ func (s *Session) next(ctx context.Context) *Conn {
 }
 
 // pause waits until a subscription that was lost may be tried again: at once after
-// an overflow, on the next connection if this one ended, slowly if the nucleus
-// does not want it. It returns false when ctx ended.
+// an overflow, on the next connection if this one ended or the nucleus does not
+// have the operation, slowly if it does not want it. It returns false when ctx ended.
 func (s *Session) pause(ctx context.Context, conn *Conn, reason error) bool {
 	if errors.Is(reason, ErrOverflow) {
 		return ctx.Err() == nil
 	}
 	t := time.NewTimer(s.jittered(s.resubDelay))
 	defer t.Stop()
+	retry := t.C
+	if errors.Is(reason, ErrUnsupported) {
+		retry = nil
+	}
 	select {
 	case <-conn.Done():
-	case <-t.C:
+	case <-retry:
 	case <-ctx.Done():
 		return false
 	}

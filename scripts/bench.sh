@@ -4,8 +4,10 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-python=$(scripts/python.sh)
-export SHADOWGPIO_PYTHON=$python
+SHADOWGPIO_PYTHON=$(scripts/python.sh)
+SHADOWGPIO_NODE=$(scripts/node.sh)
+SHADOWGPIO_JAVA=$(scripts/java.sh)
+export SHADOWGPIO_PYTHON SHADOWGPIO_NODE SHADOWGPIO_JAVA
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
 go build -o "$program" ./component/internal/bench

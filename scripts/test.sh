@@ -9,8 +9,8 @@ usage: test.sh [--fast]
 
   --fast  leave out the cross builds and the tests against a real kernel (for day-to-day use)
 
-Needs Go; installs Debian packages (as root or with sudo) and a Python environment, and builds a kernel for the tests,
-once, when the host's has no gpio-sim. What it makes is kept in
+Needs Go; installs Debian packages (as root or with sudo) and AWS's clients for Python, Node and Java, and builds a
+kernel for the tests, once, when the host's has no gpio-sim. What it makes is kept in
 ${SHADOWGPIO_CACHE:-${XDG_CACHE_HOME:-~/.cache}/shadowgpio}.
 END
 }
@@ -112,13 +112,12 @@ check_go() {
 
 install_packages() {
   # gcc and the C library for the race detector; ip for the guest of the kernel tests.
-  local packages=(gcc libc6-dev shellcheck iproute2)
-  scripts/packages.sh "${packages[@]}"
+  scripts/packages.sh gcc libc6-dev shellcheck iproute2
 }
 
-make_python() {
-  scripts/python.sh >"$work/python"
-  detail "$(grep -v '^#' scripts/python-requirements.txt | paste -sd ' ')"
+# make_clients LANGUAGE: AWS's official client, which the tests find by a variable.
+make_clients() {
+  scripts/"$1".sh >"$work/$1"
 }
 
 check_format() {
@@ -231,9 +230,13 @@ test_kernel() {
 began=$EPOCHREALTIME
 step 'Go' check_go
 step 'packages' install_packages
-step 'Python environment' make_python
+step "AWS's client for Python" make_clients python
+step "AWS's client for Node" make_clients node
+step "AWS's client for Java" make_clients java
 SHADOWGPIO_PYTHON=$(cat "$work/python")
-export SHADOWGPIO_PYTHON
+SHADOWGPIO_NODE=$(cat "$work/node")
+SHADOWGPIO_JAVA=$(cat "$work/java")
+export SHADOWGPIO_PYTHON SHADOWGPIO_NODE SHADOWGPIO_JAVA
 
 step 'gofmt' check_format
 step 'go vet' go vet ./...

@@ -1,13 +1,13 @@
 package devcore
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -18,8 +18,12 @@ import (
 // configurations holds the configuration of each component. What is in the map
 // is never changed, only replaced.
 type configurations struct {
-	mu     sync.Mutex
-	byName map[string]map[string]any
+	mu      sync.Mutex
+	dir     string // "" stores nothing
+	byName  map[string]map[string]any
+	base    map[string]time.Time // when the configuration was set by the embedder
+	set     map[string][]leaf    // what was set over IPC since
+	watches []*configurationWatch
 }
 
 func (c *configurations) get(component string) (map[string]any, bool) {
@@ -31,7 +35,8 @@ func (c *configurations) get(component string) (map[string]any, bool) {
 
 // SetConfiguration sets the configuration of a component: a map, JSON text as a
 // [json.RawMessage] or []byte, or anything else that is an object in JSON. It
-// replaces the one that was set before.
+// replaces the one that was set before. Only the first call for a component in the
+// life of a core keeps what that component changed over IPC in an earlier run.
 func (c *Core) SetConfiguration(component string, value any) error {
 	text, ok := value.([]byte)
 	if !ok {
@@ -40,21 +45,16 @@ func (c *Core) SetConfiguration(component string, value any) error {
 			return fmt.Errorf("configuration of %s: %w", component, err)
 		}
 	}
-	var tree map[string]any
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber() // keeps 1 and 1.0 as they are
-	if err := d.Decode(&tree); err != nil {
+	tree, err := decodeTree(text)
+	if err != nil {
 		return fmt.Errorf("configuration of %s: %w", component, err)
 	}
 	if tree == nil {
 		return fmt.Errorf("configuration of %s: want an object, got %s", component, text)
 	}
-	c.config.mu.Lock()
-	defer c.config.mu.Unlock()
-	if c.config.byName == nil {
-		c.config.byName = map[string]map[string]any{}
+	if err := c.config.setBase(component, tree); err != nil {
+		return fmt.Errorf("configuration of %s: %w", component, err)
 	}
-	c.config.byName[component] = tree
 	return nil
 }
 
@@ -77,6 +77,8 @@ func (c *Core) LoadConfiguration(component, file string) error {
 
 func (c *Core) registerConfiguration(s *server.Server) {
 	server.Handle(s, model.GetConfiguration, c.getConfiguration)
+	server.Handle(s, model.UpdateConfiguration, c.updateConfiguration)
+	server.HandleStream(s, model.SubscribeToConfigurationUpdate, c.subscribeToConfigurationUpdate)
 }
 
 func (c *Core) getConfiguration(call *server.Call, req *model.GetConfigurationRequest) (model.GetConfigurationResponse, error) {

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -85,34 +83,6 @@ func refusal(t testing.TB, c *servertest.Client, op model.Operation, request any
 		t.Errorf("%s: messages of the error disagree: %+v", op.Name, e)
 	}
 	return strings.TrimSuffix(string(e.Code)+" "+e.LiteMessage, " ")
-}
-
-func TestOfficialPythonClient(t *testing.T) {
-	python := os.Getenv("SHADOWGPIO_PYTHON")
-	if python == "" {
-		t.Skip("SHADOWGPIO_PYTHON is unset; it names a Python with awsiotsdk, which scripts/test.sh installs")
-	}
-	const component = "test.Official"
-	core, socket := serve(t, devcore.Config{
-		Dir:        t.TempDir(),
-		ThingName:  "gateway",
-		RateLimits: devcore.RateLimits{Total: 1000, PerThing: 60},
-		Authorize:  func(_, _, _, resource string) bool { return resource != "$aws/things/forbidden/shadow" },
-	})
-	configuration := map[string]any{"logLevel": "info", "lines": map[string]any{"lamp": map[string]any{"line": "GPIO17"}}}
-	if err := core.SetConfiguration(component, configuration); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, python, "testdata/official_client.py")
-	cmd.Env = append(os.Environ(),
-		"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT="+socket, "SVCUID="+core.IssueToken(component))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Logf("%s", out)
 }
 
 // recorder collects events.

@@ -4,16 +4,17 @@
 //
 // It answers as those do, to the wording of errors and the order of messages;
 // the official AWS clients cannot tell the difference. What is stored, the
-// shadows, lies under [Config.Dir] in files that a person can read, and is
-// written and synced, with its directory, before a request is answered: what was
-// answered survives the end of the process and a power cut, as far as the disk
-// keeps what it was told to. (A shadow that [Shadows.Drop] removed may come back.)
+// shadows and what components change of their configuration, lies under
+// [Config.Dir] in files that a person can read, and is written and synced before
+// a request is answered: what was answered survives the end of the process and,
+// as far as the disk keeps what it was told to, a power cut. (A shadow that
+// [Shadows.Drop] removed may come back.)
 //
 // # Services
 //
-// Local publish/subscribe, device shadows, reading configuration, and reporting
-// state. The other operations of the service answer as on a core where their
-// provider is not installed.
+// Local publish/subscribe, device shadows, configuration, and reporting state.
+// The other operations of the service answer as on a core where their provider is
+// not installed.
 //
 // # Observing
 //
@@ -27,6 +28,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
@@ -69,8 +71,16 @@ type Config struct {
 	Quirks Quirks
 
 	// Authorize decides whether a component may run an operation ("aws.greengrass#…")
-	// of a service on a resource. nil allows everything.
+	// of a service on a resource. nil leaves it to EnforceAccessControl.
 	Authorize func(component, service, operation, resource string) bool
+
+	// EnforceAccessControl takes policies from the key "accessControl" of each
+	// component's configuration, unless Authorize is set.
+	EnforceAccessControl bool
+
+	// InterpolateThingName fills in {iot:thingName} in policies, as a nucleus does
+	// that has interpolateComponentConfiguration; it is literal otherwise.
+	InterpolateThingName bool
 
 	// Server has the limits of connections. Authenticate, Logger, Up and Down
 	// are set by the core.
@@ -105,7 +115,13 @@ func New(cfg Config) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{cfg: cfg, log: cfg.Logger}
+	if cfg.Authorize == nil && cfg.EnforceAccessControl {
+		c.cfg.Authorize = c.allowed
+	}
 	c.pubsub = &pubsub{core: c}
+	if cfg.Dir != "" {
+		c.config.dir = filepath.Join(cfg.Dir, "configuration")
+	}
 	var err error
 	if c.shadows, err = newShadows(c); err != nil {
 		return nil, err
@@ -141,8 +157,8 @@ var absent = []string{
 	"GetSecretValue", "ListComponents", "ListLocalDeployments", "PauseComponent", "PublishToIoTCore",
 	"PutComponentMetric", "RestartComponent", "ResumeComponent", "SendConfigurationValidityReport",
 	"StopComponent", "SubscribeToCertificateUpdates", "SubscribeToComponentUpdates",
-	"SubscribeToConfigurationUpdate", "SubscribeToIoTCore", "SubscribeToValidateConfigurationUpdates",
-	"UpdateConfiguration", "ValidateAuthorizationToken", "VerifyClientDeviceIdentity",
+	"SubscribeToIoTCore", "SubscribeToValidateConfigurationUpdates",
+	"ValidateAuthorizationToken", "VerifyClientDeviceIdentity",
 }
 
 // Serve serves the clients of a listener, such as one of [server.Listen], until

@@ -8,9 +8,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -20,7 +18,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -35,14 +32,14 @@ const (
 	shadow = "bench"
 )
 
-//go:embed client.py
-var pythonClient string
-
 func main() {
 	calls := flag.Int("calls", 3000, "round trips of each client")
 	samples := flag.Int("samples", 80, "desired writes and edges, four a second")
 	idle := flag.Duration("idle", 10*time.Second, "how long the idle component is watched")
-	python := flag.String("python", os.Getenv("SHADOWGPIO_PYTHON"), "Python with awsiotsdk; without one AWS's client is left out")
+	events := flag.Int("events", 50000, "events that each client takes")
+	python := flag.String("python", os.Getenv("SHADOWGPIO_PYTHON"), "Python with awsiotsdk; without one AWS's client for it is left out")
+	node := flag.String("node", os.Getenv("SHADOWGPIO_NODE"), "directory of the node_modules with aws-iot-device-sdk-v2; likewise")
+	java := flag.String("java", os.Getenv("SHADOWGPIO_JAVA"), "class path of aws-iot-device-sdk; likewise")
 	role := flag.String("role", "", "for the processes it starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -53,8 +50,10 @@ func main() {
 		err = serveCore(ctx, flag.Arg(0))
 	case "component":
 		err = runComponent(ctx)
+	case "subscriber":
+		err = subscribe(ctx, flag.Arg(0))
 	default:
-		b := bench{calls: *calls, samples: *samples, idle: *idle, python: *python}
+		b := bench{calls: *calls, eventCount: *events, samples: *samples, idle: *idle, python: *python, node: *node, java: *java}
 		err = b.run(ctx)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -64,9 +63,9 @@ func main() {
 }
 
 type bench struct {
-	calls, samples int
-	idle           time.Duration
-	python         string
+	calls, eventCount, samples int
+	idle                       time.Duration
+	python, node, java         string
 
 	dir    string
 	ready  ready        // what the core said of itself
@@ -92,6 +91,9 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	defer b.conn.Close()
 	if err := b.roundTrips(ctx); err != nil {
+		return err
+	}
+	if err := b.throughput(ctx); err != nil {
 		return err
 	}
 	component, err := b.start(ctx, "component", b.environment()...)
@@ -181,7 +183,7 @@ func (b *bench) environment() []string {
 	}
 }
 
-// roundTrips compares GetThingShadow of two clients with the same bytes sent to
+// roundTrips compares GetThingShadow of the clients with the same bytes sent to
 // and fro on a bare Unix socket.
 func (b *bench) roundTrips(ctx context.Context) error {
 	request := model.GetThingShadowRequest{ThingName: thing, ShadowName: shadow}
@@ -207,36 +209,19 @@ func (b *bench) roundTrips(ctx context.Context) error {
 	t := newTable(fmt.Sprintf("GetThingShadow round trip, %d calls, %d bytes there and %d back", b.calls, there, back), floor)
 	t.row("bare Unix socket, the same bytes (floor)", floor)
 	t.row("this project's client (Go)", ours)
-	if b.python == "" {
-		t.note("AWS's client: not measured, no Python with awsiotsdk was given")
-	} else {
-		official, err := b.official(ctx)
+	for _, o := range b.officials() {
+		if o.missing != "" {
+			t.note(o.missing)
+			continue
+		}
+		d, err := b.officialRoundTrips(ctx, o)
 		if err != nil {
 			return err
 		}
-		t.row("AWS's client (Python awsiotsdk, V2)", official)
+		t.row(o.name, d)
 	}
 	t.print()
 	return nil
-}
-
-func (b *bench) official(ctx context.Context) (durations, error) {
-	cmd := exec.CommandContext(ctx, b.python, "-c", pythonClient, strconv.Itoa(warm), strconv.Itoa(b.calls))
-	cmd.Env = append(os.Environ(), b.environment()...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("AWS's client: %w", err)
-	}
-	var d durations
-	for line := range bytes.Lines(out) {
-		ns, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("AWS's client: %w", err)
-		}
-		d = append(d, time.Duration(ns))
-	}
-	return d, nil
 }
 
 // frameSizes is how many bytes a call moves, as the classic nucleus has it.

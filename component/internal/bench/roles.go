@@ -106,7 +106,8 @@ func serveCore(ctx context.Context, dir string) error {
 	return nil
 }
 
-// serveFloor answers so many bytes with so many, and does nothing else.
+// serveFloor answers so many bytes with so many, and does nothing else. A negative
+// number asks for that many answers at once.
 func serveFloor(ctx context.Context, l net.Listener) error {
 	context.AfterFunc(ctx, func() { l.Close() })
 	for {
@@ -124,7 +125,16 @@ func serveFloor(ctx context.Context, l net.Listener) error {
 			if _, err := fmt.Sscan(string(sizes[:8])+" "+string(sizes[8:]), &there, &back); err != nil {
 				return
 			}
-			in, out := make([]byte, there), make([]byte, back)
+			out := make([]byte, back)
+			if there < 0 {
+				for range -there {
+					if _, err := conn.Write(out); err != nil {
+						return
+					}
+				}
+				return
+			}
+			in := make([]byte, there)
 			for readFull(conn, in) == nil {
 				if _, err := conn.Write(out); err != nil {
 					return
