@@ -279,7 +279,7 @@ func TestBounce(t *testing.T) {
 }
 
 // The pump is kept from running, as a reader that the scheduler forgot.
-func TestKernelBufferDropsTheOldest(t *testing.T) {
+func TestBufferDropsTheOldestAsTheKernelDoes(t *testing.T) {
 	inBubble(t, func(b bubble) {
 		lines := b.request(debounced(0), gpio.LineConfig{Offset: 2, Direction: gpio.Input}, gpio.LineConfig{Offset: 3})
 		const room = 64            // three lines have 48, rounded up to a power of two

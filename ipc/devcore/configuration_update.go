@@ -279,10 +279,13 @@ func (c *configurations) save(component string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+	if err := makeDir(c.dir); err != nil {
 		return err
 	}
-	return renameio.WriteFile(c.file(component), append(text, '\n'), 0o644, renameio.WithTempDir(c.dir))
+	if err := renameio.WriteFile(c.file(component), append(text, '\n'), 0o644, renameio.WithTempDir(c.dir)); err != nil {
+		return err
+	}
+	return syncDir(c.dir)
 }
 
 // setBase replaces a configuration. The first time in the life of a core, what
