@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -71,6 +72,7 @@ type bench struct {
 	ready  ready        // what the core said of itself
 	events <-chan event // what the core sees from then on
 	conn   *ipc.Conn
+	log    logBuffer // what the component printed
 }
 
 func (b *bench) run(ctx context.Context) error {
@@ -110,18 +112,33 @@ func (b *bench) run(ctx context.Context) error {
 	return b.footprint(ctx, component.Process.Pid)
 }
 
+// logBuffer is a buffer that a command may write to while we read it.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 // start runs this program in a role, with what it prints on our standard error.
 func (b *bench) start(ctx context.Context, role string, env ...string) (*exec.Cmd, error) {
 	cmd, err := command(ctx, role, env...)
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(b.dir, role+".log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, log, log
+	// A pipe, as under a nucleus: a log file on a busy disk would hold up the
+	// program that writes it.
+	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, &b.log, &b.log
 	return cmd, cmd.Start()
 }
 
@@ -326,8 +343,7 @@ func (b *bench) await(ctx context.Context, match func(event) bool) (event, error
 func (b *bench) awaitReport(ctx context.Context) error {
 	_, err := b.await(ctx, func(e event) bool { return e.Reported != nil })
 	if err != nil {
-		log, _ := os.ReadFile(filepath.Join(b.dir, "component.log"))
-		return fmt.Errorf("component: %w\n%s", err, log)
+		return fmt.Errorf("component: %w\n%s", err, b.log.String())
 	}
 	return nil
 }
