@@ -34,6 +34,11 @@ func (f *faults) add(path, want, got, hint string) {
 	f.list = append(f.list, &FieldError{path, want, got, hint})
 }
 
+// has reports whether something is wrong at that path.
+func (f *faults) has(path string) bool {
+	return slices.ContainsFunc(f.list, func(e *FieldError) bool { return e.Path == path })
+}
+
 // err joins the faults in the order of their paths, nil when there are none.
 func (f *faults) err() error {
 	slices.SortStableFunc(f.list, func(a, b *FieldError) int { return cmp.Compare(a.Path, b.Path) })

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,10 @@ func (n node) object() map[string]any {
 func (n node) each(f func(key string, child node)) {
 	members := n.object()
 	for _, key := range slices.Sorted(maps.Keys(members)) {
+		if key == "" {
+			n.faults.add(n.path, "keys of at least one character", `""`, "")
+			continue
+		}
 		f(key, n.child(key, members[key]))
 	}
 }
@@ -74,15 +79,21 @@ func (n node) fields(known map[string]func(node)) {
 	})
 }
 
-// text reads a string; a number, such as an offset, is taken as its digits.
+// text reads a string; a whole number, such as an offset, is taken as its digits.
 func (n node) text() string {
 	switch v := n.value.(type) {
 	case string:
 		return v
-	case int, int64, uint64, float64, json.Number:
-		return fmt.Sprint(v)
+	case int:
+		if v >= 0 {
+			return strconv.Itoa(v)
+		}
+	case float64:
+		if v >= 0 && v <= math.MaxInt32 && v == math.Trunc(v) {
+			return strconv.Itoa(int(v))
+		}
 	}
-	n.fault("text")
+	n.fault("text or a whole number from 0")
 	return ""
 }
 

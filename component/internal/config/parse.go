@@ -126,7 +126,7 @@ func (p *parser) line(n node) Line {
 			p.faults.add(n.path+".direction", "input or output", "nothing", "")
 		}
 	}
-	if line.Ref.Line == "" {
+	if line.Ref.Line == "" && !p.faults.has(n.path+".line") {
 		p.faults.add(n.path+".line", "a line name or an offset", "nothing", "")
 	} else if _, err := strconv.ParseUint(line.Ref.Line, 10, 32); err == nil && line.Ref.Chip == "" {
 		p.faults.add(n.path+".chip", "a chip name, label or path, which an offset needs", `""`, "")
