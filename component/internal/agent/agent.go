@@ -25,6 +25,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -56,10 +57,10 @@ func Run(ctx context.Context, parts Parts) error {
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	a := &agent{
 		Parts:  parts,
-		engine: engine.New(parts.Config, saved.Outputs, random, parts.Logger),
+		engine: engine.New(parts.Config, saved, random, parts.Logger),
 		inputs: make(chan engine.Input, 64),
-		saves:  make(chan map[string]bool, 1),
-		held:   map[string]*holding{},
+		saves:  make(chan engine.Save, 1),
+		claims: map[string]*claim{},
 		ctx:    running,
 	}
 	a.work.Go(a.saver)
@@ -78,9 +79,9 @@ type agent struct {
 	Parts
 	engine *engine.Engine
 	inputs chan engine.Input
-	saves  chan map[string]bool // the newest outputs to be saved
-	held   map[string]*holding  // by line label; owned by the loop
-	ctx    context.Context      // of everything beside the loop
+	saves  chan engine.Save  // one at a time: the engine waits for its answer
+	claims map[string]*claim // owned by the loop
+	ctx    context.Context   // of everything beside the loop
 	work   sync.WaitGroup
 }
 
@@ -126,20 +127,16 @@ func (a *agent) step(in engine.Input) {
 // carryOut returns the answer of a line, nil for what is answered later or never.
 func (a *agent) carryOut(effect engine.Effect) engine.Input {
 	switch e := effect.(type) {
-	case engine.RequestLine:
-		return a.requestLine(e)
-	case engine.SetLine:
-		return a.setLine(e)
+	case lines.Request:
+		return a.requestLines(e)
+	case lines.Write:
+		return a.writeLines(e)
 	case engine.FetchShadow:
 		a.work.Go(func() { a.send(a.fetch(e)) })
 	case engine.UpdateShadow:
 		a.work.Go(func() { a.send(a.update(e)) })
-	case engine.SaveOutputs:
-		select { // only the newest matters
-		case <-a.saves:
-		default:
-		}
-		a.saves <- e.Outputs
+	case engine.Save:
+		a.saves <- e
 	}
 	return nil
 }
@@ -156,28 +153,17 @@ func (a *agent) send(in engine.Input) {
 func (a *agent) saver() {
 	for {
 		select {
-		case outputs := <-a.saves:
-			a.saveOutputs(outputs)
+		case e := <-a.saves:
+			a.send(engine.Saved{Seq: e.Seq, Err: a.State.Save(e.State)})
 		case <-a.ctx.Done():
-			select {
-			case outputs := <-a.saves:
-				a.saveOutputs(outputs)
-			default:
-			}
 			return
 		}
 	}
 }
 
-func (a *agent) saveOutputs(outputs map[string]bool) {
-	if err := a.State.Save(outputs); err != nil {
-		a.Logger.Error("outputs will not be restored after a restart", "error", err)
-	}
-}
-
 func (a *agent) releaseAll() error {
 	var errs []error
-	for label := range a.held {
+	for label := range a.claims {
 		errs = append(errs, a.release(label))
 	}
 	return errors.Join(errs...)

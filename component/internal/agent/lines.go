@@ -2,70 +2,131 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"syscall"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
 // consumer is how other programs see who holds our lines, with the label.
 const consumer = "shadowgpio"
 
-// holding is a requested line and the goroutine that watches it.
-type holding struct {
+// claim is what is requested for one claim of the line engine, and the goroutine
+// that watches it.
+type claim struct {
 	lines   gpio.Lines
 	end     context.CancelFunc
 	watcher sync.WaitGroup
 }
 
-func (a *agent) requestLine(e engine.RequestLine) engine.Input {
-	if err := a.release(e.Line); err != nil {
-		a.Logger.Warn("line was not released cleanly", "line", e.Line, "error", err)
+func (a *agent) requestLines(e lines.Request) engine.Input {
+	if err := a.release(e.Claim); err != nil {
+		a.Logger.Warn("line was not released cleanly", "line", e.Claim, "error", err)
 	}
-	lines, value, err := a.request(e)
+	c, values, err := a.request(e)
 	if err != nil {
-		return engine.LineFailed{Line: e.Line, Err: err}
+		return engine.LinesFailed{Claim: e.Claim, Err: err}
 	}
-	ctx, end := context.WithCancel(a.ctx)
-	h := &holding{lines: lines, end: end}
-	a.held[e.Line] = h
-	h.watcher.Go(func() { a.watch(ctx, e.Line, lines) })
-	return engine.LineReady{Line: e.Line, Value: value}
+	a.claims[e.Claim] = c
+	return engine.LinesReady{Claim: e.Claim, Values: values}
 }
 
-// request finds and takes a line and reads it.
-func (a *agent) request(e engine.RequestLine) (gpio.Lines, bool, error) {
-	cfg := a.Config.Lines[e.Line]
-	address, err := gpio.Find(a.Backend, cfg.Ref)
+// request finds and takes the lines of a claim and reads them.
+func (a *agent) request(e lines.Request) (*claim, []bool, error) {
+	chip, configs, err := a.locate(e.Lines)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	want := lineConfig(cfg, address.Line.Offset)
-	first := want
-	switch {
-	case e.Value != nil:
-		first.Value = *e.Value
-	case cfg.Direction == gpio.Output:
-		// Take the line as it is, to learn its level before driving that level.
-		first = gpio.LineConfig{Offset: want.Offset, ActiveLow: want.ActiveLow}
+	cfg := a.Config.Lines[e.Lines[0]]
+	if cfg.Direction == gpio.Output {
+		return a.requestOutputs(e, chip, configs)
 	}
-	lines, err := a.Backend.Request(address.Chip.Path, consumer+" "+e.Line, []gpio.LineConfig{first})
+	held, err := a.Backend.Request(chip.Path, consumer+" "+e.Claim, configs)
+	polled := errors.Is(err, syscall.ENXIO)
+	if polled {
+		// The chip has no interrupts, so neither edges nor debounce in the kernel
+		// (torvalds/linux drivers/gpio/gpiolib-cdev.c, edge_detector_setup).
+		a.Logger.Warn("chip reports no edges; the line is polled and debounced here", "line", e.Claim, "poll", cfg.Poll)
+		configs[0].Edges, configs[0].Debounce = gpio.NoEdges, 0
+		held, err = a.Backend.Request(chip.Path, consumer+" "+e.Claim, configs)
+	}
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	value, err := read(lines)
-	if err == nil && first.Direction == gpio.AsIs {
-		want.Value = value
-		if err = lines.Reconfigure([]gpio.LineConfig{want}); err == nil {
-			value, err = read(lines)
+	values, err := held.Values()
+	if err != nil {
+		held.Close()
+		return nil, nil, err
+	}
+	if polled {
+		return a.watched(held, func(ctx context.Context) { a.poll(ctx, e.Claim, held, values[0]) }), values, nil
+	}
+	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
+}
+
+// locate finds lines by what the configuration says of them. They must be on one
+// chip.
+func (a *agent) locate(labels []string) (chip gpio.ChipInfo, configs []gpio.LineConfig, err error) {
+	for i, label := range labels {
+		address, err := gpio.Find(a.Backend, a.Config.Lines[label].Ref)
+		if err != nil {
+			return chip, nil, err
+		}
+		if i > 0 && address.Chip.Path != chip.Path {
+			return chip, nil, fmt.Errorf("want all lines of a pattern on one chip, got %s on %s and %s on %s",
+				labels[0], chip.Name, label, address.Chip.Name)
+		}
+		chip = address.Chip
+		configs = append(configs, lineConfig(a.Config.Lines[label], address.Line.Offset))
+	}
+	return chip, configs, nil
+}
+
+// requestOutputs takes outputs as they are where a value is not given, to learn
+// their levels before driving those.
+func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gpio.LineConfig) (*claim, []bool, error) {
+	first := append([]gpio.LineConfig(nil), configs...)
+	adopts := false
+	for i, value := range e.Values {
+		if value == nil {
+			first[i] = gpio.LineConfig{Offset: configs[i].Offset, ActiveLow: configs[i].ActiveLow}
+			adopts = true
+			continue
+		}
+		first[i].Value, configs[i].Value = *value, *value
+	}
+	held, err := a.Backend.Request(chip.Path, consumer+" "+e.Claim, first)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, err := held.Values()
+	if err == nil && adopts {
+		for i, value := range e.Values {
+			if value == nil {
+				configs[i].Value = values[i]
+			}
+		}
+		if err = held.Reconfigure(configs); err == nil {
+			values, err = held.Values()
 		}
 	}
 	if err != nil {
-		lines.Close()
-		return nil, false, err
+		held.Close()
+		return nil, nil, err
 	}
-	return lines, value, nil
+	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
+}
+
+func (a *agent) watched(held gpio.Lines, watch func(context.Context)) *claim {
+	ctx, end := context.WithCancel(a.ctx)
+	c := &claim{lines: held, end: end}
+	c.watcher.Go(func() { watch(ctx) })
+	return c
 }
 
 func lineConfig(cfg config.Line, offset int) gpio.LineConfig {
@@ -83,77 +144,28 @@ func lineConfig(cfg config.Line, offset int) gpio.LineConfig {
 	return c
 }
 
-func read(lines gpio.Lines) (bool, error) {
-	values, err := lines.Values()
-	if err != nil {
-		return false, err
-	}
-	return values[0], nil
-}
-
-func (a *agent) setLine(e engine.SetLine) engine.Input {
-	lines := a.held[e.Line].lines
-	err := lines.SetValues([]bool{e.Value})
-	value := false
+func (a *agent) writeLines(e lines.Write) engine.Input {
+	held := a.claims[e.Claim].lines
+	err := held.SetValues(e.Values)
+	var values []bool
 	if err == nil {
-		value, err = read(lines)
+		values, err = held.Values()
 	}
 	if err != nil {
-		return engine.LineFailed{Line: e.Line, Err: err}
+		return engine.LinesFailed{Claim: e.Claim, Err: err}
 	}
-	return engine.LineSet{Line: e.Line, Value: value}
+	return engine.LinesWritten{Claim: e.Claim, Values: values}
 }
 
-// watch turns the edges of a line into inputs until the line is released or its
-// chip disappears. A burst becomes one input with the value that the line has
-// after it, so edges that were dropped cannot leave a wrong value behind.
-func (a *agent) watch(ctx context.Context, label string, lines gpio.Lines) {
-	var last uint32
-	for event := range lines.Events() {
-		in := engine.LineChanged{Line: label, Time: event.Time}
-		for more := true; more; {
-			in.Time = event.Time
-			in.Edges++
-			in.Lost += int(event.LineSeqno - last - 1)
-			last = event.LineSeqno
-			select {
-			case event, more = <-lines.Events():
-			default:
-				more = false
-			}
-		}
-		value, err := read(lines)
-		if err != nil {
-			break
-		}
-		in.Value = value
-		select {
-		case a.inputs <- in:
-		case <-ctx.Done():
-			return
-		}
-	}
-	if ctx.Err() == nil {
-		_, err := read(lines)
-		if err == nil {
-			err = gpio.ErrGone
-		}
-		select {
-		case a.inputs <- engine.LineFailed{Line: label, Err: err}:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// release gives a line back, if it is held.
+// release gives the lines of a claim back, if they are held.
 func (a *agent) release(label string) error {
-	h, ok := a.held[label]
+	c, ok := a.claims[label]
 	if !ok {
 		return nil
 	}
-	delete(a.held, label)
-	h.end()
-	err := h.lines.Close()
-	h.watcher.Wait()
+	delete(a.claims, label)
+	c.end()
+	err := c.lines.Close()
+	c.watcher.Wait()
 	return err
 }

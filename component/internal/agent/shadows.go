@@ -80,7 +80,7 @@ func (a *agent) fetch(e engine.FetchShadow) engine.Input {
 func (a *agent) update(e engine.UpdateShadow) engine.Input {
 	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
 	id := a.Config.Shadows[e.Shadow].ID
-	payload, err := shadow.Update(e.Reported, e.Token)
+	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err == nil {
 		in.Version, err = a.sendUpdate(a.ctx, id, payload)
 	}
@@ -124,6 +124,8 @@ func outcome(err error) engine.Outcome {
 		return engine.Missing
 	case model.Unauthorized:
 		return engine.Unauthorized
+	case model.Conflict:
+		return engine.Conflict
 	case model.InvalidArguments:
 		if service.Message == tooLargeText {
 			return engine.TooLarge

@@ -29,7 +29,7 @@ func TestOutcome(t *testing.T) {
 		{service(model.ServiceFailure, "Too Many Requests"), engine.Throttled},
 		{service(model.ServiceFailure, "Database pool not initialized."), engine.Unknown},
 		{service(model.ServiceFailure, ""), engine.Unknown},
-		{service(model.Conflict, "Version conflict"), engine.Unknown},
+		{service(model.Conflict, "Version conflict"), engine.Conflict},
 		{service("SomethingNew", ""), engine.Unknown},
 	} {
 		if got := outcome(c.err); got != c.want {

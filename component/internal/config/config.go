@@ -18,9 +18,12 @@ import (
 
 // Config is a valid configuration. It is not changed after Parse.
 type Config struct {
-	LogLevel slog.Level
-	Lines    map[string]Line   // by our label
-	Shadows  map[string]Shadow // by our label
+	LogLevel   slog.Level
+	HoldFor    time.Duration        // how long outputs stay held after the component is gone; 0 is not at all
+	Lines      map[string]Line      // by our label
+	Interlocks map[string]Interlock // by our label
+	Controls   map[string]Control   // by our label
+	Shadows    map[string]Shadow    // by our label
 }
 
 // Line is one GPIO line.
@@ -29,11 +32,52 @@ type Line struct {
 	Direction gpio.Direction // Input or Output
 	ActiveLow bool
 	Bias      gpio.Bias
-	Drive     gpio.Drive    // outputs
-	Debounce  time.Duration // inputs; 0 to 10s
-	Start     Start         // outputs
-	Stop      Stop          // outputs
+
+	// Of inputs.
+	Debounce time.Duration // 0 to MaxDebounce; edges that are closer together are none
+	OnDelay  time.Duration // 0 to MaxDelay; how long it must be on to count as on
+	OffDelay time.Duration // 0 to MaxDelay
+	Poll     time.Duration // MinPoll to MaxPoll; how often it is read where the chip reports no edges
+
+	// Of outputs.
+	Drive    gpio.Drive
+	Start    Start
+	Stop     Stop
+	Failsafe *Failsafe     // nil is none
+	MinOn    time.Duration // 0 to MaxTime; 0 is no limit, here and below
+	MinOff   time.Duration // 0 to MaxTime
+	MaxOn    time.Duration // 0 to MaxTime
 }
+
+// Failsafe is what an output becomes when the nucleus is away.
+type Failsafe struct {
+	After time.Duration // MinFailsafe to MaxTime
+	On    bool
+}
+
+// Interlock is a group of outputs of which one at most is on.
+type Interlock struct {
+	Lines    []string      // labels, two at least
+	DeadTime time.Duration // 0 to MaxTime; from the observed off of one to the on of another
+}
+
+// Control lets an input drive an output, with or without a link.
+type Control struct {
+	Input  string     // label of an input
+	Edge   gpio.Edges // never NoEdges
+	Action Action
+	Output string // label of an output that no pattern holds
+}
+
+// Action is what a control does to its output.
+type Action uint8
+
+// The actions.
+const (
+	Toggle Action = iota
+	Set           // on
+	Reset         // off
+)
 
 // Start is the state of an output before its shadow is known.
 type Start uint8
@@ -51,18 +95,20 @@ type Stop uint8
 
 // The stop states. Keep is the default.
 const (
-	StopKeep Stop = iota // as it is; what the driver makes of a released line is its choice
+	StopKeep Stop = iota // as it is
 	StopOn
 	StopOff
 )
 
 var (
-	startNames = []string{"restore", "keep", "on", "off"}
-	stopNames  = []string{"keep", "on", "off"}
+	startNames  = []string{"restore", "keep", "on", "off"}
+	stopNames   = []string{"keep", "on", "off"}
+	actionNames = []string{"toggle", "set", "reset"}
 )
 
-func (s Start) String() string { return startNames[s] }
-func (s Stop) String() string  { return stopNames[s] }
+func (s Start) String() string  { return startNames[s] }
+func (s Stop) String() string   { return stopNames[s] }
+func (a Action) String() string { return actionNames[a] }
 
 // Shadow is one device shadow and what its properties are bound to.
 type Shadow struct {
@@ -70,16 +116,87 @@ type Shadow struct {
 	Properties map[string]Property // by the key in the shadow
 }
 
-// Property binds one key of a shadow to a line.
+// Kind says what a property shows of its lines, and what can be desired of it.
+type Kind uint8
+
+// The kinds. Level is the one without a key of its own.
+const (
+	Level   Kind = iota // on or off: of an input, or of an output that is set
+	Pulse               // an output that is on for a time when true is desired
+	Blink               // an output that goes on and off while true is desired
+	PWM                 // an output that is on for a desired part of each period, in percent
+	Pattern             // several outputs, set together to what a desired word stands for
+	Count               // edges of an input, a number that can be set
+	Rate                // edges of an input in a unit of time
+	Period              // seconds from edge to edge of an input
+	Changed             // time of the last edge of an input
+)
+
+// Property binds one key of a shadow to a line, or to several by patterns.
 type Property struct {
-	Line   string // label in Config.Lines
-	Output bool   // the direction of that line
-	Values Values
+	Kind   Kind
+	Line   string // label in Config.Lines; "" for a Pattern
+	Output bool   // the direction of its lines
+	Values Values // of Level, Pulse and Blink
+
+	// Of outputs.
+	Override Override
+	Pulse    time.Duration              // of Pulse: MinWave to MaxTime
+	On, Off  time.Duration              // of Blink: MinWave to MaxTime each
+	Period   time.Duration              // of PWM: 10 MinWave to MaxTime
+	Patterns map[string]map[string]bool // of Pattern: line states by word and line label
+
+	// Of inputs.
+	Edges    gpio.Edges    // of Count, Rate, Period and Changed
+	Scale    float64       // of Count and Rate: what one edge stands for; not 0
+	Per      time.Duration // of Rate: the unit of time
+	Timeout  time.Duration // of Rate and Period: without an edge for so long they are 0
+	Interval time.Duration // of Count, Rate and Period: the least time between two reports
 }
+
+// Override says who wins when an output was changed locally: by a control, or by
+// its MaxOn.
+type Override uint8
+
+// The overrides. UpdatesDesired is the default.
+const (
+	// UpdatesDesired writes the local state as desired and reported together, so
+	// that nothing pulls it back.
+	UpdatesDesired Override = iota
+	// CloudWins lets controls act only while the shadow is out of reach, and then
+	// applies what is desired again.
+	CloudWins
+	// HoldsUntilNextDesired keeps the local state, against what is desired, until
+	// it is desired anew.
+	HoldsUntilNextDesired
+)
+
+var overrideNames = []string{"updatesDesired", "cloudWins", "holdsUntilNextDesired"}
+
+func (o Override) String() string { return overrideNames[o] }
 
 // Limits of the shadow service that a configuration is checked against
 // (aws-greengrass/aws-greengrass-shadow-manager README.md).
 const (
-	MaxDocument = 8192             // bytes of desired and reported together
+	MaxDocument = 8192 // bytes of desired and reported together
+)
+
+// Bounds of durations.
+const (
 	MaxDebounce = 10 * time.Second // more is a mistake, not a bouncing contact
+	MaxDelay    = 24 * time.Hour
+	MaxTime     = 7 * 24 * time.Hour
+	MinWave     = 10 * time.Millisecond // less is not to be timed by a program
+	MinPoll     = time.Millisecond
+	MaxPoll     = time.Minute
+	MinFailsafe = time.Second
+)
+
+// Defaults.
+const (
+	DefaultHoldFor  = time.Minute
+	DefaultPoll     = 20 * time.Millisecond
+	DefaultPer      = time.Second
+	DefaultTimeout  = 10 * time.Second
+	DefaultInterval = time.Second
 )

@@ -8,6 +8,9 @@
 //
 //	edges, documents, messages, replies, ticks -> Step -> set lines, fetch, update, save
 //
+// What lines may be is decided below, in package lines; here are the shadows, and
+// what ties them to the lines.
+//
 // What is reported is compared with what the shadow is known to hold, and only
 // the difference is sent, one update in flight per shadow. A lost or doubtful
 // update is therefore never repeated blindly: the document is read again and the
@@ -24,63 +27,86 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
 // Engine is not safe for concurrent use.
 type Engine struct {
-	lines    map[string]*line
-	shadows  map[string]*shadowState
-	bindings map[string][]binding // by line label
-	budget   *budget
-	random   *rand.Rand
-	tokens   string // what the client tokens of this run begin with
-	log      *slog.Logger
+	cfg     *config.Config
+	bank    *lines.Bank
+	shadows map[string]*shadowState
+	outputs map[string]*property   // the one that drives an output, by the output's label
+	inputs  map[string][]*property // those that show an input, by its label
+	budget  *budget
+	random  *rand.Rand
+	tokens  string // what the client tokens of this run begin with
+	log     *slog.Logger
 
-	saved   map[string]bool // outputs as they were last handed to SaveOutputs
-	saveAt  time.Time       // zero when there is nothing to save
-	wake    time.Time       // zero when nothing waits for time
+	memory  memory
+	orders  map[string]lines.Order // demands of the step in progress
+	wake    time.Time              // zero when nothing waits for time
 	stopped bool
 
 	effects []Effect                // of the step in progress
 	touched map[string]*shadowState // may have something to send
-	moving  int                     // lines that have not answered yet
 }
 
-// binding is one property that shows a line.
-type binding struct {
+// property is one property of a shadow, bound to lines.
+type property struct {
+	config.Property
 	shadow *shadowState
 	key    string
-	config.Property
+	output string // label of the output, "" for an input
+	meter  meter  // of an input that is measured
+
+	// Of PWM: the percentage that was last desired, as it was written, and what it
+	// means. Rounded to milliseconds and back it might differ.
+	percent any
+	means   lines.Demand
 }
 
-// New makes an engine. saved are the outputs of an earlier run, for the start
-// state "restore"; random spreads retries.
-func New(cfg *config.Config, saved map[string]bool, random *rand.Rand, log *slog.Logger) *Engine {
+// id names the property in the memory.
+func (p *property) id() string { return p.shadow.label + "/" + p.key }
+
+// New makes an engine. remembered is what an earlier run saved; random spreads
+// retries.
+func New(cfg *config.Config, remembered state.State, random *rand.Rand, log *slog.Logger) *Engine {
 	e := &Engine{
-		lines:    map[string]*line{},
-		shadows:  map[string]*shadowState{},
-		bindings: map[string][]binding{},
-		touched:  map[string]*shadowState{},
-		budget:   newBudget(),
-		random:   random,
-		tokens:   fmt.Sprintf("shadowgpio-%016x-", random.Uint64()),
-		log:      log,
-		saved:    maps.Clone(saved),
-	}
-	if e.saved == nil {
-		e.saved = map[string]bool{}
-	}
-	for label, c := range cfg.Lines {
-		e.lines[label] = newLine(label, c)
+		cfg:     cfg,
+		bank:    lines.New(cfg, linesMemory(remembered), random, log),
+		shadows: map[string]*shadowState{},
+		outputs: map[string]*property{},
+		inputs:  map[string][]*property{},
+		touched: map[string]*shadowState{},
+		orders:  map[string]lines.Order{},
+		budget:  newBudget(),
+		random:  random,
+		tokens:  fmt.Sprintf("shadowgpio-%016x-", random.Uint64()),
+		log:     log,
+		memory:  newMemory(remembered),
 	}
 	for label, c := range cfg.Shadows {
 		s := newShadowState(label, c)
 		e.shadows[label] = s
-		for key, property := range c.Properties {
-			e.bindings[property.Line] = append(e.bindings[property.Line], binding{s, key, property})
+		for key, p := range c.Properties {
+			e.bind(&property{Property: p, shadow: s, key: key})
 		}
 	}
 	return e
+}
+
+func (e *Engine) bind(p *property) {
+	p.shadow.props[p.key] = p
+	if p.Output {
+		p.output = lines.Label(p.Lines()...)
+		e.outputs[p.output] = p
+		return
+	}
+	e.inputs[p.Line] = append(e.inputs[p.Line], p)
+	if p.Kind == config.Count {
+		p.meter.base = e.memory.last.Counts[p.id()]
+	}
 }
 
 // Step takes one input at time now, which never goes back, and returns what is
@@ -88,7 +114,15 @@ func New(cfg *config.Config, saved map[string]bool, random *rand.Rand, log *slog
 func (e *Engine) Step(now time.Time, in Input) []Effect {
 	e.effects = nil
 	in.apply(e, now)
-	if e.moving == 0 {
+	e.heed(now)
+	if e.stopped {
+		e.save(now)
+	}
+	e.at(e.bank.Wake())
+	for _, effect := range e.bank.Effects() {
+		e.do(effect)
+	}
+	if !e.bank.Moving() {
 		// Not before every line has answered: what it reads belongs into the
 		// same report as the answer to what was desired of it.
 		for _, s := range sorted(e.touched) {
@@ -103,14 +137,14 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 func (e *Engine) Wake() time.Time { return e.wake }
 
 // Idle reports whether everything that can be reported has been: nothing is in
-// flight or waiting for a shadow whose link is up.
+// flight or waiting for a shadow whose link is up, nor to be saved.
 func (e *Engine) Idle() bool {
 	for _, s := range e.shadows {
-		if s.live && (s.phase != synced || s.flight != nil || len(s.difference()) > 0) {
+		if s.live && (s.phase != synced || s.flight != nil || !s.difference().empty()) {
 			return false
 		}
 	}
-	return e.saveAt.IsZero()
+	return e.memory.idle()
 }
 
 func (e *Engine) do(effect Effect) { e.effects = append(e.effects, effect) }
@@ -130,46 +164,29 @@ func (e *Engine) jitter(d time.Duration) time.Duration {
 	return d + time.Duration(e.random.Int64N(int64(d)/2+1))
 }
 
-func (Tick) apply(e *Engine, now time.Time) {
-	e.wake = time.Time{}
-	for _, l := range sorted(e.lines) {
-		e.retryLine(now, l)
-	}
-	for _, s := range sorted(e.shadows) {
-		e.touch(s)
-	}
-	e.save(now)
-}
-
-// save hands the outputs over when their time has come.
-func (e *Engine) save(now time.Time) {
-	if e.saveAt.IsZero() {
-		return
-	}
-	if now.Before(e.saveAt) && !e.stopped {
-		e.at(e.saveAt)
-		return
-	}
-	e.saveAt = time.Time{}
-	e.do(SaveOutputs{maps.Clone(e.saved)})
-}
-
 func (Start) apply(e *Engine, now time.Time) {
-	for _, l := range sorted(e.lines) {
-		e.request(l)
-	}
+	e.bank.Start(now)
 	e.at(now)
 }
 
-func (Stop) apply(e *Engine, now time.Time) {
-	e.stopped = true
-	for _, l := range sorted(e.lines) {
-		e.stopLine(now, l)
-	}
+func (Tick) apply(e *Engine, now time.Time) {
+	e.wake = time.Time{}
+	e.bank.Tick(now)
+	e.measure(now)
 	for _, s := range sorted(e.shadows) {
 		e.touch(s)
 	}
 	e.save(now)
+}
+
+func (in Stop) apply(e *Engine, now time.Time) {
+	e.memory.freeze(e.bank.Memory())
+	e.stopped = true
+	e.bank.Stop(now, in.Kept)
+	e.saveNow(now)
+	for _, s := range sorted(e.shadows) {
+		e.touch(s)
+	}
 }
 
 // sorted makes the order of effects independent of the order of maps.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
 func TestLinesAreRequestedInTheirStartState(t *testing.T) {
@@ -19,7 +21,7 @@ lines:
   unknown:  {line: E, direction: output, start: restore}
   input:    {line: F, direction: input}
 `
-	r := newRig(t, text, map[string]bool{"kept": true, "off": true, "restored": true})
+	r := newRig(t, text, state.State{Outputs: map[string]bool{"kept": true, "off": true, "restored": true}})
 	r.lines["kept"] = true
 	r.step(Start{})
 	want := map[string]*bool{
@@ -27,7 +29,7 @@ lines:
 	}
 	got := map[string]*bool{}
 	for _, e := range r.asked {
-		got[e.Line] = e.Value
+		got[e.Claim] = e.Values[0]
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("requested %s, want %s", asJSON(t, got), asJSON(t, want))
@@ -38,7 +40,7 @@ lines:
 }
 
 func TestStartReadsTheShadowBeforeItMovesALine(t *testing.T) {
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.lines["door"] = true
 	r.step(Start{})
 	r.pass(time.Minute)
@@ -62,7 +64,7 @@ func TestStartReadsTheShadowBeforeItMovesALine(t *testing.T) {
 
 func TestDesiredDrivesTheLineEvenWithoutADelta(t *testing.T) {
 	// After a power cut the shadow says desired on, reported on; the lamp is off.
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.fetched("main", `{"version":9,
@@ -76,7 +78,7 @@ func TestDesiredDrivesTheLineEvenWithoutADelta(t *testing.T) {
 }
 
 func TestMissingShadowIsCreatedWithThePresentState(t *testing.T) {
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.lines["door"] = true
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
@@ -90,7 +92,7 @@ func TestMissingShadowIsCreatedWithThePresentState(t *testing.T) {
 }
 
 func TestCreationRaceLeadsToAFullRead(t *testing.T) {
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.fetched("main", "")
@@ -167,7 +169,7 @@ func TestValueSentAgainIsAnsweredAgain(t *testing.T) {
 }
 
 func TestAnswersOfAnEarlierRunStand(t *testing.T) {
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.fetched("main", `{"version":30,
@@ -194,7 +196,7 @@ func TestAnswersWithinOneSecond(t *testing.T) {
 		"on":  "",
 		"off": `{"ack":{"lights":{"code":200,"version":9}},"lights":"off"}`,
 	} {
-		r := newRig(t, testConfig, nil)
+		r := newRig(t, testConfig, state.State{})
 		r.step(Start{})
 		r.step(ShadowLive{"main"})
 		r.fetched("main", fmt.Sprintf(document, desired))
@@ -220,7 +222,7 @@ func TestValueChangedWhileTheLinkWasLostIsAnswered(t *testing.T) {
 }
 
 func TestAllAnswersGoneAreDeletedAsAWhole(t *testing.T) {
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false,"ack":{"horn":{"code":404,"version":1}}}}}`)
@@ -228,7 +230,7 @@ func TestAllAnswersGoneAreDeletedAsAWhole(t *testing.T) {
 }
 
 func TestFailedLineIsAnsweredRetriedAndRecovers(t *testing.T) {
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.broken["lamp"] = errors.New(`request line GPIO17: busy, held by "other"`)
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
@@ -269,7 +271,7 @@ func TestOutputThatDoesNotFollowIsReportedAsItIs(t *testing.T) {
 func TestRefusalStandsWhenTheLineComesBack(t *testing.T) {
 	r := settled(t)
 	r.broken["lamp"] = errors.New("chip is gone")
-	r.step(LineFailed{"lamp", r.broken["lamp"]})
+	r.step(LinesFailed{"lamp", r.broken["lamp"]})
 	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"chip is gone","version":4}}}`, 5)
 	r.pass(time.Second)
@@ -374,7 +376,7 @@ func TestBurstsAreCoalescedAndTheLastValueArrives(t *testing.T) {
 	updates := 0
 	version := int64(4)
 	for i := range 41 {
-		r.step(LineChanged{Line: "door", Value: i%2 == 0, Edges: 1})
+		r.edge("door", i%2 == 0)
 		r.pass(25 * time.Millisecond)
 		if len(r.updates) > 0 {
 			u, _ := r.update("main")
@@ -400,9 +402,9 @@ func TestBurstsAreCoalescedAndTheLastValueArrives(t *testing.T) {
 
 func TestChangeDuringAnUpdateFollowsIt(t *testing.T) {
 	r := settled(t)
-	r.step(LineChanged{Line: "door", Value: true})
+	r.edge("door", true)
 	u, _ := r.update("main")
-	r.step(LineChanged{Line: "door", Value: false})
+	r.edge("door", false)
 	r.pass(time.Second)
 	r.reportsNothing() // one in flight
 	r.accept(u, 4)
@@ -425,7 +427,7 @@ func TestOutcomesOfAnUpdate(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := settled(t)
 			fetches := len(r.fetches)
-			r.step(LineChanged{Line: "door", Value: true})
+			r.edge("door", true)
 			r.fails("main", c.outcome)
 			r.pass(c.before)
 			if len(r.updates) > 0 || len(r.fetches) > fetches {
@@ -447,7 +449,7 @@ func TestOutcomesOfAnUpdate(t *testing.T) {
 func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"horn":1,"lights":"blue"}`, `{}`)
-	r.step(LineChanged{Line: "door", Value: true})
+	r.edge("door", true)
 	r.fails("main", TooLarge)
 	for _, want := range []string{
 		`{"ack":{"horn":{"code":404,"version":4},"lights":{"code":400,"version":4}},"locked":true}`,
@@ -469,11 +471,11 @@ func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 
 func TestLinkLostAndBack(t *testing.T) {
 	r := settled(t)
-	r.step(LineChanged{Line: "door", Value: true})
+	r.edge("door", true)
 	late, _ := r.update("main") // under way when the link goes
 	r.step(ShadowLost{"main", errors.New("connection lost")})
-	r.step(LineChanged{Line: "door", Value: false})
-	r.step(LineChanged{Line: "door", Value: true})
+	r.edge("door", false)
+	r.edge("door", true)
 	r.pass(time.Hour)
 	r.reportsNothing()
 	r.step(Updated{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("connection lost")})
@@ -494,7 +496,7 @@ func TestFetchFailures(t *testing.T) {
 		{Throttled, 350, 600},
 		{Unauthorized, 6, 10},
 	} {
-		r := newRig(t, testConfig, nil)
+		r := newRig(t, testConfig, state.State{})
 		r.step(Start{})
 		r.step(ShadowLive{"main"})
 		for end := r.now.Add(10 * time.Minute); r.now.Before(end); r.pass(100 * time.Millisecond) {
@@ -515,7 +517,7 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 	for i := range shadows {
 		text.WriteString(fmt.Sprintf("  s%d: {name: s%d, properties: {door: {line: door}}}\n", i, i))
 	}
-	r := newRig(t, text.String(), nil)
+	r := newRig(t, text.String(), state.State{})
 	r.step(Start{})
 	for i := range shadows {
 		r.step(ShadowLive{fmt.Sprintf("s%d", i)})
@@ -541,7 +543,7 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 			r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: 2})
 		}
 		if step%97 == 0 {
-			r.step(LineChanged{Line: "door", Value: step%2 == 0})
+			r.edge("door", step%2 == 0)
 		}
 		r.pass(10 * time.Millisecond)
 	}
@@ -567,7 +569,7 @@ func TestOutputsAreSavedOncePerSecondAtMost(t *testing.T) {
 	if n := len(r.saves); n == 0 || n > 3 {
 		t.Fatalf("saved %d times in two seconds, want 1 to 3", n)
 	}
-	if last := r.saves[len(r.saves)-1].Outputs; !last["lamp"] || last["pump"] {
+	if last := r.saves[len(r.saves)-1].State.Outputs; !last["lamp"] || last["pump"] {
 		t.Errorf("saved %v, want lamp on, pump off", last)
 	}
 }
@@ -590,7 +592,7 @@ func TestStopSetsAndReportsTheStopState(t *testing.T) {
 	if !r.Idle() {
 		t.Error("not idle after the last report")
 	}
-	if last := r.saves[len(r.saves)-1].Outputs; !last["pump"] {
+	if last := r.saves[len(r.saves)-1].State.Outputs; !last["pump"] {
 		t.Error("the stop state was saved; a restart restores what was before")
 	}
 }
@@ -601,7 +603,7 @@ func TestChipThatDisappearsAndComesBack(t *testing.T) {
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 	r.broken["lamp"] = errors.New("chip is gone")
 	r.lines["lamp"] = false
-	r.step(LineFailed{"lamp", r.broken["lamp"]})
+	r.step(LinesFailed{"lamp", r.broken["lamp"]})
 	r.pass(time.Second)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"chip is gone","version":4}}}`, 6)
 	delete(r.broken, "lamp")

@@ -3,7 +3,9 @@ package engine
 import (
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
 // Input is what happened. The set is closed: the types below.
@@ -14,38 +16,45 @@ type (
 	Start struct{}
 
 	// Stop is the last but for what it causes: outputs take their stop state,
-	// and what is left to report is reported without delay.
-	Stop struct{}
+	// and what is left to report is reported without delay. Kept says that
+	// somebody keeps the lines and carries out their [lines.Guard].
+	Stop struct{ Kept bool }
 
 	// Tick says that the time Wake has come.
 	Tick struct{}
 
-	// LineReady says that a line was requested, and what it is.
-	LineReady struct {
-		Line  string
-		Value bool
+	// Link says whether the nucleus can be reached. There is no link at the start.
+	Link struct{ Up bool }
+
+	// LinesReady says that lines were requested, and what they read.
+	LinesReady struct {
+		Claim  string
+		Values []bool
 	}
 
-	// LineSet says what an output reads after it was set.
-	LineSet struct {
-		Line  string
-		Value bool
+	// LinesWritten says what outputs read after they were written.
+	LinesWritten struct {
+		Claim  string
+		Values []bool
 	}
 
-	// LineChanged says what an input reads after edges.
-	LineChanged struct {
-		Line  string
-		Value bool
-		Time  time.Time // of the last edge, by the kernel
-		Edges int       // how many edges were seen since the last LineChanged
-		Lost  int       // how many more there were, by the gaps of sequence numbers
-	}
-
-	// LineFailed says that a line could not be requested, set or read, or that
-	// its chip is gone. The line is no longer held.
-	LineFailed struct {
+	// LineSeen says what was seen of an input.
+	LineSeen struct {
 		Line string
-		Err  error
+		lines.Burst
+	}
+
+	// LinesFailed says that lines could not be requested, written or read, or
+	// that their chip is gone. They are no longer held.
+	LinesFailed struct {
+		Claim string
+		Err   error
+	}
+
+	// Saved answers the Save of that number.
+	Saved struct {
+		Seq uint64
+		Err error
 	}
 
 	// ShadowLive says that the shadow's messages are subscribed to; what was
@@ -99,50 +108,36 @@ const (
 	Invalid              // refused for what was sent; the same again is refused again
 	TooLarge             // refused for its size
 	Unauthorized         // refused for lack of permission
+	Conflict             // refused since the document has another version
 )
 
-// Effect is what is to be done. The set is closed: the types below. The answers
-// of lines must be stepped before any other input; those of shadows may take
-// their time.
-type Effect interface{ effect() }
+// Effect is what is to be done: a [lines.Effect], [FetchShadow], [UpdateShadow] or
+// [Save]. The answers of lines must be stepped before any other input; the others
+// may take their time.
+type Effect any
 
 type (
-	// RequestLine asks for a line; LineReady or LineFailed answers.
-	RequestLine struct {
-		Line string
-		// Value is what an output is to be from the first moment; nil adopts the
-		// level that the line has.
-		Value *bool
-	}
-
-	// SetLine asks to set an output and to read it back; LineSet or LineFailed
-	// answers.
-	SetLine struct {
-		Line  string
-		Value bool
-	}
-
 	// FetchShadow asks for the document; Fetched answers.
 	FetchShadow struct {
 		Shadow string
 		Seq    uint64
 	}
 
-	// UpdateShadow asks to report; Updated answers. The values belong to the
-	// receiver.
+	// UpdateShadow asks to write; Updated answers. The values belong to the
+	// receiver; nil ones delete their keys.
 	UpdateShadow struct {
 		Shadow   string
 		Seq      uint64
 		Token    string // the client token, by which we know our own message again
 		Reported map[string]any
+		Desired  map[string]any
+		Version  int64 // of the document that it is meant for; 0 for any
 	}
 
-	// SaveOutputs asks to store what the outputs are.
-	SaveOutputs struct{ Outputs map[string]bool }
+	// Save asks to store what a later run has to know, instead of anything
+	// earlier; Saved answers.
+	Save struct {
+		Seq   uint64
+		State state.State
+	}
 )
-
-func (RequestLine) effect()  {}
-func (SetLine) effect()      {}
-func (FetchShadow) effect()  {}
-func (UpdateShadow) effect() {}
-func (SaveOutputs) effect()  {}

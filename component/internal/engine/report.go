@@ -6,13 +6,25 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
-// difference is the reported section of the update that would bring the shadow
-// up to date, empty when it is.
-func (s *shadowState) difference() map[string]any {
-	reported := map[string]any{}
-	maps.Copy(reported, s.changedValues())
+// report is what is to be written to a shadow.
+type report struct {
+	values  map[string]any        // reported, by property; nil is to be deleted
+	acks    map[string]shadow.Ack // a zero ack is to be deleted
+	desired map[string]any        // desired, by property; nil is to be deleted
+}
+
+// difference is what would bring the shadow up to date.
+func (s *shadowState) difference() report {
+	return report{s.changedValues(), s.changedAcks(), s.changedDesired()}
+}
+
+func (r report) empty() bool { return len(r.values)+len(r.acks)+len(r.desired) == 0 }
+
+// reported is the reported section of the update that writes r.
+func (s *shadowState) reported(r report) map[string]any {
+	reported := maps.Clone(r.values)
 	acks := map[string]any{}
-	for key, ack := range s.changedAcks() {
+	for key, ack := range r.acks {
 		acks[key] = ackPatch(ack, s.haveAck[key])
 	}
 	switch {
@@ -29,8 +41,26 @@ func (s *shadowState) difference() map[string]any {
 func (s *shadowState) changedValues() map[string]any {
 	changed := map[string]any{}
 	for key, value := range s.want {
-		if have, ok := s.have[key]; !ok || !shadow.Equal(have, value) {
+		// A null is only written over what is there.
+		if have, ok := s.have[key]; ok != (value != nil) || ok && !shadow.Equal(have, value) {
 			changed[key] = value
+		}
+	}
+	return changed
+}
+
+// changedDesired is what we change of what is desired: local changes that nothing
+// is to pull back, and commands that are over.
+func (s *shadowState) changedDesired() map[string]any {
+	changed := map[string]any{}
+	for key, value := range s.overruled {
+		if have, ok := s.desired[key]; !ok || !shadow.Equal(have, value) {
+			changed[key] = value
+		}
+	}
+	for key := range s.clears {
+		if _, ok := s.desired[key]; ok {
+			changed[key] = nil
 		}
 	}
 	return changed

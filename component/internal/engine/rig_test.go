@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
 const testConfig = `
@@ -37,14 +40,16 @@ type rig struct {
 	lines   map[string]bool // what the lines are
 	broken  map[string]error
 	stuck   map[string]bool // outputs that do not follow
-	sets    []SetLine
+	sets    []lines.Write
 	fetches []FetchShadow
 	updates []UpdateShadow
-	saves   []SaveOutputs
-	asked   []RequestLine
+	saves   []Save
+	noDisk  error
+	asked   []lines.Request
+	guards  map[string]lines.Guard
 }
 
-func newRig(t *testing.T, text string, saved map[string]bool) *rig {
+func newRig(t *testing.T, text string, saved state.State) *rig {
 	t.Helper()
 	cfg, err := config.Parse([]byte(text), "gw")
 	if err != nil {
@@ -57,6 +62,7 @@ func newRig(t *testing.T, text string, saved map[string]bool) *rig {
 		lines:  map[string]bool{},
 		broken: map[string]error{},
 		stuck:  map[string]bool{},
+		guards: map[string]lines.Guard{},
 	}
 }
 
@@ -74,32 +80,62 @@ func (r *rig) step(in Input) {
 
 func (r *rig) carryOut(effect Effect) Input {
 	switch e := effect.(type) {
-	case RequestLine:
+	case lines.Request:
 		r.asked = append(r.asked, e)
-		if err := r.broken[e.Line]; err != nil {
-			return LineFailed{e.Line, err}
+		if err := r.broken[e.Claim]; err != nil {
+			return LinesFailed{e.Claim, err}
 		}
-		if e.Value != nil {
-			r.lines[e.Line] = *e.Value
+		for i, value := range e.Values {
+			if value != nil {
+				r.lines[e.Lines[i]] = *value
+			}
 		}
-		return LineReady{e.Line, r.lines[e.Line]}
-	case SetLine:
+		return LinesReady{e.Claim, r.read(e.Lines...)}
+	case lines.Write:
 		r.sets = append(r.sets, e)
-		if err := r.broken[e.Line]; err != nil {
-			return LineFailed{e.Line, err}
+		if err := r.broken[e.Claim]; err != nil {
+			return LinesFailed{e.Claim, err}
 		}
-		if !r.stuck[e.Line] {
-			r.lines[e.Line] = e.Value
+		labels := strings.Split(e.Claim, "+")
+		for i, value := range e.Values {
+			if !r.stuck[labels[i]] {
+				r.lines[labels[i]] = value
+			}
 		}
-		return LineSet{e.Line, r.lines[e.Line]}
+		return LinesWritten{e.Claim, r.read(labels...)}
+	case lines.Guard:
+		r.guards[e.Claim] = e
 	case FetchShadow:
 		r.fetches = append(r.fetches, e)
 	case UpdateShadow:
 		r.updates = append(r.updates, e)
-	case SaveOutputs:
+	case Save:
 		r.saves = append(r.saves, e)
+		return Saved{e.Seq, r.noDisk}
 	}
 	return nil
+}
+
+func (r *rig) read(labels ...string) []bool {
+	var values []bool
+	for _, label := range labels {
+		values = append(values, r.lines[label])
+	}
+	return values
+}
+
+// edge lets an input change.
+func (r *rig) edge(label string, value bool) {
+	r.t.Helper()
+	r.lines[label] = value
+	burst := lines.Burst{Value: value}
+	stamp := lines.Stamp{Wall: r.now, Clock: r.now.Sub(time.Unix(1_600_000_000, 0))}
+	if value {
+		burst.Rising, burst.RisingAt = 1, stamp
+	} else {
+		burst.Falling, burst.FallingAt = 1, stamp
+	}
+	r.step(LineSeen{label, burst})
 }
 
 // pass lets time pass, with every tick that is asked for on the way.
@@ -195,7 +231,14 @@ func (r *rig) reports(name, want string, version int64) {
 func (r *rig) accept(u UpdateShadow, version int64) {
 	r.t.Helper()
 	r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
-	r.message(u.Shadow, fmt.Sprintf(`{"version":%d,"clientToken":%q,"state":{"reported":%s},"metadata":{}}`, version, u.Token, asJSON(r.t, u.Reported)))
+	sections := map[string]any{}
+	if len(u.Desired) > 0 {
+		sections["desired"] = u.Desired
+	}
+	if len(u.Reported) > 0 {
+		sections["reported"] = u.Reported
+	}
+	r.message(u.Shadow, fmt.Sprintf(`{"version":%d,"clientToken":%q,"state":%s,"metadata":{}}`, version, u.Token, asJSON(r.t, sections)))
 }
 
 func (r *rig) reportsNothing() {
@@ -224,7 +267,7 @@ func asJSON(t *testing.T, v any) string {
 // settled brings the rig to a settled state: both shadows exist, nothing desired.
 func settled(t *testing.T) *rig {
 	t.Helper()
-	r := newRig(t, testConfig, nil)
+	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.step(ShadowLive{"plant"})

@@ -40,9 +40,10 @@ const (
 type shadowState struct {
 	label string
 	id    shadow.ID
-	props map[string]config.Property
+	props map[string]*property
 
 	live  bool // its messages arrive
+	read  bool // its document was read in this run
 	phase phase
 	gate  shadow.Gate
 
@@ -58,6 +59,10 @@ type shadowState struct {
 	wantAck, haveAck map[string]shadow.Ack
 	asked            map[string]request // the desired values that were seen
 
+	desired   map[string]any  // what the shadow is known to desire
+	overruled map[string]any  // local changes to be written as desired
+	clears    map[string]bool // desired values of ours to be cleared: commands that are over
+
 	flight *flight   // the update under way, nil when none is
 	sendAt time.Time // no update before
 	shed   shedding  // what is left out, since the document is near its limit
@@ -69,9 +74,8 @@ type shadowState struct {
 
 // flight is what an update under way reports.
 type flight struct {
-	seq    uint64
-	values map[string]any
-	acks   map[string]shadow.Ack
+	seq uint64
+	report
 }
 
 // request is one desired value that was answered or is being answered.
@@ -80,6 +84,9 @@ type request struct {
 	at      int64 // when it was sent, seconds since the epoch
 	version int64 // of the document in which it was first seen
 	line    bool  // a line is to follow it, and gives the answer
+
+	conflict string // why an interlock refused it; that stands until it is desired anew
+	over     bool   // it was a command that is carried out; its answer stays
 
 	// Of a value that an earlier run may have answered: when the ack that is in
 	// the shadow was sent, 0 for none, and whether the shadow reports the value.
@@ -94,10 +101,11 @@ func (r request) stands(code shadow.Code) bool {
 }
 
 func newShadowState(label string, cfg config.Shadow) *shadowState {
-	s := &shadowState{label: label, id: cfg.ID, props: cfg.Properties}
+	s := &shadowState{label: label, id: cfg.ID, props: map[string]*property{}}
 	s.want, s.have = map[string]any{}, map[string]any{}
 	s.wantAck, s.haveAck = map[string]shadow.Ack{}, map[string]shadow.Ack{}
 	s.asked = map[string]request{}
+	s.desired, s.overruled, s.clears = map[string]any{}, map[string]any{}, map[string]bool{}
 	return s
 }
 
@@ -185,6 +193,8 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	if !s.create {
 		e.log.Info("shadow read", "shadow", s.id, "version", doc.Version)
 	}
+	s.read, s.desired = true, own(doc.Desired)
+	e.keepConclusions(s)
 	e.desireAll(now, s, doc)
 	e.touch(s)
 	early := s.early
@@ -219,8 +229,36 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 			e.resync(now, s, 0)
 			return
 		}
-		e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
+		if !e.own(in.ClientToken) {
+			e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
+		}
+		s.noteDesired(in.Desired)
 		e.touch(s)
+	}
+}
+
+// noteDesired keeps what the shadow is known to desire up to date.
+func (s *shadowState) noteDesired(written map[string]any) {
+	for key, value := range written {
+		if withdrawn(value) {
+			delete(s.desired, key)
+		} else {
+			s.desired[key] = value
+		}
+	}
+}
+
+// keepConclusions keeps the answers to commands that an earlier run has carried
+// out and cleared.
+func (e *Engine) keepConclusions(s *shadowState) {
+	for key, p := range s.props {
+		ack, answered := s.haveAck[key]
+		_, desired := s.desired[key]
+		_, asked := s.asked[key]
+		if (p.Kind == config.Pulse || p.Kind == config.Count) && answered && !desired && !asked {
+			s.asked[key] = request{version: ack.Version, over: true}
+			s.wantAck[key] = ack
+		}
 	}
 }
 
@@ -245,16 +283,22 @@ func (in Deleted) apply(e *Engine, now time.Time) {
 	e.resync(now, s, e.jitter(deletedPause))
 }
 
-// desire takes the desired values that were written, in the order of their keys.
+// desire takes the desired values that were written.
 func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at map[string]int64) {
 	for _, key := range slices.Sorted(maps.Keys(desired)) {
+		delete(s.clears, key)
+		delete(s.overruled, key)
+		if p := s.props[key]; p != nil {
+			delete(e.memory.locals, p.id())
+		}
 		if value := desired[key]; withdrawn(value) {
 			s.forget(key)
 		} else {
 			s.asked[key] = request{value: value, at: at[key], version: version}
-			e.obey(now, s, key, value)
+			e.obey(now, s, key, value, true)
 		}
 	}
+	e.drive(now)
 }
 
 // withdrawn reports whether a value that was written deletes its key: null does,
@@ -271,24 +315,31 @@ func withdrawn(value any) bool {
 // again.
 func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
 	// A shadow can hold a null where nothing was before; it desires nothing.
-	maps.DeleteFunc(doc.Desired, func(_ string, value any) bool { return value == nil })
-	for key := range s.wantAck {
-		if _, desired := doc.Desired[key]; !desired {
+	maps.DeleteFunc(s.desired, func(_ string, value any) bool { return value == nil })
+	for key := range s.asked {
+		if _, desired := s.desired[key]; !desired && !s.asked[key].over {
 			s.forget(key)
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(doc.Desired)) {
-		r := request{value: doc.Desired[key], at: doc.DesiredAt[key], version: doc.Version}
+	clear(s.clears)
+	clear(s.overruled)
+	e.reviewLocals(s)
+	for _, key := range slices.Sorted(maps.Keys(s.desired)) {
+		r := request{value: s.desired[key], at: doc.DesiredAt[key], version: doc.Version}
 		old, seen := s.asked[key]
 		switch {
-		case seen && old.at == r.at && shadow.Equal(old.value, r.value):
+		case seen && !old.over && old.at == r.at && shadow.Equal(old.value, r.value):
 			r = old
 		case !seen:
 			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
+			if ack := s.haveAck[key]; ack.Code == shadow.Conflict && r.stands(shadow.Conflict) {
+				r.conflict = ack.Reason
+			}
 		}
 		s.asked[key] = r
-		e.obey(now, s, key, r.value)
+		e.obey(now, s, key, r.value, false)
 	}
+	e.drive(now)
 }
 
 // forget drops the answer to a value that is no longer desired.
@@ -297,24 +348,30 @@ func (s *shadowState) forget(key string) {
 	delete(s.wantAck, key)
 }
 
-// obey does what one desired value asks, or refuses it.
-func (e *Engine) obey(now time.Time, s *shadowState, key string, value any) {
-	property, known := s.props[key]
+// obey does what one desired value asks, or refuses it. fresh says that the value
+// was written just now. Lines follow with the next drive.
+func (e *Engine) obey(now time.Time, s *shadowState, key string, value any, fresh bool) {
+	p, known := s.props[key]
 	switch {
 	case !known:
 		e.answer(s, key, shadow.NoProperty, "no such property")
-	case !property.Output:
-		e.answer(s, key, shadow.Refused, "line "+property.Line+" is an input")
+	case p.Kind == config.Count:
+		e.setCount(now, p, value, fresh)
+	case !p.Output:
+		e.answer(s, key, shadow.Refused, "line "+p.Line+" is an input")
+	case s.asked[key].conflict != "":
+		e.answer(s, key, shadow.Conflict, s.asked[key].conflict)
+	case p.Kind == config.Pulse:
+		e.pulse(now, p, value, fresh)
+	case e.stands(p, s.asked[key]):
+		// A local change was made against this very value.
 	default:
-		on, err := property.Values.Line(value)
+		demand, err := e.demand(p, value)
 		if err != nil {
 			e.answer(s, key, shadow.Refused, err.Error())
 			return
 		}
-		r := s.asked[key]
-		r.line = true
-		s.asked[key] = r
-		e.drive(now, e.lines[property.Line], on)
+		e.follow(p, demand)
 	}
 }
 
@@ -329,7 +386,7 @@ func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason str
 	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && r.stands(code) {
 		ack.Version = have.Version
 	}
-	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code != shadow.Done {
+	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {
 		e.log.Warn("desired value not applied", "shadow", s.id, "property", key, "value", r.value, "code", int(code), "reason", reason)
 	}
 	s.wantAck[key] = ack
@@ -357,6 +414,9 @@ func (in Updated) apply(e *Engine, now time.Time) {
 		}
 		s.shed++
 		e.warn(s, "report is too large; leaving out "+s.shed.String(), in.Err)
+	case Conflict:
+		e.log.Info("shadow was changed meanwhile; it is read again", "shadow", s.id)
+		e.resync(now, s, 0)
 	case Invalid, Unauthorized:
 		e.warn(s, "report was refused", in.Err)
 		s.sendAt = now.Add(refusedPause)
@@ -370,7 +430,13 @@ func (in Updated) apply(e *Engine, now time.Time) {
 
 // reported takes note of an update that was accepted.
 func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
-	maps.Copy(s.have, sent.values)
+	for key, value := range sent.values {
+		if value == nil {
+			delete(s.have, key)
+		} else {
+			s.have[key] = value
+		}
+	}
 	for key, ack := range sent.acks {
 		if ack == (shadow.Ack{}) {
 			delete(s.haveAck, key)
@@ -378,6 +444,7 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 			s.haveAck[key] = ack
 		}
 	}
+	e.settleDesired(now, s, sent.desired)
 	if !s.create {
 		return
 	}
@@ -398,15 +465,26 @@ func (e *Engine) pump(now time.Time, s *shadowState) {
 			e.do(FetchShadow{s.label, s.seq})
 		})
 	case s.flight == nil:
-		reported := s.difference()
-		if len(reported) == 0 {
+		difference := s.difference()
+		if difference.empty() {
 			return
 		}
 		e.whenAllowed(now, s, s.sendAt, func() {
 			s.seq++
 			s.sendAt = now.Add(reportInterval)
-			s.flight = &flight{s.seq, s.changedValues(), s.changedAcks()}
-			e.do(UpdateShadow{s.label, s.seq, fmt.Sprintf("%s%d", e.tokens, s.seq), reported})
+			s.flight = &flight{s.seq, difference}
+			u := UpdateShadow{
+				Shadow:   s.label,
+				Seq:      s.seq,
+				Token:    fmt.Sprintf("%s%d", e.tokens, s.seq),
+				Reported: s.reported(difference),
+				Desired:  difference.desired,
+			}
+			if len(u.Desired) > 0 {
+				// Not over what somebody desired meanwhile.
+				u.Version = s.gate.Seen()
+			}
+			e.do(u)
 		})
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
 )
 
@@ -55,7 +57,7 @@ type world struct {
 	cfg    *config.Config
 	engine *Engine
 	now    time.Time
-	saved  map[string]bool
+	saved  state.State
 
 	lines  map[string]bool  // what they are
 	broken map[string]error // what requests and sets fail with
@@ -80,7 +82,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t.Fatal(err)
 	}
 	w := &world{
-		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, now: time.Unix(1_700_000_000, 0), saved: map[string]bool{},
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, now: time.Unix(1_700_000_000, 0),
 		lines: map[string]bool{}, broken: map[string]error{}, held: map[string]bool{}, shadows: map[string]*service{},
 	}
 	for label := range cfg.Shadows {
@@ -216,7 +218,13 @@ func (w *world) edge(high bool) {
 	}
 	w.lines["door"] = high
 	if w.held["door"] {
-		w.step(LineChanged{Line: "door", Value: high, Time: w.now, Edges: 1})
+		burst := lines.Burst{Value: high}
+		if high {
+			burst.Rising = 1
+		} else {
+			burst.Falling = 1
+		}
+		w.step(LineSeen{"door", burst})
 	}
 }
 
@@ -229,7 +237,7 @@ func (w *world) breakOrMend() {
 	w.broken[label] = errors.New("chip is gone")
 	if w.held[label] && w.chance(70) {
 		w.release(label)
-		w.step(LineFailed{label, w.broken[label]})
+		w.step(LinesFailed{label, w.broken[label]})
 	}
 }
 
@@ -265,30 +273,31 @@ func (w *world) step(in Input) {
 
 func (w *world) carryOut(effect Effect) Input {
 	switch e := effect.(type) {
-	case RequestLine:
-		if err := w.broken[e.Line]; err != nil {
-			return LineFailed{e.Line, err}
+	case lines.Request:
+		if err := w.broken[e.Claim]; err != nil {
+			return LinesFailed{e.Claim, err}
 		}
-		w.held[e.Line] = true
-		if e.Value != nil {
-			w.lines[e.Line] = *e.Value
+		w.held[e.Claim] = true
+		if e.Values[0] != nil {
+			w.lines[e.Claim] = *e.Values[0]
 		}
-		return LineReady{e.Line, w.lines[e.Line]}
-	case SetLine:
-		if err := w.broken[e.Line]; err != nil {
-			w.release(e.Line)
-			return LineFailed{e.Line, err}
+		return LinesReady{e.Claim, []bool{w.lines[e.Claim]}}
+	case lines.Write:
+		if err := w.broken[e.Claim]; err != nil {
+			w.release(e.Claim)
+			return LinesFailed{e.Claim, err}
 		}
 		if w.chance(95) { // else it does not follow this time
-			w.lines[e.Line] = e.Value
+			w.lines[e.Claim] = e.Values[0]
 		}
-		return LineSet{e.Line, w.lines[e.Line]}
+		return LinesWritten{e.Claim, []bool{w.lines[e.Claim]}}
 	case FetchShadow:
 		w.reply(e.Shadow, w.fetch(e))
 	case UpdateShadow:
 		w.reply(e.Shadow, w.report(e))
-	case SaveOutputs:
-		w.saved = e.Outputs
+	case Save:
+		w.saved = e.State
+		return Saved{Seq: e.Seq}
 	}
 	return nil
 }
@@ -326,7 +335,7 @@ func (w *world) report(e UpdateShadow) Input {
 		in.Outcome, in.Err = pick(w, Throttled, NotSent), errors.New("not now")
 		return in
 	}
-	payload, err := shadow.Update(e.Reported, e.Token)
+	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -379,23 +388,23 @@ func (w *world) check() {
 		if doc == nil {
 			w.t.Fatalf("shadow %s does not exist", label)
 		}
-		var state struct {
+		var document struct {
 			Desired, Reported, Delta map[string]any
 		}
-		if err := json.Unmarshal(shadowdoc.Append(nil, doc.State()), &state); err != nil {
+		if err := json.Unmarshal(shadowdoc.Append(nil, doc.State()), &document); err != nil {
 			w.t.Fatal(err)
 		}
 		for key, p := range cfg.Properties {
 			line := w.lines[p.Line]
-			if got, want := state.Reported[key], p.Values.Value(line); got != want {
+			if got, want := document.Reported[key], p.Values.Value(line); got != want {
 				w.t.Errorf("%s: reported %v, want %v as the line is", key, got, want)
 			}
-			if want, err := p.Values.Line(state.Desired[key]); p.Output && err == nil && want != line {
+			if want, err := p.Values.Line(document.Desired[key]); p.Output && err == nil && want != line {
 				w.t.Errorf("%s: the line is %v, want %v as desired", key, line, want)
 			}
 		}
-		acks, _ := state.Reported["ack"].(map[string]any)
-		for key, value := range state.Desired {
+		acks, _ := document.Reported["ack"].(map[string]any)
+		for key, value := range document.Desired {
 			if value != nil {
 				w.checkAck(cfg, key, value, acks[key])
 			}

@@ -9,8 +9,10 @@ type Code int
 // The codes, with the meaning of the HTTP status codes they borrow.
 const (
 	Done       Code = 200 // the line is as desired
+	InProgress Code = 202 // it will be: a pulse runs, or a rule makes it wait
 	Refused    Code = 400 // unknown value, wrong type, or an input line
 	NoProperty Code = 404 // no such property
+	Conflict   Code = 409 // an interlock does not allow it
 	LineFailed Code = 500 // the line could not be set, or is not what was set
 )
 

@@ -6,12 +6,21 @@ import (
 	"strings"
 )
 
-// Update returns the update document that reports those keys. It sends neither
-// a version, since the component owns what it reports, nor HTML escapes, which
-// would only cost bytes. A nil value deletes its key.
-func Update(reported map[string]any, clientToken string) ([]byte, error) {
+// Update is an update document. Nil values delete their keys.
+type Update struct {
+	Reported, Desired map[string]any
+	// Version is that of the document which is to be changed, else the update is
+	// refused; 0 is any, for what the component alone writes.
+	Version     int64
+	ClientToken string
+}
+
+// Encode returns the JSON of the update, without HTML escapes, which would only
+// cost bytes.
+func (u Update) Encode() ([]byte, error) {
 	type state struct {
-		Reported map[string]any `json:"reported"`
+		Desired  map[string]any `json:"desired,omitempty"`
+		Reported map[string]any `json:"reported,omitempty"`
 	}
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -19,7 +28,8 @@ func Update(reported map[string]any, clientToken string) ([]byte, error) {
 	err := encoder.Encode(struct {
 		State       state  `json:"state"`
 		ClientToken string `json:"clientToken,omitempty"`
-	}{state{reported}, clientToken})
+		Version     int64  `json:"version,omitempty"`
+	}{state{u.Desired, u.Reported}, u.ClientToken, u.Version})
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), err
 }
 

@@ -1,17 +1,20 @@
 // Package state keeps what must survive a restart of the component and is not in
-// a shadow: what the outputs last were.
+// a shadow: what the outputs last were, counts, commands and local changes.
 //
 // It is one small JSON file in the work directory, replaced atomically and
 // synced to disk (google/renameio). The engine bounds how often it is written.
 package state
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -20,10 +23,54 @@ import (
 // format is the version of the file. A reader refuses newer ones.
 const format = 1
 
-// State is what is stored.
+// State is what is stored. Lines are named by their labels, properties as
+// "shadow/key" by the label of the shadow.
 type State struct {
-	Format  int             `json:"format"`
-	Outputs map[string]bool `json:"outputs"` // by line label; true is on (active)
+	Format   int                `json:"format"`
+	Outputs  map[string]bool    `json:"outputs"`            // by line; true is on (active)
+	Waves    map[string]Wave    `json:"waves,omitempty"`    // outputs that go on and off, by line
+	Counts   map[string]int64   `json:"counts,omitempty"`   // edges, by property
+	Commands map[string]Command `json:"commands,omitempty"` // the last one of a property
+	Locals   map[string]Local   `json:"locals,omitempty"`   // changes that the shadow does not show yet, by property
+}
+
+// Wave is an output that goes on and off. Times are in nanoseconds.
+type Wave struct {
+	On  time.Duration `json:"on"`
+	Off time.Duration `json:"off"`
+}
+
+// Command is a desired value that is carried out once.
+type Command struct {
+	Value   any   `json:"value"`             // as it was desired
+	At      int64 `json:"at"`                // when, in seconds since the epoch
+	Version int64 `json:"version"`           // of the document in which it was first seen
+	Done    bool  `json:"done,omitempty"`    // it is over
+	Cleared bool  `json:"cleared,omitempty"` // and no longer desired
+}
+
+// Local is a change of an output by something else than its shadow.
+type Local struct {
+	Value any   `json:"value"`           // what the property became
+	Made  int64 `json:"made"`            // when, in seconds since the epoch
+	Write bool  `json:"write,omitempty"` // it is to be desired instead
+
+	// What was desired when it was made, nil for nothing, and since when, in
+	// seconds since the epoch; Unseen if the shadow had not been read.
+	Seen   any   `json:"seen,omitempty"`
+	At     int64 `json:"at,omitempty"`
+	Unseen bool  `json:"unseen,omitempty"`
+}
+
+// Equal reports whether both hold the same.
+func (s State) Equal(other State) bool {
+	return maps.Equal(s.Outputs, other.Outputs) && maps.Equal(s.Waves, other.Waves) && maps.Equal(s.Counts, other.Counts) &&
+		maps.EqualFunc(s.Commands, other.Commands, func(a, b Command) bool {
+			same := reflect.DeepEqual(a.Value, b.Value)
+			a.Value, b.Value = nil, nil
+			return same && a == b
+		}) &&
+		maps.EqualFunc(s.Locals, other.Locals, func(a, b Local) bool { return reflect.DeepEqual(a, b) })
 }
 
 // File is the state file of a work directory. Load and Save must not run at the
@@ -48,7 +95,9 @@ func (f File) Load() (State, error) {
 		return empty, fmt.Errorf("state not read: %w", err)
 	}
 	s := empty
-	if err := json.Unmarshal(text, &s); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber() // values of a shadow stay as they were written
+	if err := decoder.Decode(&s); err != nil {
 		return empty, f.setAside(err)
 	}
 	if s.Format != format {
@@ -68,9 +117,10 @@ func (f File) setAside(cause error) error {
 	return fmt.Errorf("state not understood: %w; set aside as %s", cause, aside)
 }
 
-// Save replaces the state.
-func (f File) Save(outputs map[string]bool) error {
-	text, err := json.Marshal(State{Format: format, Outputs: outputs})
+// Save replaces the state. Its Format is set here.
+func (f File) Save(s State) error {
+	s.Format = format
+	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func TestSaveAndLoad(t *testing.T) {
 		t.Fatalf("before the first save: %+v, %v", s, err)
 	}
 	for _, outputs := range []map[string]bool{{"lamp": true, "fan": false}, {"lamp": false}} {
-		if err := In(dir).Save(outputs); err != nil {
+		if err := In(dir).Save(State{Outputs: outputs}); err != nil {
 			t.Fatal(err)
 		}
 		s, err := In(dir).Load()
@@ -56,7 +56,7 @@ func TestLoadSetsAsideWhatItDoesNotUnderstand(t *testing.T) {
 }
 
 func TestSaveSaysWhatFailed(t *testing.T) {
-	err := In(filepath.Join(t.TempDir(), "missing")).Save(nil)
+	err := In(filepath.Join(t.TempDir(), "missing")).Save(State{})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "state not saved") {
 		t.Errorf("got %v", err)
 	}

@@ -1,0 +1,87 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+)
+
+// Lines are the labels of the lines of a property, sorted.
+func (p Property) Lines() []string {
+	if p.Kind != Pattern {
+		return []string{p.Line}
+	}
+	for _, states := range p.Patterns {
+		return slices.Sorted(maps.Keys(states)) // all words name the same lines
+	}
+	return nil
+}
+
+// ParseDuty reads a desired value of a PWM property, in percent.
+func (p Property) ParseDuty(value any) (percent float64, err error) {
+	if v, ok := numeric(value); ok && v >= 0 && v <= 100 {
+		return v, nil
+	}
+	return 0, fmt.Errorf("want a number from 0 to 100, got %s", show(value))
+}
+
+// ParsePattern reads a desired value of a Pattern property.
+func (p Property) ParsePattern(value any) (word string, err error) {
+	if word, ok := value.(string); ok {
+		if _, known := p.Patterns[word]; known {
+			return word, nil
+		}
+	}
+	return "", fmt.Errorf("want one of %s, got %s", quoted(slices.Sorted(maps.Keys(p.Patterns))), show(value))
+}
+
+// maxCount is the largest number of edges that a shadow shows exactly.
+const maxCount = 1 << 53
+
+// ParseCount reads a desired value of a Count property: what is counted, in its
+// scale. It returns the edges that are nearest to it.
+func (p Property) ParseCount(value any) (edges int64, err error) {
+	if v, ok := numeric(value); ok {
+		if n := math.Round(v / p.Scale); n >= 0 && n <= maxCount {
+			return int64(n), nil
+		}
+	}
+	return 0, fmt.Errorf("want a number from 0, got %s", show(value))
+}
+
+// CountValue is how the shadow shows a number of edges.
+func (p Property) CountValue(edges int64) any {
+	v := math.Round(float64(edges)*p.Scale*1e9) / 1e9 // 3 x 0.1 is 0.3
+	if v == math.Trunc(v) && math.Abs(v) <= maxCount {
+		return int64(v)
+	}
+	return v
+}
+
+func numeric(value any) (float64, bool) {
+	switch v := value.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	case float64:
+		return v, !math.IsNaN(v)
+	case int64:
+		return float64(v), true
+	case int:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+func quoted(words []string) string {
+	s := ""
+	for i, w := range words {
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprintf("%q", w)
+	}
+	return s
+}

@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"maps"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
+)
+
+// Delays before something is saved. They bound what a power cut can lose, and
+// spare the flash.
+const (
+	saveDelay  = time.Second      // of outputs and local changes
+	countDelay = 10 * time.Second // of counts
+	saveRetry  = 30 * time.Second // after a failure
+)
+
+// memory is what a later run has to know, and when it is to be saved.
+type memory struct {
+	commands map[string]state.Command // by property
+	locals   map[string]state.Local   // by property
+
+	at      time.Time       // when to save; zero when there is nothing
+	seq     uint64          // of the last save
+	saving  bool            // it is under way
+	last    state.State     // what it saves
+	failed  bool            // what is on the disk is not known
+	waiting map[string]wait // commands that begin when they are saved, by property
+	frozen  *lines.Memory   // the outputs as they were before they were stopped
+}
+
+// wait is a command that begins with the save of that number.
+type wait struct {
+	*property
+	seq uint64
+}
+
+func newMemory(s state.State) memory {
+	return memory{commands: own(s.Commands), locals: own(s.Locals), waiting: map[string]wait{}, last: s}
+}
+
+// own is a copy that is not nil.
+func own[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return maps.Clone(m)
+}
+
+func linesMemory(s state.State) lines.Memory {
+	m := lines.Memory{Levels: s.Outputs, Waves: map[string]lines.Demand{}}
+	for label, w := range s.Waves {
+		m.Waves[label] = lines.Wave(w.On, w.Off)
+	}
+	return m
+}
+
+func (m *memory) idle() bool { return m.at.IsZero() && !m.saving && len(m.waiting) == 0 }
+
+// freeze keeps the outputs as they are now for what is saved from here on.
+func (m *memory) freeze(outputs lines.Memory) { m.frozen = &outputs }
+
+// remember has what is to be remembered saved after that delay at the latest.
+func (e *Engine) remember(now time.Time, delay time.Duration) {
+	if at := now.Add(delay); e.memory.at.IsZero() || at.Before(e.memory.at) {
+		e.memory.at = at
+	}
+	e.at(e.memory.at)
+}
+
+// saveFor saves without delay, and has a command wait for it.
+func (e *Engine) saveFor(now time.Time, p *property) {
+	m := &e.memory
+	// A save under way holds what was before.
+	m.waiting[p.id()] = wait{p, m.seq + 1}
+	e.saveNow(now)
+}
+
+func (e *Engine) saveNow(now time.Time) {
+	e.memory.at = now
+	e.save(now)
+}
+
+// save saves when the time has come, one at a time.
+func (e *Engine) save(now time.Time) {
+	m := &e.memory
+	switch {
+	case m.at.IsZero() || m.saving:
+		return
+	case now.Before(m.at) && !e.stopped:
+		e.at(m.at)
+		return
+	}
+	m.at = time.Time{}
+	s := e.snapshot()
+	if s.Equal(m.last) && !m.failed && len(m.waiting) == 0 {
+		return
+	}
+	m.seq++
+	m.saving, m.last = true, s
+	e.do(Save{m.seq, s})
+}
+
+// snapshot is what is to be remembered now.
+func (e *Engine) snapshot() state.State {
+	outputs := e.bank.Memory()
+	if e.memory.frozen != nil {
+		outputs = *e.memory.frozen
+	}
+	s := state.State{
+		Outputs:  maps.Clone(outputs.Levels),
+		Waves:    map[string]state.Wave{},
+		Counts:   map[string]int64{},
+		Commands: maps.Clone(e.memory.commands),
+		Locals:   maps.Clone(e.memory.locals),
+	}
+	for label, w := range outputs.Waves {
+		s.Waves[label] = state.Wave{On: w.On, Off: w.Off}
+	}
+	for _, properties := range e.inputs {
+		for _, p := range properties {
+			if p.Kind == config.Count {
+				_, edges, _ := e.bank.Input(p.Line)
+				s.Counts[p.id()] = p.meter.base + int64(edgesOf(edges, p.Edges).count)
+			}
+		}
+	}
+	return s
+}
+
+func (in Saved) apply(e *Engine, now time.Time) {
+	m := &e.memory
+	if in.Seq != m.seq {
+		return
+	}
+	m.saving, m.failed = false, in.Err != nil
+	if in.Err != nil {
+		e.log.Error("state not saved; it is tried again", "error", in.Err, "retry", saveRetry)
+		e.remember(now, e.jitter(saveRetry))
+	}
+	e.beginSaved(now, in.Err)
+	e.save(now) // what changed meanwhile
+}

@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"math"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/gpio"
+)
+
+// meter makes a count, a rate or a period of the edges of an input.
+type meter struct {
+	base    int64     // what the count was before the edges of this run
+	shownAt time.Time // no report before Interval after this
+	last    tally     // at the last report
+	seenAt  time.Time // when an edge was last found, by the engine's time
+	rate    float64   // edges a second, as last measured
+	due     time.Time // when there will be something to report; zero for nothing
+}
+
+// tally is how many edges of a kind there were, and when the last one was.
+type tally struct {
+	count int
+	at    lines.Stamp
+}
+
+func edgesOf(e lines.Edges, kind gpio.Edges) tally {
+	switch kind {
+	case gpio.RisingEdges:
+		return tally{e.Rising, e.RisingAt}
+	case gpio.FallingEdges:
+		return tally{e.Falling, e.FallingAt}
+	}
+	at := e.RisingAt
+	if e.FallingAt.Clock > at.Clock {
+		at = e.FallingAt
+	}
+	return tally{e.Rising + e.Falling, at}
+}
+
+// showMeasured reports what an input measures, at most once in the property's
+// interval.
+func (e *Engine) showMeasured(now time.Time, p *property) {
+	m := &p.meter
+	if next := m.shownAt.Add(p.Interval); !m.shownAt.IsZero() && now.Before(next) {
+		m.due = next
+		e.at(next)
+		return
+	}
+	_, edges, ok := e.bank.Input(p.Line)
+	if !ok {
+		return
+	}
+	m.shownAt, m.due = now, time.Time{}
+	p.shadow.want[p.key] = m.read(now, p.Property, edgesOf(edges, p.Edges))
+	e.touch(p.shadow)
+	if m.rate > 0 && p.Kind != config.Count {
+		// It sinks by itself when no more edges come.
+		m.due = now.Add(p.Interval)
+		e.at(m.due)
+	}
+}
+
+// measure reports what has become due.
+func (e *Engine) measure(now time.Time) {
+	for _, properties := range sorted(e.inputs) {
+		for _, p := range properties {
+			switch {
+			case p.meter.due.IsZero() || e.stopped:
+			case now.Before(p.meter.due):
+				e.at(p.meter.due)
+			default:
+				e.showMeasured(now, p)
+			}
+		}
+	}
+}
+
+// read is the value of a measured property.
+func (m *meter) read(now time.Time, p config.Property, seen tally) any {
+	if p.Kind == config.Count {
+		return p.CountValue(m.base + int64(seen.count))
+	}
+	m.update(now, p, seen)
+	if p.Kind == config.Rate {
+		return rounded(m.rate * p.Scale * p.Per.Seconds())
+	}
+	if m.rate == 0 {
+		return 0.0
+	}
+	return rounded(1 / m.rate)
+}
+
+// update measures the edges since the last report by their own times: how many
+// there were between the last one then and the last one now. Without any, the rate
+// is at most one in the time since, and 0 after the time-out.
+func (m *meter) update(now time.Time, p config.Property, seen tally) {
+	before := m.last
+	if seen.count > before.count {
+		m.last, m.seenAt = seen, now
+		if before.count > 0 && seen.at.Clock > before.at.Clock {
+			m.rate = float64(seen.count-before.count) / (seen.at.Clock - before.at.Clock).Seconds()
+		}
+		return
+	}
+	silent := now.Sub(m.seenAt)
+	switch {
+	case m.seenAt.IsZero() || silent >= p.Timeout:
+		m.rate, m.last = 0, tally{count: m.last.count}
+	case m.rate*silent.Seconds() > 1:
+		m.rate = 1 / silent.Seconds()
+	}
+}
+
+// rounded keeps six significant digits: more are noise, and would be traffic.
+func rounded(v float64) float64 {
+	if v == 0 {
+		return 0
+	}
+	scale := math.Pow(10, 5-math.Floor(math.Log10(math.Abs(v))))
+	return math.Round(v*scale) / scale
+}

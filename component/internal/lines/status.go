@@ -1,0 +1,90 @@
+package lines
+
+// Progress says how far an output is with its demand.
+type Progress uint8
+
+// The degrees of progress.
+const (
+	Pending  Progress = iota // its lines have not answered yet
+	Underway                 // a pulse runs, or a rule makes it wait
+	Done                     // it is what is demanded
+	Failed                   // it cannot be set, and is tried again
+)
+
+// Status is what an output is.
+type Status struct {
+	Progress Progress
+	Reason   string // of Underway and Failed
+
+	Known  bool   // its lines were read since they were requested
+	Levels []bool // what they read
+	// Active is the demand that was reached last; without Levels there was none. A
+	// wave stays active while it goes on and off.
+	Active Demand
+	Demand Demand // without Levels nothing was demanded
+}
+
+// Output is the status of an output.
+func (b *Bank) Output(label string) Status {
+	u := b.outputs[label]
+	s := Status{Known: u.known, Levels: u.values, Active: u.active, Demand: u.demand}
+	switch {
+	case u.fault != nil:
+		s.Progress, s.Reason = Failed, u.fault.Error()
+	case u.state != held:
+		s.Progress = Pending
+	case u.waiting != "":
+		s.Progress, s.Reason = Underway, u.waiting
+	case u.demand.IsPulse():
+		s.Progress, s.Reason = Underway, "pulse"
+	default:
+		s.Progress = Done
+	}
+	return s
+}
+
+// IsOn reports whether an output is demanded on, now or later, or is on since
+// nothing else was demanded.
+func (b *Bank) IsOn(label string) bool {
+	u := b.outputs[label]
+	for i := range u.lines {
+		if u.wantsOn(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// Input is what an input counts for, its delays observed, and what was seen of
+// it. ok is false before it was read for the first time.
+func (b *Bank) Input(label string) (value bool, edges Edges, ok bool) {
+	in := b.inputs[label]
+	return in.value, in.edges, in.settled
+}
+
+// Fault is why the lines of an output or input are not what they should be, nil if
+// they are.
+func (b *Bank) Fault(claim string) error {
+	if in, ok := b.inputs[claim]; ok {
+		return in.fault
+	}
+	return b.outputs[claim].fault
+}
+
+// Memory is what a later run has to know of the outputs. Lines that go on and off
+// are not in it as levels: their level of the moment means nothing later.
+func (b *Bank) Memory() Memory {
+	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}}
+	for label, u := range b.outputs {
+		switch {
+		case u.demand.IsWave():
+			m.Waves[label] = u.demand
+		case u.demand.IsPulse(), !u.known:
+		default:
+			for i, line := range u.lines {
+				m.Levels[line] = u.values[i]
+			}
+		}
+	}
+	return m
+}
