@@ -154,6 +154,9 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 
 // compare makes a write that did not take a fault.
 func (b *Bank) compare(now time.Time, u *output) {
+	if want, _ := u.demand.at(now, u.begun); slices.Equal(want, u.values) {
+		return // something else was demanded meanwhile, and this is it
+	}
 	for i, value := range u.values {
 		if value != u.asked[i] {
 			err := fmt.Errorf("reads %s after it was set %s", onOff(value), onOff(u.asked[i]))
@@ -233,7 +236,10 @@ func (b *Bank) write(now time.Time, u *output, levels []bool) {
 
 // reached takes note that an output is what it is to be at this moment.
 func (b *Bank) reached(now time.Time, u *output) {
-	b.well(&u.claim)
+	if u.fault != nil {
+		b.well(&u.claim)
+		b.changed(u)
+	}
 	if u.demand.Timed() && u.begun.IsZero() {
 		u.begun = now
 		b.at(now.Add(u.demand.On))

@@ -94,12 +94,26 @@ func TestEqual(t *testing.T) {
 }
 
 func TestUpdate(t *testing.T) {
-	got, err := Update(map[string]any{"lights": "<on>", "ack": nil}, "tok")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := `{"state":{"reported":{"ack":null,"lights":"<on>"}},"clientToken":"tok"}`; string(got) != want {
-		t.Errorf("got %s, want %s", got, want)
+	for _, c := range []struct {
+		update Update
+		want   string
+	}{
+		{
+			Update{Reported: map[string]any{"lights": "<on>", "ack": nil}, ClientToken: "tok"},
+			`{"state":{"reported":{"ack":null,"lights":"<on>"}},"clientToken":"tok"}`,
+		},
+		{
+			Update{Desired: map[string]any{"bell": nil}, Reported: map[string]any{"bell": false}, Version: 7},
+			`{"state":{"desired":{"bell":null},"reported":{"bell":false}},"version":7}`,
+		},
+	} {
+		got, err := c.update.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
+		}
 	}
 }
 
