@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Lines are the labels of the lines of a property, sorted.
@@ -51,12 +53,14 @@ func (p Property) ParseCount(value any) (edges int64, err error) {
 	return 0, fmt.Errorf("want a number from 0, got %s", show(value))
 }
 
-// CountValue is how the shadow shows a number of edges.
+// CountValue is how the shadow shows a number of edges: whole numbers stay whole,
+// others have 15 digits, so that 3 times 0.1 is 0.3.
 func (p Property) CountValue(edges int64) any {
-	v := math.Round(float64(edges)*p.Scale*1e9) / 1e9 // 3 x 0.1 is 0.3
+	v := float64(edges) * p.Scale
 	if v == math.Trunc(v) && math.Abs(v) <= maxCount {
 		return int64(v)
 	}
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 15, 64), 64)
 	return v
 }
 
@@ -76,12 +80,9 @@ func numeric(value any) (float64, bool) {
 }
 
 func quoted(words []string) string {
-	s := ""
+	list := make([]string, len(words))
 	for i, w := range words {
-		if i > 0 {
-			s += ", "
-		}
-		s += fmt.Sprintf("%q", w)
+		list[i] = strconv.Quote(w)
 	}
-	return s
+	return strings.Join(list, ", ")
 }

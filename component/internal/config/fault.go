@@ -39,6 +39,11 @@ func (f *faults) has(path string) bool {
 	return slices.ContainsFunc(f.list, func(e *FieldError) bool { return e.Path == path })
 }
 
+// under reports whether something is wrong at that path or below it.
+func (f *faults) under(path string) bool {
+	return slices.ContainsFunc(f.list, func(e *FieldError) bool { return strings.HasPrefix(e.Path, path) })
+}
+
 // err joins the faults in the order of their paths, nil when there are none.
 func (f *faults) err() error {
 	slices.SortStableFunc(f.list, func(a, b *FieldError) int { return cmp.Compare(a.Path, b.Path) })

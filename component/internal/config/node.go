@@ -113,15 +113,58 @@ func (n node) boolean() bool {
 	return false
 }
 
-// duration reads a duration with unit from 0 to limit.
-func (n node) duration(limit time.Duration) time.Duration {
+// duration reads a duration with unit from least to most.
+func (n node) duration(least, most time.Duration) time.Duration {
 	if s, ok := n.value.(string); ok {
-		if d, err := time.ParseDuration(s); err == nil && d >= 0 && d <= limit {
+		if d, err := time.ParseDuration(s); err == nil && d >= least && d <= most {
 			return d
 		}
 	}
-	n.fault(fmt.Sprintf("a duration from 0s to %v, such as 20ms", limit))
-	return 0
+	n.fault(fmt.Sprintf("a duration from %s to %s, such as %s", brief(least), brief(most), brief(max(least, 20*time.Millisecond))))
+	return max(least, 0)
+}
+
+// brief prints a duration without the parts that are zero.
+func brief(d time.Duration) string {
+	s := d.String()
+	if d >= time.Minute {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if d >= time.Hour {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// number reads a finite number.
+func (n node) number() float64 {
+	v, ok := n.value.(float64)
+	switch raw := n.value.(type) {
+	case int:
+		v, ok = float64(raw), true
+	case string:
+		parsed, err := strconv.ParseFloat(raw, 64)
+		v, ok = parsed, err == nil
+	}
+	if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
+		n.fault("a number")
+		return 0
+	}
+	return v
+}
+
+// texts reads a list of texts.
+func (n node) texts() []string {
+	list, ok := n.value.([]any)
+	if !ok {
+		n.fault("a list")
+		return nil
+	}
+	var texts []string
+	for i, value := range list {
+		texts = append(texts, node{fmt.Sprintf("%s[%d]", n.path, i), value, n.faults}.text())
+	}
+	return texts
 }
 
 // decode reads a value with a textual form of its own.

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
-	"maps"
+	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -54,9 +57,9 @@ func TestParse(t *testing.T) {
 	}
 	wantLines := map[string]Line{
 		"lamp": {Ref: gpio.Ref{Line: "GPIO17"}, Direction: gpio.Output, ActiveLow: true, Drive: gpio.OpenDrain, Bias: gpio.BiasPullUp, Start: StartKeep, Stop: StopOff},
-		"door": {Ref: gpio.Ref{Chip: "pinctrl-bcm2711", Line: "27"}, Direction: gpio.Input, Bias: gpio.BiasPullUp, Debounce: 20 * time.Millisecond},
+		"door": {Ref: gpio.Ref{Chip: "pinctrl-bcm2711", Line: "27"}, Direction: gpio.Input, Bias: gpio.BiasPullUp, Debounce: 20 * time.Millisecond, Poll: DefaultPoll},
 	}
-	if !maps.Equal(c.Lines, wantLines) {
+	if !reflect.DeepEqual(c.Lines, wantLines) {
 		t.Errorf("lines\n got %+v\nwant %+v", c.Lines, wantLines)
 	}
 	if got, want := c.Shadows["main"].ID, (shadow.ID{Thing: "gw"}); got != want {
@@ -65,11 +68,158 @@ func TestParse(t *testing.T) {
 	if got, want := c.Shadows["other"].ID, (shadow.ID{Thing: "pump-3", Name: "host"}); got != want {
 		t.Errorf("other is %v, want %v", got, want)
 	}
-	if got, want := c.Shadows["main"].Properties["lights"], (Property{"lamp", true, Words("on", "off")}); got != want {
+	if got, want := c.Shadows["main"].Properties["lights"], shows("lamp", true, Words("on", "off")); !reflect.DeepEqual(got, want) {
 		t.Errorf("lights is %+v, want %+v", got, want)
 	}
-	if got, want := c.Shadows["other"].Properties["door"], (Property{"door", false, Words("open", "closed")}); got != want {
+	if got, want := c.Shadows["other"].Properties["door"], shows("door", false, Words("open", "closed")); !reflect.DeepEqual(got, want) {
 		t.Errorf("door is %+v, want %+v", got, want)
+	}
+}
+
+const kinds = `
+holdFor: 0s
+lines:
+  bell:    {line: BELL, direction: output, failsafe: {after: 10m, set: off}, minOn: 100ms, minOff: "1s", maxOn: 1h}
+  beacon:  {line: BEACON, direction: output}
+  heater:  {line: HEATER, direction: output}
+  slow:    {line: SLOW, direction: output}
+  fast:    {line: FAST, direction: output}
+  forward: {line: FORWARD, direction: output}
+  reverse: {line: REVERSE, direction: output}
+  meter:   {line: METER, direction: input, onDelay: 1s, offDelay: 2s, poll: 5ms}
+interlocks:
+  motor: {lines: [forward, reverse], deadTime: 500ms}
+controls:
+  button: {input: meter, action: toggle, output: beacon}
+  both:   {input: meter, edge: both, action: set, output: forward}
+shadows:
+  main:
+    properties:
+      bell:   {line: bell, pulse: 500ms}
+      beacon: {line: beacon, blink: {on: 1s, off: 2s}, override: cloudWins}
+      heater: {line: heater, pwm: {period: 10s}, override: holdsUntilNextDesired}
+      speed:  {patterns: {stop: {slow: off, fast: off}, slow: {slow: on, fast: off}}}
+      litres: {line: meter, count: falling, scale: "0.1", interval: 2s}
+      flow:   {line: meter, rate: rising, scale: 6, per: 1m, timeout: 30s}
+      cycle:  {line: meter, period: both}
+      used:   {line: meter, changed: rising}
+`
+
+func TestParseKinds(t *testing.T) {
+	c, err := Parse([]byte(kinds), "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.HoldFor != 0 {
+		t.Errorf("held for %v, want not at all", c.HoldFor)
+	}
+	wantBell := Line{
+		Ref: gpio.Ref{Line: "BELL"}, Direction: gpio.Output, Failsafe: &Failsafe{After: 10 * time.Minute},
+		MinOn: 100 * time.Millisecond, MinOff: time.Second, MaxOn: time.Hour,
+	}
+	if got := c.Lines["bell"]; !reflect.DeepEqual(got, wantBell) {
+		t.Errorf("bell\n got %+v\nwant %+v", got, wantBell)
+	}
+	wantMeter := Line{
+		Ref: gpio.Ref{Line: "METER"}, Direction: gpio.Input, OnDelay: time.Second, OffDelay: 2 * time.Second, Poll: 5 * time.Millisecond,
+	}
+	if got := c.Lines["meter"]; !reflect.DeepEqual(got, wantMeter) {
+		t.Errorf("meter\n got %+v\nwant %+v", got, wantMeter)
+	}
+	if got, want := c.Interlocks["motor"], (Interlock{[]string{"forward", "reverse"}, 500 * time.Millisecond}); !reflect.DeepEqual(got, want) {
+		t.Errorf("motor is %+v, want %+v", got, want)
+	}
+	for label, want := range map[string]Control{
+		"button": {"meter", gpio.RisingEdges, Toggle, "beacon"},
+		"both":   {"meter", gpio.BothEdges, Set, "forward"},
+	} {
+		if got := c.Controls[label]; got != want {
+			t.Errorf("%s is %+v, want %+v", label, got, want)
+		}
+	}
+	want := map[string]func(*Property){
+		"bell":   func(p *Property) { p.Kind, p.Pulse = Pulse, 500*time.Millisecond },
+		"beacon": func(p *Property) { p.Kind, p.On, p.Off, p.Override = Blink, time.Second, 2*time.Second, CloudWins },
+		"heater": func(p *Property) { p.Kind, p.Period, p.Override = PWM, 10*time.Second, HoldsUntilNextDesired },
+		"speed": func(p *Property) {
+			p.Kind, p.Line = Pattern, ""
+			p.Patterns = map[string]map[string]bool{"stop": {"slow": false, "fast": false}, "slow": {"slow": true, "fast": false}}
+		},
+		"litres": func(p *Property) {
+			p.Kind, p.Line, p.Edges, p.Scale, p.Interval = Count, "meter", gpio.FallingEdges, 0.1, 2*time.Second
+		},
+		"flow": func(p *Property) {
+			p.Kind, p.Line, p.Edges, p.Scale, p.Per, p.Timeout = Rate, "meter", gpio.RisingEdges, 6, time.Minute, 30*time.Second
+		},
+		"cycle": func(p *Property) { p.Kind, p.Line, p.Edges = Period, "meter", gpio.BothEdges },
+		"used":  func(p *Property) { p.Kind, p.Line, p.Edges = Changed, "meter", gpio.RisingEdges },
+	}
+	for key, set := range want {
+		p := shows(key, true, Values{})
+		set(&p)
+		p.Output = p.Kind.isOutput()
+		if got := c.Shadows["main"].Properties[key]; !reflect.DeepEqual(got, p) {
+			t.Errorf("%s\n got %+v\nwant %+v", key, got, p)
+		}
+	}
+	if got := c.Shadows["main"].Properties["speed"].Lines(); !reflect.DeepEqual(got, []string{"fast", "slow"}) {
+		t.Errorf("the lines of speed are %v", got)
+	}
+}
+
+func TestParseDesired(t *testing.T) {
+	c, err := Parse([]byte(kinds), "gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	properties := c.Shadows["main"].Properties
+	read := map[string]func(any) (any, error){
+		"heater": func(v any) (any, error) { return properties["heater"].ParseDuty(v) },
+		"speed":  func(v any) (any, error) { return properties["speed"].ParsePattern(v) },
+		"litres": func(v any) (any, error) { return properties["litres"].ParseCount(v) },
+	}
+	for _, c := range []struct {
+		property string
+		value    any
+		want     any // an error as its text
+	}{
+		{"heater", json.Number("33.3"), 33.3},
+		{"heater", json.Number("0"), 0.0},
+		{"heater", 100.0, 100.0},
+		{"heater", json.Number("100.1"), errors.New("want a number from 0 to 100, got 100.1")},
+		{"heater", json.Number("1e999"), errors.New("want a number from 0 to 100, got 1e999")},
+		{"heater", "33", errors.New(`want a number from 0 to 100, got "33"`)},
+		{"heater", nil, errors.New("want a number from 0 to 100, got null")},
+		{"speed", "slow", "slow"},
+		{"speed", "fats", errors.New(`want one of "slow", "stop", got "fats"`)},
+		{"speed", true, errors.New(`want one of "slow", "stop", got true`)},
+		{"litres", json.Number("1.2"), int64(12)},
+		{"litres", json.Number("0"), int64(0)},
+		{"litres", json.Number("0.26"), int64(3)},
+		{"litres", json.Number("-1"), errors.New("want a number from 0, got -1")},
+		{"litres", json.Number("1e17"), errors.New("want a number from 0, got 1e17")},
+		{"litres", math.NaN(), errors.New("want a number from 0, got NaN")},
+		{"litres", false, errors.New("want a number from 0, got false")},
+	} {
+		got, err := read[c.property](c.value)
+		if err != nil {
+			got = err
+		}
+		if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s=%v: got %v, want %v", c.property, c.value, got, c.want)
+		}
+	}
+	for edges, want := range map[int64]any{0: int64(0), 3: 0.3, 10: int64(1), 12345678901: 1234567890.1} {
+		if got := properties["litres"].CountValue(edges); got != want {
+			t.Errorf("%d edges are shown as %v, want %v", edges, got, want)
+		}
+	}
+}
+
+func shows(line string, output bool, values Values) Property {
+	return Property{
+		Line: line, Output: output, Values: values,
+		Scale: 1, Per: DefaultPer, Timeout: DefaultTimeout, Interval: DefaultInterval,
 	}
 }
 
@@ -85,7 +235,7 @@ func TestParseTakesWhatDeploymentsMakeOfScalars(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got, want := c.Lines["a"], (Line{Ref: gpio.Ref{Chip: "gpiochip0", Line: "17"}, Direction: gpio.Output, ActiveLow: true}); got != want {
+		if got, want := c.Lines["a"], (Line{Ref: gpio.Ref{Chip: "gpiochip0", Line: "17"}, Direction: gpio.Output, ActiveLow: true}); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
 	}
@@ -101,11 +251,12 @@ func TestParseAcceptsAnEmptyConfiguration(t *testing.T) {
 
 func TestParseNamesEveryFault(t *testing.T) {
 	const outputs = "lines: {lamp: {line: A, direction: output}, fan: {line: B, direction: output}, door: {line: C, direction: input}}\n"
+	const patterns = "shadows:\n  m: {properties: {p: {patterns: {x: {lamp: on, fan: off}, y: {lamp: off, fan: on}}}}}\n"
 	for _, c := range []struct {
 		name, text string
 		want       []string // each a part of one fault, in order
 	}{
-		{"unknown key", "liens: {}", []string{`liens: want one of the keys accessControl, lines, logLevel, shadows, thingName, got unknown key "liens"; did you mean "lines"?`}},
+		{"unknown key", "liens: {}", []string{`liens: want one of the keys accessControl, controls, holdFor, interlocks, lines, logLevel, shadows, thingName, got unknown key "liens"; did you mean "lines"?`}},
 		{"unknown key below", "lines: {a: {line: X, direction: input, debonce: 1s}}", []string{`lines.a.debonce: want one of`, `did you mean "debounce"?`}},
 		{"wrong types", "logLevel: 5\nlines: [1]\nshadows: true", []string{
 			`lines: want a map, got [1]`, `logLevel: want one of debug, info, warn, error, got 5`, `shadows: want a map, got true`}},
@@ -131,6 +282,52 @@ func TestParseNamesEveryFault(t *testing.T) {
 		{"one word only", outputs + `shadows: {m: {properties: {p: {line: lamp, values: {"on": on}}}}}`, []string{`shadows.m.properties.p.values: want one word for on and one for off`}},
 		{"two words for one state", outputs + `shadows: {m: {properties: {p: {line: lamp, values: {a: on, b: on, c: off}}}}}`, []string{`shadows.m.properties.p.values: want one word for on and one for off`}},
 		{"value of a value", outputs + `shadows: {m: {properties: {p: {line: lamp, values: {a: high, b: off}}}}}`, []string{`values.a: want one of off, on, got "high"`}},
+		{"hold too long", "holdFor: 1000h", []string{`holdFor: want a duration from 0s to 168h, such as 20ms, got "1000h"`}},
+		{"times out of range", "lines: {a: {line: X, direction: output, minOn: -1s, minOff: 200h, maxOn: x}, b: {line: Y, direction: input, onDelay: 25h, offDelay: 1, poll: 0s}}", []string{
+			`lines.a.maxOn: want a duration from 0s to 168h`, `lines.a.minOff: want`, `lines.a.minOn: want`, `lines.b.offDelay: want a duration from 0s to 24h`, `lines.b.onDelay: want`, `lines.b.poll: want a duration from 1ms to 1m`}},
+		{"output keys on an input", "lines: {b: {line: Y, direction: input, minOn: 1s, failsafe: {after: 1m, set: on}}}", []string{
+			`lines.b.failsafe: want no such key on an input, got a key of an output`, `lines.b.minOn: want no such key on an input`}},
+		{"on shorter at most than at least", "lines: {a: {line: X, direction: output, minOn: 5s, maxOn: 2s}}", []string{`lines.a.maxOn: want at least minOn, 5s, got 2s`}},
+		{"failsafe without its parts", "lines: {a: {line: X, direction: output, failsafe: {}}}", []string{`lines.a.failsafe.after: want how long the nucleus has to be away`, `lines.a.failsafe.set: want on or off, got nothing`}},
+		{"failsafe with wrong parts", "lines: {a: {line: X, direction: output, failsafe: {after: 1ms, set: dim}}}", []string{`lines.a.failsafe.after: want a duration from 1s to 168h`, `lines.a.failsafe.set: want one of off, on, got "dim"`}},
+		{"interlock without lines", outputs + "interlocks: {m: {deadTime: 1s}}", []string{`interlocks.m.lines: want a list of outputs, got nothing`}},
+		{"interlock of one", outputs + "interlocks: {m: {lines: [lamp]}}", []string{`interlocks.m.lines: want at least two outputs, got ["lamp"]`}},
+		{"interlock of no list", outputs + "interlocks: {m: {lines: lamp}}", []string{`interlocks.m.lines: want a list, got "lamp"`}},
+		{"interlock of an input and nothing", outputs + "interlocks: {m: {lines: [door, fann]}}", []string{
+			`interlocks.m.lines[0]: want an output, got "door"; it is an input`, `interlocks.m.lines[1]: want the label of a line, got "fann"; did you mean "fan"?`}},
+		{"output in two interlocks", outputs + "interlocks: {a: {lines: [lamp, fan]}, b: {lines: [fan, lamp]}}", []string{`interlocks.b.lines[0]: want an output that is in no other place of an interlock; "fan" is in interlocks.a`}},
+		{"output twice in an interlock", outputs + "interlocks: {a: {lines: [lamp, lamp]}}", []string{`interlocks.a.lines[1]: want an output that is in no other place of an interlock; "lamp" is in interlocks.a`}},
+		{"interlocked and both on", "lines: {a: {line: X, direction: output, start: on, stop: on, failsafe: {after: 1m, set: on}}, b: {line: Y, direction: output, start: on, stop: on, failsafe: {after: 1m, set: on}}}\ninterlocks: {m: {lines: [a, b]}}", []string{
+			`interlocks.m: want at most one line with start: on, got a and b`, `interlocks.m: want at most one line with stop: on`, `interlocks.m: want at most one line with failsafe: {set: on}`}},
+		{"control without its parts", outputs + "controls: {c: {}}", []string{
+			`controls.c.action: want one of toggle, set, reset, got nothing`, `controls.c.input: want the label of an input, got nothing`, `controls.c.output: want the label of an output, got nothing`}},
+		{"control with wrong parts", outputs + "controls: {c: {input: lamp, output: door, edge: none, action: flip}}", []string{
+			`controls.c.action: want one of toggle, set, reset, got "flip"`, `controls.c.edge: want one of rising, falling, both, got "none"`, `controls.c.input: want an input, got "lamp"; it is an output`, `controls.c.output: want an output, got "door"; it is an input`}},
+		{"control of a pattern's line", outputs + patterns + "controls: {c: {input: door, output: fan, action: set}}", []string{`controls.c.output: want an output of its own, got "fan"; it is set by the patterns of shadows.m.properties.p`}},
+		{"two kinds", outputs + "shadows: {m: {properties: {p: {line: lamp, pulse: 1s, blink: {on: 1s, off: 1s}}}}}", []string{`shadows.m.properties.p: want one of blink, pulse, got all of them; a property shows one thing`}},
+		{"keys of another kind", outputs + "shadows: {m: {properties: {p: {line: lamp, pulse: 1s, scale: 2, override: cloudWins}, q: {line: door, count: both, values: {a: on, b: off}}}}}", []string{
+			`shadows.m.properties.p.override: want no such key beside pulse, got a key of a level, blink, pwm`, `shadows.m.properties.p.scale: want no such key beside pulse, got a key of count, rate`, `shadows.m.properties.q.values: want no such key beside count`}},
+		{"kinds of the other direction", outputs + "shadows: {m: {properties: {p: {line: door, pulse: 1s}, q: {line: lamp, count: both}, r: {line: door, override: cloudWins}}}}", []string{
+			`shadows.m.properties.p.line: want an output, as pulse needs one, got "door"; it is an input`, `shadows.m.properties.q.line: want an input, as count needs one, got "lamp"; it is an output`, `shadows.m.properties.r.override: want no such key on an input`}},
+		{"wrong override", outputs + "shadows: {m: {properties: {p: {line: lamp, override: never}}}}", []string{`override: want one of updatesDesired, cloudWins, holdsUntilNextDesired, got "never"`}},
+		{"times of kinds", outputs + "shadows: {m: {properties: {p: {line: lamp, pulse: 1ms}, q: {line: fan, blink: {on: 1s}}}}}", []string{
+			`properties.p.pulse: want a duration from 10ms to 168h, such as 20ms, got "1ms"`, `properties.q.blink: want both times, such as {on: 500ms, off: 500ms}, got {"on":"1s"}`}},
+		{"pwm without period", outputs + "shadows: {m: {properties: {p: {line: lamp, pwm: {}}}}}", []string{`properties.p.pwm: want a period, such as {period: 10s}`}},
+		{"times against the rules of the line", "lines: {a: {line: X, direction: output, minOn: 2s, minOff: 2s, maxOn: 4s}, b: {line: Y, direction: output, minOn: 2s, minOff: 2s}, c: {line: Z, direction: output, minOn: 2s, minOff: 2s}}\nshadows: {m: {properties: {p: {line: a, pulse: 5s}, q: {line: b, blink: {on: 1s, off: 1s}}, r: {line: c, pwm: {period: 3s}}}}}", []string{
+			`properties.p.pulse: want at most 4s, the maxOn of a, got 5s`, `properties.q.blink.off: want at least 2s, the minOff of b, got 1s`, `properties.q.blink.on: want at least 2s, the minOn of b, got 1s`, `properties.r.pwm.period: want at least 4s, the minOn and minOff together of c, got 3s`}},
+		{"patterns of one word", outputs + "shadows: {m: {properties: {p: {patterns: {a: {lamp: on}}}}}}", []string{`properties.p.patterns: want at least two words, each with the states of the same lines`}},
+		{"patterns of different lines", outputs + "shadows: {m: {properties: {p: {patterns: {a: {lamp: on, fan: off}, b: {lamp: off}}}}}}", []string{`properties.p.patterns.b: want the lines of the other patterns, fan and lamp`}},
+		{"patterns of equal states", outputs + "shadows: {m: {properties: {p: {patterns: {a: {lamp: on, fan: off}, b: {lamp: on, fan: off}}}}}}", []string{`properties.p.patterns.b: want other states than those of "a"`}},
+		{"patterns of nothing", outputs + "shadows: {m: {properties: {p: {patterns: {a: {}, b: {}}}}}}", []string{`properties.p.patterns.b: want other states than those of "a"`}},
+		{"patterns of inputs", outputs + "shadows: {m: {properties: {p: {patterns: {a: {door: on}, b: {door: off}}}}}}", []string{`properties.p.patterns.a.door: want an output, got "door"; it is an input`, `properties.p.patterns.b.door: `}},
+		{"patterns with more", outputs + "shadows: {m: {properties: {p: {line: door, values: {x: on, y: off}, patterns: {a: {lamp: on}, b: {lamp: off}}}}}}", []string{
+			`properties.p.line: want no such key beside patterns`, `properties.p.values: want no such key beside patterns`}},
+		{"pattern against an interlock", outputs + "interlocks: {i: {lines: [lamp, fan]}}\nshadows: {m: {properties: {p: {patterns: {a: {lamp: on, fan: on}, b: {lamp: off, fan: on}}}}}}", []string{`properties.p.patterns.a: want at most one line of interlocks.i on, got lamp and fan`}},
+		{"pattern and another property", outputs + patterns + "  n: {name: n, properties: {q: {line: fan}}}", []string{`shadows.n.properties.q.line: want an output of its own, got "fan"; it is the output of shadows.m.properties.p`}},
+		{"pattern with a maxOn", "lines: {a: {line: X, direction: output, maxOn: 5s}}\nshadows: {m: {properties: {p: {patterns: {x: {a: on}, y: {a: off}}}}}}", []string{`properties.p.patterns: want a line without maxOn, got "a"`}},
+		{"pattern over two chips", "lines: {a: {line: 1, chip: c0, direction: output}, b: {line: 1, chip: c1, direction: output}}\nshadows: {m: {properties: {p: {patterns: {x: {a: on, b: off}, y: {a: off, b: off}}}}}}", []string{`properties.p.patterns: want lines of one chip, got a on "c0" and b on "c1"`}},
+		{"measures", outputs + "shadows: {m: {properties: {p: {line: door, count: sideways}, q: {line: door, rate: both, scale: 0, per: 0s}, r: {line: door, period: rising, scale: x, timeout: 1ns, interval: 1ms}}}}", []string{
+			`properties.p.count: want one of`, `got "sideways"`, `properties.q.per: want a duration from 1ms`, `properties.q.scale: want a number other than 0, got 0`, `properties.r.interval: want a duration from 100ms`, `properties.r.scale: `, `properties.r.timeout: want a duration from 10ms`}},
 		{"several at once", "lines: {a: {line: X, direction: input, debounce: long}}\nshadows: {m: {properties: {p: {line: b}}}}\nlogLevle: info", []string{
 			`lines.a.debounce: `, `logLevle: `, `shadows.m.properties.p.line: `}},
 	} {
@@ -235,8 +432,13 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, s := range c.Shadows {
 			for key, p := range s.Properties {
-				if _, ok := c.Lines[p.Line]; !ok {
+				if len(p.Lines()) == 0 {
 					t.Errorf("property %s has no line", key)
+				}
+				for _, line := range p.Lines() {
+					if _, ok := c.Lines[line]; !ok {
+						t.Errorf("property %s has no line", key)
+					}
 				}
 			}
 		}

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
@@ -14,13 +17,9 @@ import (
 func settledSize(s Shadow) int {
 	desired, reported, acks := map[string]any{}, map[string]any{}, map[string]any{}
 	for key, p := range s.Properties {
-		value := p.Values.Value(false)
-		if on := p.Values.Value(true); size(on) > size(value) {
-			value = on
-		}
-		reported[key] = value
-		if p.Output {
-			desired[key] = value
+		reported[key] = p.largest()
+		if p.Output || p.Kind == Count {
+			desired[key] = reported[key]
 			acks[key] = shadow.Ack{Code: 200, Version: math.MaxInt32}
 		}
 	}
@@ -28,6 +27,22 @@ func settledSize(s Shadow) int {
 		reported[shadow.AckKey] = acks
 	}
 	return size(desired) + size(reported)
+}
+
+// largest is a value of the property that takes most room.
+func (p Property) largest() any {
+	switch p.Kind {
+	case PWM, Count, Rate, Period:
+		return math.Pi * 1e14 // 16 digits and the point
+	case Changed:
+		return "2006-01-02T15:04:05.000Z"
+	case Pattern:
+		return slices.MaxFunc(append(slices.Collect(maps.Keys(p.Patterns)), ""), func(a, b string) int { return cmp.Compare(size(a), size(b)) })
+	}
+	if on, off := p.Values.Value(true), p.Values.Value(false); size(on) > size(off) {
+		return on
+	}
+	return p.Values.Value(false)
 }
 
 func size(v any) int {
