@@ -147,6 +147,9 @@ func (e *Engine) Idle() bool {
 	return e.memory.idle()
 }
 
+// Drives reports whether an output has that label.
+func (e *Engine) Drives(label string) bool { return e.bank.Drives(label) }
+
 func (e *Engine) do(effect Effect) { e.effects = append(e.effects, effect) }
 
 // touch notes that a shadow may have something to send.

@@ -117,9 +117,7 @@ func (in ShadowLive) apply(e *Engine, now time.Time) {
 
 func (in ShadowLost) apply(e *Engine, _ time.Time) {
 	s := e.shadows[in.Shadow]
-	if s.live {
-		e.log.Warn("shadow is out of reach; lines stay as they are", "shadow", s.id, "error", in.Err)
-	}
+	e.warn(s, "shadow is out of reach; lines stay as they are", in.Err)
 	s.live, s.phase, s.flight = false, unknown, nil
 	s.gate.Forget()
 }

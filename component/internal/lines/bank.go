@@ -131,12 +131,12 @@ func (b *Bank) Link(now time.Time, up bool) {
 	case b.away.IsZero():
 		b.away = now
 	}
-	for _, u := range sorted(b.outputs) {
-		if up {
+	if up {
+		for _, u := range b.outputs {
 			clear(u.failsafed)
 		}
-		b.failsafe(now, u)
 	}
+	b.failsafe(now)
 }
 
 // Tick does what has become due.
@@ -145,8 +145,8 @@ func (b *Bank) Tick(now time.Time) {
 	if b.stopped {
 		return
 	}
+	b.failsafe(now)
 	for _, u := range sorted(b.outputs) {
-		b.failsafe(now, u)
 		if u.state == faulted && b.due(now, &u.claim) {
 			b.request(now, u)
 		} else {
@@ -168,8 +168,8 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 	b.move(&u.claim, held)
 	b.well(&u.claim)
 	b.observe(now, u, values)
+	u.set = slices.Clone(values)
 	b.begin(now, u)
-	b.failsafe(now, u)
 	b.advanceGroups(now, u)
 }
 
@@ -178,6 +178,7 @@ func (b *Bank) Written(now time.Time, claim string, values []bool) {
 	u := b.outputs[claim]
 	b.move(&u.claim, held)
 	b.observe(now, u, values)
+	u.set = u.asked
 	if b.stopped {
 		return
 	}
@@ -219,14 +220,13 @@ func (b *Bank) Notices() []Notice {
 	return notices
 }
 
-func (b *Bank) do(e Effect)          { b.effects = append(b.effects, e) }
-func (b *Bank) notify(n Notice)      { b.notices = append(b.notices, n) }
-func (b *Bank) changed(u *output)    { b.notify(OutputChanged{u.label}) }
-func onOff(on bool) string           { return map[bool]string{true: "on", false: "off"}[on] }
-func (m member) value() (on bool)    { return m.values[m.index] }
-func (m member) line() string        { return m.lines[m.index] }
-func (m member) since() time.Time    { return m.output.since[m.index] }
-func (m member) limits() config.Line { return m.cfgs[m.index] }
+func (b *Bank) do(e Effect)       { b.effects = append(b.effects, e) }
+func (b *Bank) notify(n Notice)   { b.notices = append(b.notices, n) }
+func (b *Bank) changed(u *output) { b.notify(OutputChanged{u.label}) }
+func onOff(on bool) string        { return map[bool]string{true: "on", false: "off"}[on] }
+func (m member) value() (on bool) { return m.values[m.index] }
+func (m member) line() string     { return m.lines[m.index] }
+func (m member) since() time.Time { return m.output.since[m.index] }
 
 // at asks for a tick at t at the latest.
 func (b *Bank) at(t time.Time) {

@@ -45,7 +45,7 @@ func (b *Bank) locked(now time.Time, m member) bar {
 		switch end := o.since().Add(dead); {
 		case !o.known:
 			bars = append(bars, bar{why: fmt.Sprintf("%s is not known to be off", o.line())})
-		case o.value(), o.state == writing && o.asked[o.index]:
+		case o.mayBeOn():
 			bars = append(bars, bar{why: o.line() + " is on"})
 		case now.Before(end):
 			bars = append(bars, bar{fmt.Sprintf("dead time of %v after %s", dead, o.line()), end})
@@ -53,6 +53,17 @@ func (b *Bank) locked(now time.Time, m member) bar {
 	}
 	why, until := strictest(bars)
 	return bar{why, until}
+}
+
+// mayBeOn reports whether a line is on, or was set on and does not read so.
+func (m member) mayBeOn() bool {
+	return m.value() || m.set[m.index] || m.state == writing && m.asked[m.index]
+}
+
+// contended reports whether another line of the interlock is on as well, as it may
+// be when lines are taken over. Then no minimum time counts.
+func (m member) contended() bool {
+	return slices.ContainsFunc(m.others(), func(o member) bool { return o.known && o.mayBeOn() })
 }
 
 // rival is another line of the interlock that is demanded on.
@@ -147,7 +158,7 @@ func (b *Bank) conflict(orders map[string]Order, refused map[string]error) (lose
 			if winnerFresh && (!fresh || before(orders, m, win)) {
 				lose, win = win, m
 			}
-			if _, ordered := orders[lose.label]; ordered {
+			if _, ordered := orders[lose.label]; ordered && refused[lose.label] == nil {
 				return lose.label, &Conflict{g.label, lose.line(), win.line()}
 			}
 		}

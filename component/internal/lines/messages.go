@@ -29,6 +29,7 @@ type (
 	// vanish: nothing, or all off.
 	Guard struct {
 		Claim string
+		Lines int // how many
 		Off   bool
 		At    time.Time // not before; zero is at once
 	}

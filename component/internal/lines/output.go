@@ -22,6 +22,7 @@ type output struct {
 	active  Demand    // the demand that was reached last
 
 	asked   []bool      // of the write under way
+	set     []bool      // what the lines were last set to, or found as; they may not read so
 	since   []time.Time // when each line was seen to change last, or seen at all
 	waiting string      // why the demand is not met yet
 	guarded Guard
@@ -33,12 +34,13 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 	u := &output{
 		claim:     claim{label: Label(labels...), lines: labels, values: make([]bool, len(labels))},
 		groups:    make([]*interlock, len(labels)),
+		set:       make([]bool, len(labels)),
 		since:     make([]time.Time, len(labels)),
 		failsafed: make([]bool, len(labels)),
 		initial:   make([]*bool, len(labels)),
 		kind:      p.Kind,
 	}
-	u.guarded = Guard{Claim: u.label}
+	u.guarded = Guard{Claim: u.label, Lines: len(u.lines)}
 	for i, label := range labels {
 		u.cfgs = append(u.cfgs, cfg.Lines[label])
 		b.byLine[label] = member{u, i}
@@ -77,8 +79,8 @@ func resumes(wave Demand, p config.Property) bool {
 	return false
 }
 
-// request asks for an output. A line that rules protect is adopted as it is: from
-// there they say how it may move.
+// request asks for an output. A line that rules keep from changing at once is
+// adopted as it is: from there they say how it may move.
 func (b *Bank) request(now time.Time, u *output) {
 	u.retryAt = time.Time{}
 	b.move(&u.claim, requested)
@@ -90,7 +92,9 @@ func (b *Bank) request(now time.Time, u *output) {
 		}
 	}
 	for i, cfg := range u.cfgs {
-		if u.groups[i] != nil || cfg.MinOn > 0 || cfg.MinOff > 0 {
+		switch value := values[i]; {
+		case value == nil:
+		case *value && (u.groups[i] != nil || cfg.MinOff > 0 || cfg.MaxOn > 0), !*value && cfg.MinOn > 0:
 			values[i] = nil
 		}
 	}
@@ -114,17 +118,18 @@ func (b *Bank) begin(now time.Time, u *output) {
 			b.log.Error("line is on against its interlock; it is turned off", "line", u.lines[i], "other", other)
 			levels = u.levels()
 			levels[i] = false
-			u.demand, u.cause = Pattern(levels), "interlock"
+			b.replace(u, Pattern(levels), "interlock")
 		}
 	}
 }
 
 // levels is what the lines are demanded to be while the demand is on.
 func (u *output) levels() []bool {
-	if u.demand.Levels != nil {
-		return slices.Clone(u.demand.Levels)
+	levels := make([]bool, len(u.lines))
+	for i := range levels {
+		levels[i] = u.wantsOn(i)
 	}
-	return slices.Clone(u.values)
+	return levels
 }
 
 // wantsOn reports whether a line is demanded on, now or later, or is on since
@@ -139,14 +144,19 @@ func (u *output) wantsOn(i int) bool {
 	return u.known && u.values[i]
 }
 
-// observe takes what the lines of an output read.
+// observe takes what the lines of an output read. One that was on when it failed
+// and is on again counts as having been on all the time, one that is off as off from
+// now. So does one that was set on and did not follow: it may have been on.
 func (b *Bank) observe(now time.Time, u *output, values []bool) {
 	for i, value := range values {
-		if u.known && u.values[i] == value {
+		same := u.values[i] == value
+		if same && (value || u.known && !u.set[i]) {
 			continue
 		}
 		u.since[i] = now
-		b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", u.cause)
+		if !same || !u.known {
+			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", u.cause)
+		}
 	}
 	u.values, u.known = slices.Clone(values), true
 	b.changed(u)
@@ -154,9 +164,6 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 
 // compare makes a write that did not take a fault.
 func (b *Bank) compare(now time.Time, u *output) {
-	if want, _ := u.demand.at(now, u.begun); slices.Equal(want, u.values) {
-		return // something else was demanded meanwhile, and this is it
-	}
 	for i, value := range u.values {
 		if value != u.asked[i] {
 			err := fmt.Errorf("reads %s after it was set %s", onOff(value), onOff(u.asked[i]))
@@ -182,23 +189,35 @@ func (b *Bank) take(now time.Time, u *output, d Demand, cause string) {
 		b.advance(now, u)
 		return
 	}
-	if old.IsPulse() && !d.IsPulse() {
-		b.notify(PulseEnded{u.label, cause})
-	}
-	u.demand, u.cause = d, cause
+	begun := u.begun
+	b.replace(u, d, cause)
 	switch {
 	case d.IsWave() && old.IsWave() && d.period() == old.period():
-		// It goes on in its period, whatever part of it is on now.
-	case d.Timed() && u.state == held && slices.Equal(u.values, d.Levels):
+		u.begun = begun // it goes on in its period, whatever part of it is on now
+	case d.Timed() && u.state == held && u.is(d.Levels):
 		u.begun = now
-	default:
-		u.begun = time.Time{}
 	}
 	if u.state == held {
 		u.retryAt = time.Time{} // a new demand deserves a new attempt
 	}
 	b.changed(u)
 	b.advance(now, u)
+}
+
+// replace puts a demand in the place of another.
+func (b *Bank) replace(u *output, d Demand, cause string) {
+	if u.demand.IsPulse() && !d.IsPulse() {
+		b.notify(PulseEnded{u.label, cause})
+	}
+	u.demand, u.begun, u.cause = d, time.Time{}, cause
+}
+
+// off demands all lines off.
+func (u *output) off() Demand { return Pattern(make([]bool, len(u.lines))) }
+
+// is reports whether the lines were last set to those levels and read so.
+func (u *output) is(levels []bool) bool {
+	return slices.Equal(levels, u.values) && slices.Equal(levels, u.set)
 }
 
 // advance moves an output towards its demand, as far as the rules allow.
@@ -214,14 +233,18 @@ func (b *Bank) advance(now time.Time, u *output) {
 	levels, why, until := b.permitted(now, u, want)
 	b.at(next)
 	b.at(until)
+	if u.demand.IsWave() && !u.begun.IsZero() {
+		why = "" // it goes on and off; that a turn is late by a moment is no news
+	}
 	if why != u.waiting {
 		u.waiting = why
 		b.changed(u)
 	}
 	switch {
-	case !slices.Equal(levels, u.values):
+	case levels == nil:
+	case !u.is(levels):
 		b.write(now, u, levels)
-	case slices.Equal(want, u.values):
+	case slices.Equal(want, levels):
 		b.reached(now, u)
 	}
 }
@@ -229,9 +252,16 @@ func (b *Bank) advance(now time.Time, u *output) {
 func (b *Bank) write(now time.Time, u *output, levels []bool) {
 	u.retryAt = time.Time{}
 	u.asked = slices.Clone(levels)
-	b.guard(now, u, levels)
 	b.move(&u.claim, writing)
+	// What guards a line has to be there before it goes on, and until it went off.
+	on := slices.Contains(levels, true)
+	if on {
+		b.guard(now, u, levels)
+	}
 	b.do(Write{u.label, u.asked})
+	if !on {
+		b.guard(now, u, levels)
+	}
 }
 
 // reached takes note that an output is what it is to be at this moment.
@@ -245,7 +275,7 @@ func (b *Bank) reached(now time.Time, u *output) {
 		b.at(now.Add(u.demand.On))
 	}
 	if u.demand.IsPulse() && !now.Before(u.begun.Add(u.demand.On)) {
-		u.demand, u.begun = Level(false), time.Time{}
+		u.demand, u.begun = u.off(), time.Time{}
 		b.notify(PulseEnded{Output: u.label})
 	}
 	b.guard(now, u, u.values)
@@ -253,169 +283,4 @@ func (b *Bank) reached(now time.Time, u *output) {
 		u.active = u.demand
 		b.changed(u)
 	}
-}
-
-// limit ends the demand of a line that has been on for its longest time.
-func (b *Bank) limit(now time.Time, u *output) {
-	for i, cfg := range u.cfgs {
-		if cfg.MaxOn == 0 || !u.values[i] || !u.wantsOn(i) {
-			continue
-		}
-		if end := u.since[i].Add(cfg.MaxOn); now.Before(end) {
-			b.at(end)
-			continue
-		}
-		b.log.Warn("line was on for its longest time", "line", u.lines[i], "maxOn", cfg.MaxOn)
-		if u.demand.IsPulse() {
-			b.notify(PulseEnded{u.label, "maxOn"})
-		}
-		u.demand, u.begun, u.retryAt, u.cause = Level(false), time.Time{}, time.Time{}, "maxOn"
-		b.notify(ForcedOff{u.label})
-	}
-}
-
-// permitted is how far an output may go now to what it wants, why not further,
-// and when that changes by itself, if it does.
-func (b *Bank) permitted(now time.Time, u *output, want []bool) (levels []bool, why string, until time.Time) {
-	var offs, ons []bar
-	for i, on := range want {
-		switch {
-		case on == u.values[i]:
-		case on:
-			ons = append(ons, holds(now, u, i, "minOff", u.cfgs[i].MinOff), b.locked(now, member{u, i}))
-		default:
-			offs = append(offs, holds(now, u, i, "minOn", u.cfgs[i].MinOn))
-		}
-	}
-	if why, until := strictest(offs); why != "" {
-		return u.values, why, until
-	}
-	if why, until = strictest(ons); why == "" {
-		return want, "", time.Time{}
-	}
-	levels = slices.Clone(want)
-	for i, on := range want {
-		levels[i] = on && u.values[i]
-	}
-	return levels, why, until
-}
-
-// bar is what keeps a line from changing; the zero bar is none.
-type bar struct {
-	why   string
-	until time.Time // zero when something else has to change first
-}
-
-// strictest is the bar that goes last.
-func strictest(bars []bar) (why string, until time.Time) {
-	for _, next := range bars {
-		switch {
-		case next.why == "":
-		case next.until.IsZero():
-			return next.why, time.Time{}
-		case next.until.After(until):
-			why, until = next.why, next.until
-		}
-	}
-	return why, until
-}
-
-// holds is the minimum time that a line has to stay what it is.
-func holds(now time.Time, u *output, i int, rule string, limit time.Duration) bar {
-	if end := u.since[i].Add(limit); limit > 0 && now.Before(end) {
-		return bar{fmt.Sprintf("%s is %s for at least %v (%s)", u.lines[i], onOff(u.values[i]), limit, rule), end}
-	}
-	return bar{}
-}
-
-// failsafe drives an output to its failsafe state once the link has been away for
-// its time.
-func (b *Bank) failsafe(now time.Time, u *output) {
-	if b.away.IsZero() || b.stopped || !u.known {
-		return
-	}
-	levels, due := u.levels(), false
-	for i, cfg := range u.cfgs {
-		if cfg.Failsafe == nil || u.failsafed[i] {
-			continue
-		}
-		if at := b.away.Add(cfg.Failsafe.After); now.Before(at) {
-			b.at(at)
-			continue
-		}
-		levels[i], u.failsafed[i], due = cfg.Failsafe.On, true, true
-	}
-	if !due {
-		return
-	}
-	b.log.Warn("nucleus is away; output takes its failsafe state", "line", u.label)
-	for _, err := range b.Drive(now, map[string]Order{u.label: {Demand: Pattern(levels), Cause: "failsafe"}}) {
-		b.log.Error("failsafe state not taken", "line", u.label, "error", err)
-	}
-}
-
-// Stop ends all that goes on: outputs take their stop state at once, interlocks
-// observed but not minimum times. Lines that go on and off, and unless kept those with
-// a MaxOn, go off, since nobody would end what they do. kept says that somebody
-// keeps the lines, and carries out their [Guard].
-func (b *Bank) Stop(now time.Time, kept bool) {
-	b.stopped = true
-	for _, u := range sorted(b.outputs) {
-		if u.state != held {
-			continue
-		}
-		levels := slices.Clone(u.values)
-		for i, cfg := range u.cfgs {
-			levels[i] = b.stopLevel(now, member{u, i}, cfg, kept)
-		}
-		if u.demand.IsPulse() {
-			b.notify(PulseEnded{u.label, "stop"})
-		}
-		u.demand, u.cause = Pattern(levels), "stop"
-		if !slices.Equal(levels, u.values) {
-			b.write(now, u, levels)
-		}
-	}
-}
-
-func (b *Bank) stopLevel(now time.Time, m member, cfg config.Line, kept bool) bool {
-	switch {
-	case cfg.Stop == config.StopOff:
-		return false
-	case cfg.Stop == config.StopOn:
-		return m.value() || b.locked(now, m).why == ""
-	case m.demand.Timed() || cfg.MaxOn > 0 && !kept:
-		return false
-	}
-	return m.value()
-}
-
-// guard tells what is to become of an output should this process vanish.
-func (b *Bank) guard(now time.Time, u *output, levels []bool) {
-	g := Guard{Claim: u.label}
-	switch {
-	case b.stopped:
-	case u.demand.IsWave():
-		g.Off = true
-	case u.demand.IsPulse():
-		g.Off, g.At = true, now.Add(u.demand.On)
-		if !u.begun.IsZero() {
-			g.At = u.begun.Add(u.demand.On)
-		}
-	}
-	for i, cfg := range u.cfgs {
-		if cfg.MaxOn == 0 || !levels[i] || g.Off {
-			continue
-		}
-		g.Off, g.At = true, now.Add(cfg.MaxOn)
-		if u.values[i] {
-			g.At = u.since[i].Add(cfg.MaxOn)
-		}
-	}
-	// The moment of the write and of its observation differ a little.
-	if g.Off == u.guarded.Off && g.At.Sub(u.guarded.At).Abs() < 100*time.Millisecond {
-		return
-	}
-	u.guarded = g
-	b.do(g)
 }

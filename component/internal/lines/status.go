@@ -1,5 +1,7 @@
 package lines
 
+import "github.com/shadowgpio/shadowgpio/component/internal/config"
+
 // Progress says how far an output is with its demand.
 type Progress uint8
 
@@ -43,6 +45,9 @@ func (b *Bank) Output(label string) Status {
 	return s
 }
 
+// Drives reports whether an output has that label.
+func (b *Bank) Drives(label string) bool { return b.outputs[label] != nil }
+
 // IsOn reports whether an output is demanded on, now or later, or is on since
 // nothing else was demanded.
 func (b *Bank) IsOn(label string) bool {
@@ -79,12 +84,23 @@ func (b *Bank) Memory() Memory {
 		switch {
 		case u.demand.IsWave():
 			m.Waves[label] = u.demand
-		case u.demand.IsPulse(), !u.known:
+		case u.demand.IsPulse():
 		default:
-			for i, line := range u.lines {
-				m.Levels[line] = u.values[i]
-			}
+			u.remember(m.Levels)
 		}
 	}
 	return m
+}
+
+// remember adds what the lines were when they were last seen, or else what an
+// earlier run remembered.
+func (u *output) remember(levels map[string]bool) {
+	for i, line := range u.lines {
+		switch {
+		case !u.since[i].IsZero():
+			levels[line] = u.values[i]
+		case u.cfgs[i].Start == config.StartRestore && u.initial[i] != nil:
+			levels[line] = *u.initial[i]
+		}
+	}
 }
