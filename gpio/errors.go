@@ -30,7 +30,8 @@ var (
 
 // OpError is a failed operation on a chip or a line.
 type OpError struct {
-	// Op is "find", "list", "open", "request", "read", "set" or "reconfigure";
+	// Op is "find", "list", "open", "request", "adopt", "pass", "read", "set" or
+	// "reconfigure";
 	// package sim adds those of its hand and of its protocol, such as "press".
 	Op     string
 	Chip   string // name of the chip as far as known

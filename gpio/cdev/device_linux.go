@@ -72,6 +72,13 @@ func (d *device) fail(op, line string, err error) *gpio.OpError {
 	return &gpio.OpError{Op: op, Chip: d.name, Line: line, Err: err}
 }
 
+func (d *device) noLine(offset int) error {
+	return fmt.Errorf("%w %d: offsets are 0 to %d", gpio.ErrNoLine, offset, d.lines-1)
+}
+
+// linesName is the name of a file that is a request.
+func (d *device) linesName() string { return d.path + " lines" }
+
 func (d *device) info() gpio.ChipInfo {
 	return gpio.ChipInfo{Name: d.name, Path: d.path, Label: d.label, Lines: d.lines}
 }
@@ -94,7 +101,7 @@ func (d *device) free(lines []gpio.LineConfig) ([]string, error) {
 	for i, line := range lines {
 		offset := strconv.Itoa(line.Offset)
 		if line.Offset < 0 || line.Offset >= d.lines {
-			return nil, d.fail("request", offset, fmt.Errorf("%w %s: offsets are 0 to %d", gpio.ErrNoLine, offset, d.lines-1))
+			return nil, d.fail("request", offset, d.noLine(line.Offset))
 		}
 		info, err := d.lineInfo(line.Offset)
 		if err != nil {

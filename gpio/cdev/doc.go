@@ -26,6 +26,12 @@
 // kernel's events to [gpio.Lines.Events] and never waits for the reader; Close
 // waits for it.
 //
+// # Handing lines over
+//
+// A request is an open file, and its lines are held until the last copy of it is
+// closed. So they can be passed to a process that outlives this one and back
+// ([gpio.Descriptor], [gpio.Adopter]): no release, no change of level.
+//
 // # A chip that disappears
 //
 // Newer kernels wake who waits on a request when its chip goes

@@ -38,11 +38,14 @@ func (b *Backend) Request(chip, consumer string, configs []gpio.LineConfig) (gpi
 	return l, nil
 }
 
+// maxConsumer is what the kernel keeps of a consumer, in bytes; its NUL comes on top.
+const maxConsumer = len(uapi.LineRequest{}.Consumer) - 1
+
 // request makes the kernel's request. The file is the lines: who closes it, or
 // dies, releases them.
 func (d *device) request(consumer string, configs []gpio.LineConfig) (*os.File, error) {
 	request := uapi.LineRequest{Config: *encode(configs), Lines: uint32(len(configs))}
-	copy(request.Consumer[:len(request.Consumer)-1], consumer)
+	copy(request.Consumer[:maxConsumer], consumer)
 	for i, config := range configs {
 		request.Offsets[i] = uint32(config.Offset)
 	}
@@ -56,7 +59,7 @@ func (d *device) request(consumer string, configs []gpio.LineConfig) (*os.File, 
 		syscall.Close(int(request.Fd))
 		return nil, err
 	}
-	return os.NewFile(uintptr(request.Fd), d.path+" lines"), nil
+	return os.NewFile(uintptr(request.Fd), d.linesName()), nil
 }
 
 // refused is the error of a request that the kernel did not take.

@@ -75,6 +75,14 @@ func Run(t *testing.T, newBench func(t *testing.T) Bench) {
 		{"Close", closeTests},
 		{"Gone", goneTests},
 	}
+	t.Run("HandOver", func(t *testing.T) {
+		if !handsOver(t, newBench(t)) {
+			return
+		}
+		for name, test := range handoverTests {
+			t.Run(name, func(t *testing.T) { test(t, newBench(t)) })
+		}
+	})
 	for _, group := range groups {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

@@ -34,6 +34,10 @@ type Chip struct {
 	Hogs map[int]Hog `json:"hogs,omitempty"`
 	// Pulls are the lines that rest at the high level; the others rest low.
 	Pulls map[int]bool `json:"pulls,omitempty"`
+	// NoInterrupts makes a chip as many I2C expanders are: it has neither edges nor
+	// debounce, and a request for them is syscall.ENXIO
+	// (torvalds/linux drivers/gpio/gpiolib-cdev.c, edge_detector_setup).
+	NoInterrupts bool `json:"noInterrupts,omitempty"`
 }
 
 // Hog is a line held by a consumer outside this process.
@@ -71,6 +75,11 @@ func (c Chip) fault() error {
 		}
 	}
 	return nil
+}
+
+// can says whether a line of the chip can be requested so.
+func (c Chip) can(config gpio.LineConfig) bool {
+	return !c.NoInterrupts || config.Edges == gpio.NoEdges && config.Debounce == 0
 }
 
 func (c Chip) holds(offset int) error {

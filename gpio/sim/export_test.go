@@ -1,5 +1,10 @@
 package sim
 
+import (
+	"context"
+	"net"
+)
+
 // WithoutPump runs do while no pump can take events from the kernel's buffer.
 func WithoutPump(s *Sim, do func()) {
 	s.mu.Lock()
@@ -18,7 +23,7 @@ func SetPullLocked(s *Sim, ref string, offset int, high bool) {
 }
 
 // ServeConn is the server for one connection.
-var ServeConn = serveConn
+func ServeConn(ctx context.Context, conn net.Conn, s *Sim) { serveConn(ctx, conn, s, newHolders()) }
 
 // Held counts the lines that requests hold.
 func Held(s *Sim) (n int) {

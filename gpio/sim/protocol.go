@@ -30,6 +30,7 @@ type command struct {
 	High     bool              `json:"high,omitempty"`
 	Count    int               `json:"count,omitempty"`
 	Duration time.Duration     `json:"duration,omitempty"`
+	Mark     uint32            `json:"mark,omitempty"`
 }
 
 // answer is what the server sends: an event, or the answer to a command.
@@ -42,6 +43,14 @@ type answer struct {
 	High   bool            `json:"high,omitempty"`
 	Chip   string          `json:"chip,omitempty"`
 	Label  string          `json:"label,omitempty"`
+	Mark   uint32          `json:"mark,omitempty"`
+	Held   *held           `json:"held,omitempty"`
+}
+
+// held is what a connection holds.
+type held struct {
+	Consumer string `json:"consumer"`
+	Offsets  []int  `json:"offsets"`
 }
 
 // failure is an error on the wire.

@@ -177,6 +177,7 @@ func (r *Remote) Request(chip, consumer string, lines []gpio.LineConfig) (gpio.L
 		return nil, err
 	}
 	held := newRemoteLines(conn, chip)
+	go held.read()
 	a, err := held.call("request", command{Op: "request", Chip: chip, Consumer: consumer, Lines: lines})
 	if err != nil {
 		held.Close()

@@ -13,12 +13,14 @@ import (
 type remoteLines struct {
 	chip, label string
 	conn        *net.UnixConn
+	reader      reader
 	turn        chan struct{} // one slot: whose command is under way
 	answers     chan answer
 	events      chan gpio.Event
 	ended       chan struct{} // closed when the reader has returned
 	cause       error         // why it did; valid once ended is closed
 	closed      atomic.Bool
+	shared      atomic.Bool // others may have copies of the connection
 }
 
 var _ gpio.Lines = (*remoteLines)(nil)
@@ -27,12 +29,12 @@ func newRemoteLines(conn *net.UnixConn, chip string) *remoteLines {
 	l := &remoteLines{
 		chip:    chip,
 		conn:    conn,
+		reader:  newReader(conn),
 		turn:    make(chan struct{}, 1),
 		answers: make(chan answer, 1),
 		events:  make(chan gpio.Event, gpio.EventBuffer),
 		ended:   make(chan struct{}),
 	}
-	go l.read()
 	return l
 }
 
@@ -41,10 +43,9 @@ func newRemoteLines(conn *net.UnixConn, chip string) *remoteLines {
 func (l *remoteLines) read() {
 	defer close(l.ended)
 	defer close(l.events)
-	r := newReader(l.conn)
 	for {
 		var a answer
-		if l.cause = r.read(&a); l.cause != nil {
+		if l.cause = l.reader.read(&a); l.cause != nil {
 			return
 		}
 		if l.cause = l.pass(a); l.cause != nil {
@@ -147,13 +148,25 @@ func (l *remoteLines) Reconfigure(lines []gpio.LineConfig) error {
 func (l *remoteLines) Events() <-chan gpio.Event { return l.events }
 
 // Close implements [gpio.Lines]. It ends the sending side and waits for the
-// server to close, which it does when the lines are free.
+// server to close, which it does when the lines are free. Where others may have
+// copies of the connection it only closes this one.
 func (l *remoteLines) Close() error {
 	if !l.closed.Swap(true) {
-		l.conn.SetReadDeadline(time.Now().Add(answerTimeout))
-		l.conn.CloseWrite()
+		l.end()
 	}
 	<-l.ended
 	l.conn.Close()
 	return nil
+}
+
+func (l *remoteLines) end() {
+	if l.shared.Load() {
+		// A command under way has its answer first: whoever goes on with the
+		// connection would get it.
+		l.turn <- struct{}{}
+		l.conn.Close()
+		return
+	}
+	l.conn.SetReadDeadline(time.Now().Add(answerTimeout))
+	l.conn.CloseWrite()
 }

@@ -190,7 +190,15 @@ func (r *request) check(lines []gpio.LineConfig) error {
 	if !sameOffsets(lines, r.offsets) {
 		return r.fail("reconfigure", fmt.Errorf("want the requested lines in their order: %w", syscall.EINVAL))
 	}
-	return inChip(gpio.Validate(lines), "reconfigure", r.chip)
+	if err := gpio.Validate(lines); err != nil {
+		return inChip(err, "reconfigure", r.chip)
+	}
+	for i, config := range lines {
+		if !r.lines[i].chip.config.can(config) {
+			return r.fail("reconfigure", syscall.ENXIO)
+		}
+	}
+	return nil
 }
 
 func sameOffsets(lines []gpio.LineConfig, offsets []int) bool {

@@ -22,10 +22,11 @@ func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
 	unhook := context.AfterFunc(ctx, func() { listener.Close() })
 	defer unhook()
 	var connections sync.WaitGroup
+	holders := newHolders()
 	for {
 		conn, err := listener.Accept()
 		if err == nil {
-			connections.Go(func() { serveConn(ctx, conn, s) })
+			connections.Go(func() { serveConn(ctx, conn, s, holders) })
 			continue
 		}
 		interrupted := ctx.Err() != nil
@@ -54,7 +55,8 @@ func passing(err error) bool {
 type session struct {
 	sim      *Sim
 	conn     net.Conn
-	lines    gpio.Lines // nil until a request
+	holders  *holders
+	lines    *request // nil until a request
 	commands chan received
 }
 
@@ -66,18 +68,19 @@ type received struct {
 
 // serveConn works for one connection until it ends. Lines are released before
 // the connection is closed, so that a client may wait for that.
-func serveConn(ctx context.Context, conn net.Conn, s *Sim) {
+func serveConn(ctx context.Context, conn net.Conn, s *Sim, all *holders) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// A deadline in the past ends what waits for the client.
 	unhook := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer unhook()
-	c := &session{sim: s, conn: conn, commands: make(chan received)}
+	c := &session{sim: s, conn: conn, holders: all, commands: make(chan received)}
 	var reading sync.WaitGroup
 	reading.Go(func() { cancel(c.read(ctx)) })
 	cancel(c.work(ctx))
 	if c.lines != nil {
 		c.lines.Close()
+		all.remove(conn)
 	}
 	conn.Close()
 	reading.Wait()
@@ -142,6 +145,9 @@ func (c *session) do(ctx context.Context, next received) answer {
 }
 
 func (c *session) execute(ctx context.Context, cmd command) (a answer, err error) {
+	if c.lines == nil {
+		c.holders.settle()
+	}
 	switch cmd.Op {
 	case "chips":
 		a.Chips, err = c.sim.Chips()
@@ -149,6 +155,8 @@ func (c *session) execute(ctx context.Context, cmd command) (a answer, err error
 		a.Infos, err = c.sim.LineInfos(cmd.Chip)
 	case "request":
 		return c.request(cmd)
+	case "mark":
+		return c.mark(cmd), nil
 	case "values", "set", "reconfigure":
 		return c.use(cmd)
 	case "add", "plug":
@@ -181,9 +189,19 @@ func (c *session) request(cmd command) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	c.lines = lines
-	held := lines.(*request)
-	return answer{Chip: held.chip, Label: held.label}, nil
+	c.lines = lines.(*request)
+	c.holders.add(c.conn)
+	return answer{Chip: c.lines.chip, Label: c.lines.label}, nil
+}
+
+// mark answers with the mark and what the connection holds.
+func (c *session) mark(cmd command) answer {
+	a := answer{Mark: cmd.Mark}
+	if c.lines != nil {
+		a.Chip, a.Label = c.lines.chip, c.lines.label
+		a.Held = &held{Consumer: c.lines.consumer, Offsets: c.lines.offsets}
+	}
+	return a
 }
 
 func (c *session) use(cmd command) (a answer, err error) {

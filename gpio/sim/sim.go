@@ -136,6 +136,9 @@ func (c *chip) free(lines []gpio.LineConfig) error {
 		case asked[config.Offset]:
 			refuse.Err = fmt.Errorf("asked for twice: %w", syscall.EBUSY)
 			return refuse
+		case !c.config.can(config):
+			refuse.Err = syscall.ENXIO
+			return refuse
 		}
 		asked[config.Offset] = true
 	}

@@ -502,3 +502,33 @@ func TestHandRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestChipWithoutInterrupts has no edges and no debounce, and says so as the kernel.
+func TestChipWithoutInterrupts(t *testing.T) {
+	s, err := sim.New(sim.Chip{Lines: 2, NoInterrupts: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, config := range []gpio.LineConfig{
+		{Direction: gpio.Input, Edges: gpio.BothEdges},
+		{Direction: gpio.Input, Debounce: time.Millisecond},
+	} {
+		if lines, err := s.Request("gpiochip0", "t", []gpio.LineConfig{config}); !errors.Is(err, syscall.ENXIO) {
+			t.Errorf("%+v: got %v, %v, want ENXIO", config, lines, err)
+		}
+	}
+	lines, err := s.Request("gpiochip0", "t", []gpio.LineConfig{{Direction: gpio.Input}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	if err := lines.Reconfigure([]gpio.LineConfig{{Direction: gpio.Input, Edges: gpio.BothEdges}}); !errors.Is(err, syscall.ENXIO) {
+		t.Errorf("reconfigured: got %v, want ENXIO", err)
+	}
+	if err := s.SetPull("gpiochip0", 0, true); err != nil {
+		t.Fatal(err)
+	}
+	if values, err := lines.Values(); err != nil || !values[0] {
+		t.Errorf("reads %v, %v, want true", values, err)
+	}
+}

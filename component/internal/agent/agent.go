@@ -8,6 +8,7 @@
 //	feed per shadow      Run ends                       Run
 //	get or update        answered, 10 s at most         Run
 //	saver, announce      Run ends                       Run
+//	holder's client      Leave                          Run
 //
 // The engine's inputs come over one channel. Senders block while it is full: the
 // edges of a line then wait in the backend, which counts what it must drop; the
@@ -25,6 +26,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -42,7 +44,11 @@ type Parts struct {
 	Backend gpio.Backend
 	Session *ipc.Session // run by the caller until after Run has returned
 	State   state.File
-	Logger  *slog.Logger
+	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
+	// and Logger are set here.
+	Holder holder.Config
+	Dir    string // the work directory
+	Logger *slog.Logger
 }
 
 // Run keeps lines and shadows in step until ctx is done. It then sets outputs to
@@ -63,13 +69,21 @@ func Run(ctx context.Context, parts Parts) error {
 		claims: map[string]*claim{},
 		ctx:    running,
 	}
+	if parts.Config.HoldFor > 0 {
+		parts.Holder.Dir, parts.Holder.HoldFor = parts.Dir, parts.Config.HoldFor
+		parts.Holder.Wanted, parts.Holder.Logger = a.engine.Drives, parts.Logger
+		a.holder = holder.Start(running, parts.Holder)
+	}
 	a.work.Go(a.saver)
 	a.work.Go(a.announce)
 	for label, s := range parts.Config.Shadows {
 		a.work.Go(func() { a.feed(label, s.ID) })
 	}
 	a.loop(ctx)
-	err = a.releaseAll()
+	if a.holder != nil {
+		a.holder.Leave(true)
+	}
+	err = a.closeAll()
 	end()
 	a.work.Wait()
 	return err
@@ -81,6 +95,7 @@ type agent struct {
 	inputs chan engine.Input
 	saves  chan engine.Save  // one at a time: the engine waits for its answer
 	claims map[string]*claim // owned by the loop
+	holder *holder.Client    // nil without
 	ctx    context.Context   // of everything beside the loop
 	work   sync.WaitGroup
 }
@@ -105,7 +120,7 @@ func (a *agent) loop(ctx context.Context) {
 			a.step(engine.Tick{})
 		case <-stop:
 			stop, deadline = nil, time.After(flushTime)
-			a.step(engine.Stop{})
+			a.step(engine.Stop{Kept: a.holder != nil})
 		case <-deadline:
 			a.Logger.Warn("stopped before everything was reported")
 			return
@@ -131,6 +146,8 @@ func (a *agent) carryOut(effect engine.Effect) engine.Input {
 		return a.requestLines(e)
 	case lines.Write:
 		return a.writeLines(e)
+	case lines.Guard:
+		a.guard(e)
 	case engine.FetchShadow:
 		a.work.Go(func() { a.send(a.fetch(e)) })
 	case engine.UpdateShadow:
@@ -161,10 +178,11 @@ func (a *agent) saver() {
 	}
 }
 
-func (a *agent) releaseAll() error {
+// closeAll closes our copies of the requests; the holder may have others.
+func (a *agent) closeAll() error {
 	var errs []error
-	for label := range a.claims {
-		errs = append(errs, a.release(label))
+	for _, c := range a.claims {
+		errs = append(errs, c.close())
 	}
 	return errors.Join(errs...)
 }

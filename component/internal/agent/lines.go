@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -87,10 +88,29 @@ func (a *agent) locate(labels []string) (chip gpio.ChipInfo, configs []gpio.Line
 	return chip, configs, nil
 }
 
-// requestOutputs takes outputs as they are where a value is not given, to learn
-// their levels before driving those.
+// requestOutputs goes on with the request of an earlier run, if it is held, or
+// makes one.
 func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gpio.LineConfig) (*claim, []bool, error) {
-	first := append([]gpio.LineConfig(nil), configs...)
+	held := a.adopt(e, chip, configs)
+	if held == nil {
+		var err error
+		if held, err = a.takeOutputs(e, chip, configs); err != nil {
+			return nil, nil, err
+		}
+	}
+	values, err := held.Values()
+	if err != nil {
+		held.Close()
+		return nil, nil, err
+	}
+	a.keep(e.Claim, held, chip, configs)
+	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
+}
+
+// takeOutputs requests outputs as they are where a value is not given, to learn
+// their levels before driving those.
+func (a *agent) takeOutputs(e lines.Request, chip gpio.ChipInfo, configs []gpio.LineConfig) (gpio.Lines, error) {
+	first := slices.Clone(configs)
 	adopts := false
 	for i, value := range e.Values {
 		if value == nil {
@@ -101,25 +121,23 @@ func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gp
 		first[i].Value, configs[i].Value = *value, *value
 	}
 	held, err := a.Backend.Request(chip.Path, consumer+" "+e.Claim, first)
-	if err != nil {
-		return nil, nil, err
+	if err != nil || !adopts {
+		return held, err
 	}
 	values, err := held.Values()
-	if err == nil && adopts {
+	if err == nil {
 		for i, value := range e.Values {
 			if value == nil {
 				configs[i].Value = values[i]
 			}
 		}
-		if err = held.Reconfigure(configs); err == nil {
-			values, err = held.Values()
-		}
+		err = held.Reconfigure(configs)
 	}
 	if err != nil {
 		held.Close()
-		return nil, nil, err
+		return nil, err
 	}
-	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
+	return held, nil
 }
 
 func (a *agent) watched(held gpio.Lines, watch func(context.Context)) *claim {
@@ -164,6 +182,16 @@ func (a *agent) release(label string) error {
 		return nil
 	}
 	delete(a.claims, label)
+	if a.holder != nil && a.engine.Drives(label) {
+		if err := a.holder.Release(label); err != nil {
+			a.Logger.Warn("the holder may still hold a line", "line", label, "error", err)
+		}
+	}
+	return c.close()
+}
+
+// close ends the watch and closes our copy of the request.
+func (c *claim) close() error {
 	c.end()
 	err := c.lines.Close()
 	c.watcher.Wait()

@@ -22,6 +22,8 @@ type Env struct {
 	Stderr  io.Writer
 	Getenv  func(string) string
 	Backend func() gpio.Backend // the chips of this machine
+	// Self is how this program is started as shadowgpio; nil is its own path.
+	Self []string
 }
 
 // Run runs the command that env.Args names and returns its exit code.
@@ -39,6 +41,7 @@ func Run(ctx context.Context, env Env) int {
 			{Name: "run", Summary: "keep device shadows and GPIO lines in step (what the nucleus starts)", Run: with(run)},
 			{Name: "check", Summary: "check a configuration without touching a line", Run: with(check)},
 			{Name: "lines", Summary: "list chips and lines, and who holds them", Run: with(lines)},
+			{Name: "hold", Summary: "keep outputs over a restart of run, which starts it", Run: with(hold)},
 			{Name: "version", Summary: "print the version", Run: with(version)},
 		},
 	}.Run(ctx, env.Args, env.Stdout, env.Stderr)

@@ -10,6 +10,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/agent"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -59,7 +60,15 @@ func run(ctx context.Context, env Env) int {
 	if err == nil {
 		level.Set(cfg.LogLevel)
 		log.Info("shadowgpio starts", "version", Version, "lines", len(cfg.Lines), "shadows", len(cfg.Shadows))
-		err = agent.Run(ctx, agent.Parts{Config: cfg, Backend: env.Backend(), Session: r.session, State: state.In(*dir), Logger: log})
+		err = agent.Run(ctx, agent.Parts{
+			Config:  cfg,
+			Backend: env.Backend(),
+			Session: r.session,
+			State:   state.In(*dir),
+			Holder:  holder.Config{Command: holdCommand(env)},
+			Dir:     *dir,
+			Logger:  log,
+		})
 	}
 	return r.exit(ctx, err)
 }

@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"context"
+	"os"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -9,7 +10,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 )
 
-// componentCommand runs the component in this program: what shadowgpio run does,
+// componentCommand makes this program shadowgpio, run unless another command is given,
 // but on the simulated chip whose socket chipsVariable names. It keeps the
 // simulation out of the edge binary, and lets shadowctl dev work without another
 // program. "" is a real chip.
@@ -27,8 +28,17 @@ func component(ctx context.Context, env Env) int {
 		}
 		backend = remote
 	}
+	args := env.Args
+	if len(args) == 0 {
+		args = []string{"run"}
+	}
+	var self []string
+	if exe, err := os.Executable(); err == nil {
+		self = []string{exe, componentCommand}
+	}
 	return cli.Run(ctx, cli.Env{
-		Args:    append([]string{"run"}, env.Args...),
+		Args:    args,
+		Self:    self,
 		Stdout:  env.Stdout,
 		Stderr:  env.Stderr,
 		Getenv:  env.Getenv,

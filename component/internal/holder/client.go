@@ -1,0 +1,253 @@
+package holder
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/gpio"
+)
+
+// DefaultHoldFor is how long a holder holds lines without an owner by default.
+const DefaultHoldFor = time.Minute
+
+const (
+	startWait   = 2 * time.Second        // for an existing holder to hand over
+	guardWait   = 250 * time.Millisecond // for GuardNow
+	releaseWait = time.Second            // for Release and Leave
+)
+
+// ErrAbsent says that there is no holder, or that it does not answer in time.
+var ErrAbsent = errors.New("no holder")
+
+// SocketName is the holder's socket in the component's work directory.
+const SocketName = "holder.socket"
+
+// Config says how a component uses a holder.
+type Config struct {
+	// Dir is the component's work directory, which has the holder's socket.
+	Dir string
+	// Command starts a holder that listens on the socket. nil is this program's
+	// "hold --detach"; --socket and its path follow.
+	Command []string
+	// HoldFor is how long lines are held when this process is gone; 0 is
+	// DefaultHoldFor. Lines with orders are held until these are carried out.
+	HoldFor time.Duration
+	// Wanted tells which requests of an earlier run are of use, by their key. The
+	// others are released. nil wants all.
+	Wanted func(key string) bool
+	Logger *slog.Logger
+}
+
+// Client is the component's side of a holder. Nothing but Release, GuardNow and
+// Leave waits for the holder, and these for a second at most: whether there is one
+// or not, lines work the same until the process ends. All methods may be called
+// concurrently.
+type Client struct {
+	config Config
+	ctx    context.Context // no holder is started after its end
+
+	life, death context.Context // until Leave, and until its patience ends
+	leave, die  context.CancelFunc
+	finished    chan struct{} // closed when the session's goroutine has returned
+	wake        chan struct{} // one slot: there is something to send
+
+	mu      sync.Mutex
+	entries map[string]*entry
+	count   uint64        // of changes that were asked for
+	present bool          // a holder is our own
+	changed chan struct{} // closed when an answer came, or the holder came or went
+	keep    bool          // what Leave was told
+}
+
+// Start gets to the holder of an earlier run and takes over what it has, or starts
+// one. It waits for the former, for two seconds at most; everything else, also
+// what takes longer, is done beside. The client's goroutine ends with Leave.
+func Start(ctx context.Context, config Config) *Client {
+	config.HoldFor = cmp.Or(config.HoldFor, DefaultHoldFor)
+	c := &Client{
+		config:   config,
+		ctx:      ctx,
+		entries:  map[string]*entry{},
+		changed:  make(chan struct{}),
+		wake:     make(chan struct{}, 1),
+		finished: make(chan struct{}),
+	}
+	c.life, c.leave = context.WithCancel(context.Background())
+	c.death, c.die = context.WithCancel(context.Background())
+	begun := make(chan struct{})
+	go func() {
+		defer close(c.finished)
+		c.run(sync.OnceFunc(func() { close(begun) }))
+	}()
+	timeout := time.NewTimer(startWait)
+	defer timeout.Stop()
+	select {
+	case <-begun:
+	case <-timeout.C:
+		config.Logger.Warn("the holder of an earlier run does not answer; going on without")
+	}
+	return c
+}
+
+func (c *Client) socket() (string, error) {
+	return filepath.Abs(filepath.Join(c.config.Dir, SocketName))
+}
+
+// command is what starts a holder.
+func (c *Client) command(socket string) ([]string, error) {
+	command := c.config.Command
+	if command == nil {
+		program, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		command = []string{program, "hold", "--detach"}
+	}
+	return append(slices.Clone(command), "--socket", socket), nil
+}
+
+// Take gives what the holder had under a key, once. A holder that was slow may
+// hand over later: ask before each request of lines.
+func (c *Client) Take(key string) (Held, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[key]
+	if e == nil {
+		return Held{}, false
+	}
+	given, ok := e.lines.(*handed)
+	if !ok || given.taken {
+		return Held{}, false
+	}
+	file, err := given.File()
+	if err != nil {
+		return Held{}, false
+	}
+	given.taken = true
+	return Held{Request: e.request, Orders: e.orders, file: file}, true
+}
+
+// Keep has the holder hold lines from now on, in place of what it had under the
+// key. Lines that have been closed are not held any more. The error is
+// [gpio.ErrUnsupported] for lines that are no descriptor.
+func (c *Client) Keep(key string, lines gpio.Lines, request Request, orders ...Order) error {
+	descriptor, ok := lines.(gpio.Descriptor)
+	if !ok {
+		return &gpio.OpError{Op: "pass", Chip: request.Chip.Name, Err: gpio.ErrUnsupported}
+	}
+	c.become(key, descriptor, request, orders)
+	return nil
+}
+
+// Guard replaces the orders of a request that is kept. Without any the lines are
+// left as they are should this process vanish. Of several changes in a row the
+// holder may get the last one only.
+func (c *Client) Guard(key string, orders ...Order) { c.guard(key, orders) }
+
+// guard returns 0 for a request that is not kept.
+func (c *Client) guard(key string, orders []Order) (asked uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[key]
+	if e == nil || e.lines == nil {
+		return 0
+	}
+	e.orders = orders
+	return c.ask(e)
+}
+
+// GuardNow is Guard that returns when the holder has the orders, which is before a
+// line may go on for a time. It waits for 250 ms at most. The error is ErrAbsent:
+// the holder gets the orders of a request that is kept later.
+func (c *Client) GuardNow(key string, orders ...Order) error {
+	asked := c.guard(key, orders)
+	if asked == 0 {
+		return ErrAbsent
+	}
+	return c.await(key, asked, guardWait)
+}
+
+// Release has the holder let go of what it has under a key. When it returns nil,
+// closing the lines releases them. It waits for a second at most.
+func (c *Client) Release(key string) error {
+	asked := c.become(key, nil, Request{}, nil)
+	if err := c.await(key, asked, releaseWait); err != nil && c.isPresent() {
+		return err
+	}
+	return nil
+}
+
+func (c *Client) isPresent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.present
+}
+
+// become changes what is kept under a key; nil lines are to be released.
+func (c *Client) become(key string, lines gpio.Descriptor, request Request, orders []Order) (asked uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[key]
+	if e == nil {
+		e = &entry{}
+		c.entries[key] = e
+	}
+	e.become(lines, request, orders)
+	return c.ask(e)
+}
+
+// ask counts a change of an entry and has it sent. c.mu is held.
+func (c *Client) ask(e *entry) (asked uint64) {
+	c.count++
+	e.asked = c.count
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return c.count
+}
+
+// await waits until the holder has a change.
+func (c *Client) await(key string, asked uint64, patience time.Duration) error {
+	timeout := time.NewTimer(patience)
+	defer timeout.Stop()
+	for {
+		c.mu.Lock()
+		e, present, changed := c.entries[key], c.present, c.changed
+		has := e == nil || e.done >= asked
+		c.mu.Unlock()
+		switch {
+		case has:
+			return nil
+		case !present:
+			return ErrAbsent
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return ErrAbsent
+		}
+	}
+}
+
+// Leave ends the use of the holder, which has all that was asked for before. With
+// keep it holds the lines as if this process had vanished; otherwise it lets go of
+// all, and ends. Leave waits for a second at most. Lines that are kept may be
+// closed after it.
+func (c *Client) Leave(keep bool) {
+	c.mu.Lock()
+	c.keep = keep
+	c.mu.Unlock()
+	c.leave()
+	late := time.AfterFunc(releaseWait, c.die)
+	defer late.Stop()
+	<-c.finished
+	c.die()
+}
