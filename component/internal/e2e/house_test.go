@@ -136,7 +136,7 @@ func TestKilledComponentRestoresItsOutputs(t *testing.T) {
 	r := newRig(t, "")
 	r.simulate()
 	r.serve()
-	p := r.startWithFile(houseConfig)
+	p := r.startWithFile("holdFor: 0s\n" + houseConfig)
 	v := r.desire("", `{"lights":"on"}`)
 	r.answered("", v, `{"lights":"on"}`)
 	state := filepath.Join(r.work(), "state.json")
@@ -147,7 +147,7 @@ func TestKilledComponentRestoresItsOutputs(t *testing.T) {
 	// The chip takes a moment to see that nobody holds the line; gpio-sim, too,
 	// lets it fall to the pull.
 	awaitTrue(t, "fall of the released line", func() bool { return !r.level(lampOffset) })
-	p = r.startWithFile(houseConfig)
+	p = r.startWithFile("holdFor: 0s\n" + houseConfig)
 	p.says(`msg=line line=lamp value=on`)
 	if !r.level(lampOffset) {
 		t.Error("the lamp is low, want high as it was")

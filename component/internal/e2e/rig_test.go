@@ -159,8 +159,13 @@ func (r *rig) serve() {
 // simulate starts the simulated chip.
 func (r *rig) simulate() {
 	r.t.Helper()
+	r.simulateChip(board)
+}
+
+func (r *rig) simulateChip(chip sim.Chip) {
+	r.t.Helper()
 	var err error
-	if r.chip, err = sim.New(board); err != nil {
+	if r.chip, err = sim.New(chip); err != nil {
 		r.t.Fatal(err)
 	}
 	serve(r.t, r.chipsAt, func(ctx context.Context, l net.Listener) error { return sim.Serve(ctx, l, r.chip) })
