@@ -257,9 +257,13 @@ func (t *target) set(ctx context.Context, env Env, desired map[string]any, wait 
 
 // await follows the shadow until every value is answered.
 func (t *target) await(ctx context.Context, env Env, changes *ipc.Stream[model.SubscriptionResponseMessage], desired map[string]any, version int64) int {
+	var last shadow.Document
 	for {
 		_, doc, err := t.get(ctx)
-		if err != nil && ctx.Err() == nil {
+		switch {
+		case err == nil:
+			last = doc
+		case ctx.Err() == nil:
 			return fail(env, err)
 		}
 		if code, done := answered(env, doc, desired, version); done {
@@ -267,7 +271,12 @@ func (t *target) await(ctx context.Context, env Env, changes *ipc.Stream[model.S
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprintln(env.Stderr, "shadowctl: the device has not answered in time")
+			fmt.Fprintln(env.Stderr, "shadowctl: the device has not finished in time")
+			for _, key := range slices.Sorted(maps.Keys(desired)) {
+				if ack, ok := ackOf(last, key); ok && ack.Version >= version {
+					fmt.Fprintf(env.Stderr, "  %s: %s\n", key, showAck(last, key))
+				}
+			}
 			return exitTimeout
 		case _, ok := <-changes.Events():
 			if !ok {
@@ -284,7 +293,7 @@ func answered(env Env, doc shadow.Document, desired map[string]any, version int6
 		ack, ok := ackOf(doc, key)
 		switch {
 		case desired[key] == nil: // deleted: there is nothing to answer
-		case ok && ack.Version >= version:
+		case ok && ack.Version >= version && ack.Code != shadow.InProgress:
 			lines = append(lines, fmt.Sprintf("%s: %s", key, showAck(doc, key)))
 			if ack.Code != shadow.Done {
 				code = command.Failure
