@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -27,17 +28,18 @@ type Config struct {
 	// Token is the component's token. An empty one is sent, and refused.
 	Token Token
 	// MessageLimit is the size in bytes of the largest message accepted, headers
-	// included; 0 is eventstream.MaxMessage (24 MiB). A longer one ends the
-	// connection before anything is allocated for it.
+	// included, from 1 kB to 24 MiB (eventstream.MaxMessage); 0 is the largest. A
+	// longer one ends the connection before anything is allocated for it.
 	MessageLimit int
 	// RequestLimit is the size in bytes of the largest request sent, headers
-	// included; 0 is no bound but that of the protocol. A larger one fails with
+	// included, from 1 kB to 24 MiB; 0 is the largest. A larger one fails with
 	// [ErrNotSent] and [ErrTooLarge]. For nucleus lite, which drops the connection
 	// at a larger one, set eventstream.MaxLiteMessage.
 	RequestLimit int
-	// CallTimeout bounds the handshake, and every call unless its context ends
-	// earlier; 0 is 10 seconds, a negative value no bound. SubscribeToIoTCore and
-	// DeferComponentUpdate may rightly take long, and only their context bounds them.
+	// CallTimeout bounds the handshake, and every call whose context has no
+	// deadline; a deadline counts alone, be it earlier or later. 0 is 10 seconds, a
+	// negative value no bound. SubscribeToIoTCore and DeferComponentUpdate may
+	// rightly take long, and only their context bounds them.
 	CallTimeout time.Duration
 	// Dial makes the connection; nil dials Socket.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -51,11 +53,57 @@ const (
 	// writeTimeout is how long one frame may take once its first byte may have
 	// been written; nucleus lite uses the same.
 	writeTimeout = 5 * time.Second
+	// frameTimeout is how long one frame of the nucleus may take from its first byte
+	// to its last. Without it, a frame that never ends would look like a nucleus
+	// that has nothing to say.
+	frameTimeout = 30 * time.Second
+	// minLimit is the least limit of messages: the handshake and an error fit in it.
+	minLimit = 1000
 )
 
-// resolved has every zero value replaced.
-func (c Config) resolved() Config {
-	if c.MessageLimit <= 0 {
+// ConfigError is a value of a [Config] or [SessionConfig] that cannot be meant.
+type ConfigError struct {
+	Field string // its name in the struct
+	Want  string
+	Got   any
+}
+
+func (e *ConfigError) Error() string {
+	return fmt.Sprintf("ipc: %s: want %s, got %v", e.Field, e.Want, e.Got)
+}
+
+// faults are the values that cannot be meant, each a *ConfigError.
+func (c Config) faults() []error {
+	var faults []error
+	if c.Dial == nil {
+		if c.Socket == "" {
+			faults = append(faults, &ConfigError{"Socket", "a path", `""`})
+		} else if err := checkSocketPath(c.Socket); err != nil {
+			faults = append(faults, &ConfigError{"Socket", "a path that fits a socket address", err})
+		}
+	}
+	for _, limit := range []struct {
+		field string
+		value int
+	}{{"MessageLimit", c.MessageLimit}, {"RequestLimit", c.RequestLimit}} {
+		if v := limit.value; v != 0 && (v < minLimit || v > eventstream.MaxMessage) {
+			want := fmt.Sprintf("0, or %d to %d bytes", minLimit, eventstream.MaxMessage)
+			faults = append(faults, &ConfigError{limit.field, want, v})
+		}
+	}
+	return faults
+}
+
+// resolved has every zero value replaced, and refuses those that cannot be meant.
+func (c Config) resolved() (Config, error) {
+	if err := errors.Join(c.faults()...); err != nil {
+		return Config{}, err
+	}
+	return c.withDefaults(), nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.MessageLimit == 0 {
 		c.MessageLimit = eventstream.MaxMessage
 	}
 	if c.CallTimeout == 0 {

@@ -2,9 +2,11 @@ package ipc_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/ipctest"
@@ -120,7 +123,10 @@ func TestTokenNeverShows(t *testing.T) {
 	const secret = "ABCDEFGH01234567"
 	token := ipc.Token(secret)
 	config := ipc.Config{Token: token, Socket: "/s"}
-	session := ipc.NewSession(ipc.SessionConfig{Config: config})
+	session, err := ipc.NewSession(ipc.SessionConfig{Config: config})
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
 	show := func(v any) {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%5.2f", "%!"} {
@@ -180,5 +186,59 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "connection ended") {
 		t.Errorf("nothing was logged: %s", &out)
+	}
+}
+
+// TestConfigErrors: what cannot be meant is refused by name and not replaced, all of
+// it at once.
+func TestConfigErrors(t *testing.T) {
+	good := ipc.Config{Socket: "/s"}
+	for _, test := range []struct {
+		name  string
+		cfg   ipc.SessionConfig
+		wants []string
+	}{
+		{"no socket", ipc.SessionConfig{}, []string{`ipc: Socket: want a path, got ""`}},
+		{"long socket", ipc.SessionConfig{Config: ipc.Config{Socket: "/" + strings.Repeat("x", 120)}}, []string{"ipc: Socket: want a path that fits"}},
+		{"limits", ipc.SessionConfig{Config: ipc.Config{Socket: "/s", MessageLimit: -1, RequestLimit: 25 << 20}}, []string{
+			"ipc: MessageLimit: want 0, or 1000 to 25165824 bytes, got -1", "ipc: RequestLimit: want 0, or 1000 to 25165824 bytes, got 26214400"}},
+		{"small limit", ipc.SessionConfig{Config: ipc.Config{Socket: "/s", MessageLimit: 999}}, []string{"MessageLimit"}},
+		{"durations", ipc.SessionConfig{Config: good, MinBackoff: -1, MaxBackoff: -1, Refusal: -1, MaxOutage: -time.Second, ResubscribeDelay: -1}, []string{
+			"MinBackoff", "MaxBackoff", "Refusal", "ipc: MaxOutage: want 0 or more, got -1s", "ResubscribeDelay"}},
+		{"bounds the wrong way round", ipc.SessionConfig{Config: good, MinBackoff: time.Second, MaxBackoff: time.Millisecond}, []string{
+			"ipc: MinBackoff: want at most MaxBackoff, 1ms, got 1s"}},
+		{"good", ipc.SessionConfig{Config: ipc.Config{Socket: "/s", MessageLimit: 1000, RequestLimit: 10000, CallTimeout: -1}}, nil},
+	} {
+		_, err := ipc.NewSession(test.cfg)
+		checkFaults(t, test.name, err, test.wants)
+	}
+}
+
+// TestDialConfigErrors: Dial refuses the same before it connects.
+func TestDialConfigErrors(t *testing.T) {
+	cfg := ipc.Config{MessageLimit: 1, Dial: func(context.Context) (net.Conn, error) {
+		t.Error("connected")
+		return nil, io.EOF
+	}}
+	_, err := ipc.Dial(t.Context(), cfg)
+	checkFaults(t, "Dial", err, []string{"ipc: MessageLimit: want"})
+}
+
+func checkFaults(t *testing.T, name string, err error, wants []string) {
+	t.Helper()
+	if (err != nil) != (wants != nil) {
+		t.Errorf("%s: got %v", name, err)
+		return
+	}
+	if err == nil {
+		return
+	}
+	if !isA[*ipc.ConfigError](err) || strings.Count(err.Error(), "ipc: ") != len(wants) {
+		t.Errorf("%s: got %v, want %d faults", name, err, len(wants))
+	}
+	for _, want := range wants {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q in it", name, err, want)
+		}
 	}
 }

@@ -2,15 +2,25 @@ package ipc
 
 import (
 	"context"
+	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// UpdateConfiguration merges a value into this component's own configuration. Give it
-// the present time: the classic nucleus refuses an older one than the stored with
+// GetConfiguration reads the configuration of a component.
+func (o operations) GetConfiguration(ctx context.Context, r model.GetConfigurationRequest) (model.GetConfigurationResponse, error) {
+	return call[model.GetConfigurationResponse](ctx, o.via, model.GetConfiguration, r)
+}
+
+// UpdateConfiguration merges a value into this component's own configuration. A
+// zero Timestamp is sent as the present time, which is the right one unless the value
+// has been waiting: the classic nucleus refuses an older one than the stored with
 // FailedUpdateConditionCheckError, perhaps after part of the merge, and nucleus lite
 // drops it and reports success. A time in the future blocks later updates.
 func (o operations) UpdateConfiguration(ctx context.Context, r model.UpdateConfigurationRequest) (model.UpdateConfigurationResponse, error) {
+	if r.Timestamp.IsZero() {
+		r.Timestamp.Time = time.Now()
+	}
 	return call[model.UpdateConfigurationResponse](ctx, o.via, model.UpdateConfiguration, r)
 }
 
@@ -30,7 +40,7 @@ func (o operations) SubscribeToValidateConfigurationUpdates(ctx context.Context,
 
 // SendConfigurationValidityReport answers a question of
 // SubscribeToValidateConfigurationUpdates. An answer that comes too late is a
-// *[ServiceError] with code InvalidArgumentsError.
+// *[ServiceError] that is model.InvalidArguments.
 func (o operations) SendConfigurationValidityReport(ctx context.Context, r model.SendConfigurationValidityReportRequest) (model.SendConfigurationValidityReportResponse, error) {
 	return call[model.SendConfigurationValidityReportResponse](ctx, o.via, model.SendConfigurationValidityReport, r)
 }

@@ -40,6 +40,7 @@ func startCore(t testing.TB, dir, socket string) *core {
 		cancel()
 		_ = l.Close()
 		serving.Wait()
+		_ = c.Close()
 	})
 	t.Cleanup(stop)
 	return &core{Core: c, socket: socket, stop: stop}
@@ -127,7 +128,11 @@ func TestCoreWrongToken(t *testing.T) {
 	c := startCore(t, "", socketPath(t))
 	for _, token := range []ipc.Token{"", "wrong"} {
 		cfg := ipc.SessionConfig{Config: ipc.Config{Socket: c.socket, Token: token}}
-		if err := ipc.NewSession(cfg).Run(t.Context()); !errors.Is(err, ipc.ErrRefused) {
+		session, err := ipc.NewSession(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.Run(t.Context()); !errors.Is(err, ipc.ErrRefused) {
 			t.Errorf("got %v, want refused", err)
 		}
 	}
@@ -138,7 +143,10 @@ func TestCoreRestart(t *testing.T) {
 	dir, socket := t.TempDir(), socketPath(t)
 	first := startCore(t, dir, socket)
 	cfg := first.config()
-	session := ipc.NewSession(ipc.SessionConfig{Config: cfg, MinBackoff: time.Millisecond})
+	session, err := ipc.NewSession(ipc.SessionConfig{Config: cfg, MinBackoff: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	defer running.Wait()

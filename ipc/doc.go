@@ -24,7 +24,8 @@
 // each of them means to it:
 //
 //   - errors.Is(err, [ErrNotSent]): certainly not executed.
-//   - errors.As(err, *[ServiceError]): the nucleus answered, and refused.
+//   - errors.As(err, *[ServiceError]): the nucleus answered, and refused. The errors
+//     of the service model are values: errors.Is(err, model.Conflict).
 //   - errors.Is(err, [ErrOutcomeUnknown]): sent, but no usable answer came. It may
 //     have been executed. Nothing is ever sent a second time by this package.
 //
@@ -33,8 +34,8 @@
 //
 // # Promises
 //
-// A call is bounded by its context and by [Config].CallTimeout, whichever ends
-// first; a call that is given up is terminated at the nucleus too. Only the
+// A call is bounded by its context, and by [Config].CallTimeout when that has no
+// deadline; a call that is given up is terminated at the nucleus too. Only the
 // writing of a frame is not interrupted, because half a frame would end the
 // connection: a caller may have to wait up to five seconds for a nucleus that does
 // not read, and then the connection is dead for all.
@@ -49,8 +50,10 @@
 // were away: after [Live] the state of things has to be read anew.
 //
 // Whatever the nucleus sends, the memory for one message is bounded by
-// [Config].MessageLimit, and a message that breaks the rules ends its stream or the
-// connection with an error that says so.
+// [Config].MessageLimit, and that of a stream by [InboxSize] such messages. A message
+// that breaks the rules, or takes more than 30 seconds from its first byte to its
+// last, ends its stream or the connection with an error that says so. Members and
+// members of unions that package model does not know are ignored.
 //
 // A Conn has two goroutines, a [Subscription] has one, and a Session has none
 // beside the caller of Run. Each Close waits for those of its own, and for nothing
@@ -62,7 +65,8 @@
 // Nucleus lite drops the connection at a request of more than 10000 bytes
 // (eventstream.MaxLiteMessage), in which a shadow document takes a third more than
 // its length. [Config].RequestLimit refuses such a request before it is sent.
-// Nucleus lite has no shadow operations. An operation that a nucleus does not have
+// Nucleus lite has no shadow operations, and never says that a token is refused: it
+// closes, see [ErrClosedBeforeAck]. An operation that a nucleus does not have
 // fails with an error that is [ErrUnsupported].
 //
 // There is no keep-alive, because nucleus lite drops the connection at a ping, and

@@ -72,8 +72,12 @@ func outcomeUnknown(op model.Operation, err error) error {
 const CodeUnknown model.ErrorCode = "Unknown"
 
 // ServiceError is the nucleus's refusal of an operation, or its reason to end a
-// stream. A nucleus also sends errors that the model does not declare for the
-// operation, so expect any code from any operation.
+// stream. Ask for one of the model's errors by its code:
+//
+//	errors.Is(err, model.ResourceNotFound)
+//
+// A nucleus also sends errors that the model does not declare for the operation, so
+// expect any code from any operation.
 type ServiceError struct {
 	Op           string          // name of the operation
 	Code         model.ErrorCode // CodeUnknown when the nucleus gave none
@@ -89,6 +93,9 @@ func (e *ServiceError) Error() string {
 	}
 	return fmt.Sprintf("%s: %s: %s", e.Op, e.Code, e.Message)
 }
+
+// Unwrap returns the code, so that errors.Is(err, model.Conflict) asks for it.
+func (e *ServiceError) Unwrap() error { return e.Code }
 
 // Is makes the error [ErrUnsupported] in each of the forms in which a nucleus says
 // so. Nucleus lite says it by a ServiceError without text, which counts only for

@@ -2,12 +2,12 @@ package ipc_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
@@ -15,41 +15,65 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
 
+// A component finds its nucleus in its environment. Outside of one it is told what
+// is missing.
+func ExampleConfigFromEnv() {
+	_, err := ipc.ConfigFromEnv(func(string) string { return "" }) // normally os.Getenv
+	var missing *ipc.EnvironmentError
+	if errors.As(err, &missing) {
+		fmt.Println(missing.Missing)
+	}
+	// Output: [AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT SVCUID]
+}
+
 // A component keeps a session, follows the delta of its shadow, and reads the whole
 // document whenever it may have missed something.
 func Example() {
-	cfg, err := ipc.ConfigFromEnv(os.Getenv)
+	cfg, stop := exampleCore() // in a component: ipc.ConfigFromEnv(os.Getenv)
+	defer stop()
+	session, err := ipc.NewSession(ipc.SessionConfig{Config: cfg})
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- session.Run(ctx) }()
 
-	thing := os.Getenv("AWS_IOT_THING_NAME")
-	session := ipc.NewSession(ipc.SessionConfig{Config: cfg})
-	deltas := session.Topic(model.SubscribeToTopicRequest{
-		Topic:       model.ShadowTopic(thing, "") + "/update/delta",
-		ReceiveMode: model.ReceiveAll,
-	})
-	go func() {
-		for update := range deltas.Updates() {
-			switch u := update.(type) {
-			case ipc.Live:
-				shadow, err := session.GetThingShadow(ctx, model.GetThingShadowRequest{ThingName: thing})
-				fmt.Printf("whole shadow: %s %v\n", shadow.Payload, err)
-			case ipc.Message:
-				fmt.Printf("delta: %s\n", u.Payload)
-			case ipc.Lost:
-				fmt.Println("not subscribed for now:", u.Err)
+	deltas := session.Topic(model.SubscribeToTopicRequest{Topic: model.ShadowTopic("MyThing", "gpio") + "/update/delta"})
+	for update := range deltas.Updates() {
+		switch u := update.(type) {
+		case ipc.Live:
+			_, err := session.GetThingShadow(ctx, model.GetThingShadowRequest{ThingName: "MyThing", ShadowName: "gpio"})
+			if errors.Is(err, model.ResourceNotFound) {
+				fmt.Println("there is no shadow yet")
 			}
+			// Somebody wants something.
+			_, err = session.UpdateThingShadow(ctx, model.UpdateThingShadowRequest{
+				ThingName: "MyThing", ShadowName: "gpio", Payload: []byte(`{"state":{"desired":{"lamp":true}}}`),
+			})
+			if err != nil {
+				log.Fatal(err)
+			}
+		case ipc.Message:
+			var delta struct{ State json.RawMessage }
+			if err := json.Unmarshal(u.Payload, &delta); err != nil {
+				log.Fatal(err)
+			}
+			fmt.Printf("wanted: %s\n", delta.State)
+			_ = deltas.Close()
+		case ipc.Lost:
+			fmt.Println("not subscribed for now:", u.Err)
 		}
-	}()
-
-	err = session.Run(ctx)
-	_ = deltas.Close()
-	if errors.Is(err, ipc.ErrRefused) {
-		log.Fatal(err) // the nucleus was restarted: end, so that it starts us anew
 	}
+
+	cancel()
+	// An error that is ipc.ErrRefused would say that the nucleus was restarted: end
+	// then, so that it starts the component anew.
+	fmt.Println("the session ended:", <-ended)
+	// Output:
+	// there is no shadow yet
+	// wanted: {"lamp":true}
+	// the session ended: context canceled
 }
 
 // The outcome of an update decides whether it may be repeated.
@@ -70,7 +94,7 @@ func Example_outcome() {
 		case err == nil:
 			fmt.Println("accepted:", len(r.Payload) > 0)
 		case errors.As(err, &refused):
-			fmt.Println("refused:", refused.Code)
+			fmt.Println("refused:", refused.Code, errors.Is(err, model.Conflict))
 		case errors.Is(err, ipc.ErrNotSent):
 			fmt.Println("not executed, may be repeated:", err)
 		case errors.Is(err, ipc.ErrOutcomeUnknown):
@@ -83,7 +107,7 @@ func Example_outcome() {
 	update(`{"state":{"reported":{"lamp":false}}}`)
 	// Output:
 	// accepted: true
-	// refused: ConflictError
+	// refused: ConflictError true
 	// not executed, may be repeated: UpdateThingShadow: not sent: connection is closed
 }
 
@@ -125,104 +149,188 @@ func ExampleConn_SubscribeToTopic() {
 // The event of a configuration update has no value, so read the configuration on
 // each, and after Live.
 func ExampleSession_ConfigurationUpdates() {
-	cfg, err := ipc.ConfigFromEnv(os.Getenv)
-	if err != nil {
+	cfg, stop := exampleCore()
+	defer stop()
+	session, end := exampleSession(cfg)
+	defer end()
+	ctx := context.Background()
+	set := func(text string) {
+		_, err := session.UpdateConfiguration(ctx, model.UpdateConfigurationRequest{ValueToMerge: json.RawMessage(text)})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := session.WaitConnected(ctx); err != nil {
 		log.Fatal(err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	set(`{"interval":5}`)
 
-	session := ipc.NewSession(ipc.SessionConfig{Config: cfg})
-	changes := session.ConfigurationUpdates(model.SubscribeToConfigurationUpdateRequest{})
-	go func() {
-		for update := range changes.Updates() {
-			if lost, ok := update.(ipc.Lost); ok {
-				fmt.Println("not subscribed for now:", lost.Err)
-				continue
-			}
-			c, err := session.GetConfiguration(ctx, model.GetConfigurationRequest{})
-			fmt.Printf("configuration: %s %v\n", c.Value, err)
+	changes := session.ConfigurationUpdates(model.SubscribeToConfigurationUpdateRequest{KeyPath: []string{"interval"}})
+	defer func() { _ = changes.Close() }()
+	for update := range changes.Updates() {
+		if lost, ok := update.(ipc.Lost); ok {
+			log.Fatal(lost.Err)
 		}
-	}()
-	fmt.Println(session.Run(ctx))
-	_ = changes.Close()
+		c, err := session.GetConfiguration(ctx, model.GetConfigurationRequest{KeyPath: []string{"interval"}})
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%T: %s\n", update, c.Value)
+		if _, ok := update.(ipc.Live); !ok {
+			break
+		}
+		set(`{"interval":10}`)
+	}
+	// Output:
+	// ipc.Live: {"interval":5}
+	// ipc.Event[github.com/shadowgpio/shadowgpio/ipc/model.ConfigurationUpdateEvents]: {"interval":10}
 }
 
 // A component that must not be interrupted asks for a minute more.
 func ExampleSession_ComponentUpdates() {
-	cfg, err := ipc.ConfigFromEnv(os.Getenv)
-	if err != nil {
-		log.Fatal(err)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	deferred := make(chan struct{})
+	cfg, stop := exampleNucleus(func(s *server.Server) {
+		server.HandleStream(s, model.SubscribeToComponentUpdates,
+			func(_ *server.Call, stream *server.Stream, _ *model.SubscribeToComponentUpdatesRequest) (r model.SubscribeToComponentUpdatesResponse, _ error) {
+				stream.Send(model.ComponentUpdatePolicyEvents{PreUpdateEvent: &model.PreComponentUpdateEvent{DeploymentID: "d1"}})
+				return r, nil
+			})
+		server.Handle(s, model.DeferComponentUpdate,
+			func(_ *server.Call, r *model.DeferComponentUpdateRequest) (_ model.DeferComponentUpdateResponse, _ error) {
+				fmt.Printf("the nucleus waits %d ms with %s: %s\n", r.RecheckAfterMs, r.DeploymentID, r.Message)
+				close(deferred)
+				return
+			})
+	})
 	defer stop()
+	session, end := exampleSession(cfg)
+	defer end()
 
-	session := ipc.NewSession(ipc.SessionConfig{Config: cfg})
 	deployments := session.ComponentUpdates()
-	go func() {
-		for update := range deployments.Updates() {
+	defer func() { _ = deployments.Close() }()
+	for {
+		select {
+		case update := <-deployments.Updates():
 			e, ok := update.(ipc.Event[model.ComponentUpdatePolicyEvents])
 			if !ok || e.Value.PreUpdateEvent == nil {
 				continue
 			}
-			_, err := session.DeferComponentUpdate(ctx, model.DeferComponentUpdateRequest{
+			_, err := session.DeferComponentUpdate(context.Background(), model.DeferComponentUpdateRequest{
 				DeploymentID: e.Value.PreUpdateEvent.DeploymentID, Message: "busy", RecheckAfterMs: 60_000,
 			})
-			fmt.Println("deferred:", err)
+			if err != nil {
+				log.Fatal(err)
+			}
+		case <-deferred:
+			return
 		}
-	}()
-	fmt.Println(session.Run(ctx))
-	_ = deployments.Close()
+	}
+	// Output: the nucleus waits 60000 ms with d1: busy
 }
 
 // A nucleus without the operation is no reason to end.
 func ExampleConn_SubscribeToIoTCoreConnectionStatus() {
+	cfg, stop := exampleNucleus(func(s *server.Server) { s.HandleAbsent(model.SubscribeToIoTCoreConnectionStatus.Name) })
+	defer stop()
 	ctx := context.Background()
-	cfg, err := ipc.ConfigFromEnv(os.Getenv)
-	if err != nil {
-		log.Fatal(err)
-	}
 	conn, err := ipc.Dial(ctx, cfg)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
 
-	status, err := conn.SubscribeToIoTCoreConnectionStatus(ctx, model.SubscribeToIoTCoreConnectionStatusRequest{})
+	_, err = conn.SubscribeToIoTCoreConnectionStatus(ctx, model.SubscribeToIoTCoreConnectionStatusRequest{})
 	if errors.Is(err, ipc.ErrUnsupported) {
-		fmt.Println("unknown whether online")
-		return
+		fmt.Println("nobody knows whether the device is online")
 	}
+	// Output: nobody knows whether the device is online
+}
+
+// A JSON message is any value that is an object in JSON. Numbers may come back as
+// floating point, so that 1 may be 1.0.
+func ExampleConn_PublishToTopic() {
+	cfg, stop := exampleCore()
+	defer stop()
+	ctx := context.Background()
+	conn, err := ipc.Dial(ctx, cfg)
 	if err != nil {
 		log.Fatal(err)
 	}
-	for e := range status.Events() {
-		if e.ConnectionStatusEvent != nil {
-			fmt.Println(e.ConnectionStatusEvent.Status)
-		}
+	defer func() { _ = conn.Close() }()
+
+	stream, err := conn.SubscribeToTopic(ctx, model.SubscribeToTopicRequest{Topic: "status", ReceiveMode: model.ReceiveAll})
+	if err != nil {
+		log.Fatal(err)
 	}
-	fmt.Println(status.Err())
+	text, err := json.Marshal(map[string]any{"level": 3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = conn.PublishToTopic(ctx, model.PublishToTopicRequest{
+		Topic:          "status",
+		PublishMessage: model.PublishMessage{JSONMessage: &model.JSONMessage{Message: text}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	var status struct{ Level float64 }
+	if err := json.Unmarshal((<-stream.Events()).Payload(), &status); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("level:", status.Level)
+	// Output: level: 3
+}
+
+// exampleSession runs a session.
+func exampleSession(cfg ipc.Config) (session *ipc.Session, end func()) {
+	session, err := ipc.NewSession(ipc.SessionConfig{Config: cfg})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- session.Run(ctx) }()
+	return session, func() {
+		cancel()
+		<-ended
+	}
 }
 
 // exampleCore starts a development core to talk to.
 func exampleCore() (cfg ipc.Config, stop func()) {
-	dir, err := os.MkdirTemp("", "ipc")
-	if err != nil {
-		log.Fatal(err)
-	}
 	core, err := devcore.New(devcore.Config{ThingName: "MyThing"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	socket := dir + "/ipc.socket"
+	socket, stop := exampleServe(core.Serve)
+	return ipc.Config{Socket: socket, Token: ipc.Token(core.IssueToken("com.example.Test"))}, stop
+}
+
+// exampleNucleus starts a server that has nothing but some operations.
+func exampleNucleus(register func(*server.Server)) (cfg ipc.Config, stop func()) {
+	s, err := server.New(server.Config{Authenticate: func(string) (string, bool) { return "com.example.Test", true }})
+	if err != nil {
+		log.Fatal(err)
+	}
+	register(s)
+	socket, stop := exampleServe(s.Serve)
+	return ipc.Config{Socket: socket, Token: "any"}, stop
+}
+
+func exampleServe(serve func(context.Context, net.Listener) error) (socket string, stop func()) {
+	dir, err := os.MkdirTemp("", "ipc")
+	if err != nil {
+		log.Fatal(err)
+	}
+	socket = dir + "/ipc.socket"
 	l, err := server.Listen(socket)
 	if err != nil {
 		log.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error)
-	go func() { served <- core.Serve(ctx, l) }()
-	return ipc.Config{Socket: socket, Token: ipc.Token(core.IssueToken("com.example.Test"))}, func() {
+	go func() { served <- serve(ctx, l) }()
+	return socket, func() {
 		cancel()
 		<-served
 		_ = os.RemoveAll(dir)

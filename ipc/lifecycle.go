@@ -6,6 +6,12 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
+// UpdateState reports the state of this component. Success does not mean that the
+// nucleus honoured it: it ignores reports that do not fit the present state.
+func (o operations) UpdateState(ctx context.Context, r model.UpdateStateRequest) (model.UpdateStateResponse, error) {
+	return call[model.UpdateStateResponse](ctx, o.via, model.UpdateState, r)
+}
+
 // SubscribeToComponentUpdates tells about deployments before and after. There can be
 // one such stream per component.
 func (o operations) SubscribeToComponentUpdates(ctx context.Context, r model.SubscribeToComponentUpdatesRequest) (*Stream[model.ComponentUpdatePolicyEvents], error) {

@@ -16,57 +16,6 @@ type connector interface {
 // operations are the operations of the service, for Conn and Session alike.
 type operations struct{ via connector }
 
-// GetThingShadow reads a shadow document. A shadow that does not exist is a
-// *[ServiceError] with code ResourceNotFoundError. It also makes the nucleus
-// publish on the shadow's topic …/get/accepted.
-func (o operations) GetThingShadow(ctx context.Context, r model.GetThingShadowRequest) (model.GetThingShadowResponse, error) {
-	return call[model.GetThingShadowResponse](ctx, o.via, model.GetThingShadow, r)
-}
-
-// UpdateThingShadow changes a shadow document. A version that is not the stored
-// one is a *[ServiceError] with code ConflictError.
-func (o operations) UpdateThingShadow(ctx context.Context, r model.UpdateThingShadowRequest) (model.UpdateThingShadowResponse, error) {
-	return call[model.UpdateThingShadowResponse](ctx, o.via, model.UpdateThingShadow, r)
-}
-
-// DeleteThingShadow deletes a shadow document.
-func (o operations) DeleteThingShadow(ctx context.Context, r model.DeleteThingShadowRequest) (model.DeleteThingShadowResponse, error) {
-	return call[model.DeleteThingShadowResponse](ctx, o.via, model.DeleteThingShadow, r)
-}
-
-// ListNamedShadowsForThing reads one page of the names of a thing's shadows.
-func (o operations) ListNamedShadowsForThing(ctx context.Context, r model.ListNamedShadowsForThingRequest) (model.ListNamedShadowsForThingResponse, error) {
-	return call[model.ListNamedShadowsForThingResponse](ctx, o.via, model.ListNamedShadowsForThing, r)
-}
-
-// PublishToTopic publishes a message to the components of the core device. It
-// succeeds without subscribers too. A nil binary message is sent as an empty one.
-func (o operations) PublishToTopic(ctx context.Context, r model.PublishToTopicRequest) (model.PublishToTopicResponse, error) {
-	if b := r.PublishMessage.BinaryMessage; b != nil && b.Message == nil {
-		r.PublishMessage.BinaryMessage = &model.BinaryMessage{Message: []byte{}, Context: b.Context}
-	}
-	return call[model.PublishToTopicResponse](ctx, o.via, model.PublishToTopic, r)
-}
-
-// SubscribeToTopic subscribes to a topic, or a filter with the wildcards + and #,
-// of the core device. It returns when the nucleus has confirmed; ctx has no
-// influence on the stream afterwards. Set the request's ReceiveMode, or the
-// nucleus chooses it by the look of the topic.
-func (o operations) SubscribeToTopic(ctx context.Context, r model.SubscribeToTopicRequest) (*Stream[model.SubscriptionResponseMessage], error) {
-	return subscribe[model.SubscriptionResponseMessage](ctx, o.via, model.SubscribeToTopic, r)
-}
-
-// GetConfiguration reads the configuration of a component.
-func (o operations) GetConfiguration(ctx context.Context, r model.GetConfigurationRequest) (model.GetConfigurationResponse, error) {
-	return call[model.GetConfigurationResponse](ctx, o.via, model.GetConfiguration, r)
-}
-
-// UpdateState reports the state of this component. Success does not mean that the
-// nucleus honoured it: it ignores reports that do not fit the present state.
-func (o operations) UpdateState(ctx context.Context, r model.UpdateStateRequest) (model.UpdateStateResponse, error) {
-	return call[model.UpdateStateResponse](ctx, o.via, model.UpdateState, r)
-}
-
 // call is the one way of an operation that is answered once.
 func call[Resp any](ctx context.Context, via connector, op model.Operation, request any) (Resp, error) {
 	var resp Resp

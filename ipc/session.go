@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +12,14 @@ import (
 )
 
 // SessionConfig is a [Config] with the bounds of reconnecting. An attempt to
-// connect is bounded by 10 seconds also when CallTimeout is no bound, since
-// nothing else would end one at a nucleus that hangs.
+// connect is bounded by CallTimeout, and by 10 seconds when that is no bound, since
+// nothing else would end one at a nucleus that hangs. No duration here may be negative.
 type SessionConfig struct {
 	Config
 
 	// MinBackoff and MaxBackoff bound the wait before the next attempt to
-	// connect, which doubles from one to the other; 0 is 100 ms and 5 s.
+	// connect, which doubles from one to the other; 0 is 100 ms and 5 s, or what
+	// was set for the other where that is on the wrong side of it.
 	MinBackoff, MaxBackoff time.Duration
 	// Refusal is for how long, and for at least five attempts, a nucleus that
 	// closes the connection before it answers the handshake is taken for one that
@@ -38,23 +40,45 @@ type SessionConfig struct {
 
 const refusalAttempts = 5
 
-func (c SessionConfig) resolved() SessionConfig {
-	c.Config = c.Config.resolved()
-	orDefault(&c.MinBackoff, 100*time.Millisecond)
-	orDefault(&c.MaxBackoff, 5*time.Second)
-	orDefault(&c.Refusal, 10*time.Second)
-	orDefault(&c.ResubscribeDelay, 30*time.Second)
-	c.MaxBackoff = max(c.MinBackoff, c.MaxBackoff)
+// faults are the values that cannot be meant, each a *ConfigError.
+func (c SessionConfig) faults() []error {
+	faults := c.Config.faults()
+	for _, d := range []struct {
+		field string
+		value time.Duration
+	}{
+		{"MinBackoff", c.MinBackoff}, {"MaxBackoff", c.MaxBackoff}, {"Refusal", c.Refusal},
+		{"MaxOutage", c.MaxOutage}, {"ResubscribeDelay", c.ResubscribeDelay},
+	} {
+		if d.value < 0 {
+			faults = append(faults, &ConfigError{d.field, "0 or more", d.value})
+		}
+	}
+	if c.MaxBackoff > 0 && c.MinBackoff > c.MaxBackoff {
+		faults = append(faults, &ConfigError{"MinBackoff", fmt.Sprintf("at most MaxBackoff, %v", c.MaxBackoff), c.MinBackoff})
+	}
+	return faults
+}
+
+// resolved has every zero value replaced, and refuses those that cannot be meant.
+func (c SessionConfig) resolved() (SessionConfig, error) {
+	if err := errors.Join(c.faults()...); err != nil {
+		return SessionConfig{}, err
+	}
+	c.Config = c.Config.withDefaults()
+	if c.MinBackoff == 0 {
+		c.MinBackoff = 100 * time.Millisecond
+		if c.MaxBackoff > 0 {
+			c.MinBackoff = min(c.MinBackoff, c.MaxBackoff)
+		}
+	}
+	c.MaxBackoff = cmp.Or(c.MaxBackoff, max(c.MinBackoff, 5*time.Second))
+	c.Refusal = cmp.Or(c.Refusal, 10*time.Second)
+	c.ResubscribeDelay = cmp.Or(c.ResubscribeDelay, 30*time.Second)
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
 	}
-	return c
-}
-
-func orDefault(d *time.Duration, value time.Duration) {
-	if *d <= 0 {
-		*d = value
-	}
+	return c, nil
 }
 
 // State is where a session is.
@@ -124,12 +148,20 @@ type Session struct {
 	changed chan struct{} // closed and replaced at each change of status
 }
 
-// NewSession makes a session. It connects when [Session.Run] is called.
-func NewSession(cfg SessionConfig) *Session {
-	cfg = cfg.resolved()
+// NewSession makes a session, which connects when [Session.Run] is called. It fails
+// with a *[ConfigError] for each bad value of cfg, and for nothing else.
+func NewSession(cfg SessionConfig) (*Session, error) {
+	cfg, err := cfg.resolved()
+	if err != nil {
+		return nil, err
+	}
+	attempt := cfg.CallTimeout
+	if attempt < 0 {
+		attempt = defaultCallTimeout
+	}
 	s := &Session{
 		dial: func(ctx context.Context) (*Conn, error) {
-			ctx, cancel := context.WithTimeout(ctx, max(cfg.CallTimeout, defaultCallTimeout))
+			ctx, cancel := context.WithTimeoutCause(ctx, attempt, noAnswer(attempt))
 			defer cancel()
 			return Dial(ctx, cfg.Config)
 		},
@@ -141,7 +173,7 @@ func NewSession(cfg SessionConfig) *Session {
 		status:  Status{Err: ErrDisconnected},
 	}
 	s.operations = operations{s}
-	return s
+	return s, nil
 }
 
 // Status returns where the session is.
@@ -240,140 +272,4 @@ func (s *Session) stopped() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = false
-}
-
-// Run connects, and reconnects whenever the connection is lost, until ctx ends:
-// then it closes the connection and returns the cause of ctx. It returns an error
-// that wraps [ErrRefused] when the token is refused, which is final, and one that
-// wraps [ErrDisconnected] after [SessionConfig].MaxOutage. It may be called again
-// after it returned.
-func (s *Session) Run(ctx context.Context) error {
-	if err := s.begin(); err != nil {
-		return err
-	}
-	defer s.stopped()
-	r := retries{session: s, outageStart: time.Now()}
-	for {
-		s.update(Connecting, nil, nil)
-		conn, err := r.dial(ctx)
-		if err == nil {
-			err = r.connected(ctx, conn)
-		}
-		if ctx.Err() != nil {
-			s.update(Idle, nil, disconnected(context.Cause(ctx)))
-			return context.Cause(ctx)
-		}
-		if err := r.final(err); err != nil {
-			s.update(Refused, nil, err)
-			return err
-		}
-		if err := r.wait(ctx, err); err != nil {
-			s.update(Idle, nil, disconnected(err))
-			return err
-		}
-	}
-}
-
-// retries is what one Run remembers from one attempt to the next.
-type retries struct {
-	session     *Session
-	backoff     time.Duration // the last wait, before jitter
-	outageStart time.Time
-	attempts    int    // in this outage
-	said        string // the error that was logged last
-
-	unanswered      int // handshakes in a row that the peer ended by closing
-	unansweredSince time.Time
-}
-
-// dial makes one attempt, which ends with the time for the outage.
-func (r *retries) dial(ctx context.Context) (*Conn, error) {
-	if r.session.outage > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, r.outageStart.Add(r.session.outage))
-		defer cancel()
-	}
-	return r.session.dial(ctx)
-}
-
-// connected hands the connection out until it ends, and says why.
-func (r *retries) connected(ctx context.Context, conn *Conn) error {
-	s := r.session
-	defer func() { _ = conn.Close() }()
-	start := time.Now()
-	s.log.Info("connected to the nucleus", "attempts", r.attempts+1)
-	s.update(Connected, conn, nil)
-	select {
-	case <-conn.Done():
-	case <-ctx.Done():
-		// Whoever has the connection still gets the error of a session without one.
-		conn.fail(disconnected(ErrClosed))
-		return context.Cause(ctx)
-	}
-	// A connection that does not last is no reason to come back faster.
-	if time.Since(start) >= s.maxBackoff {
-		r.backoff = 0
-	}
-	r.outageStart, r.attempts, r.said, r.unanswered = time.Now(), 0, "", 0
-	return conn.Err()
-}
-
-// final returns the error that ends Run, if this one does.
-func (r *retries) final(err error) error {
-	if errors.Is(err, ErrRefused) {
-		return err
-	}
-	if !errors.Is(err, ErrClosedBeforeAck) {
-		r.unanswered = 0
-		return nil
-	}
-	if r.unanswered == 0 {
-		r.unansweredSince = time.Now()
-	}
-	r.unanswered++
-	if r.unanswered < refusalAttempts || time.Since(r.unansweredSince) < r.session.refusal {
-		return nil
-	}
-	return fmt.Errorf("%w: %d attempts: %w", ErrRefused, r.unanswered, err)
-}
-
-// wait lets the time to the next attempt pass. Its error ends Run.
-func (r *retries) wait(ctx context.Context, reason error) error {
-	s := r.session
-	s.update(Waiting, nil, disconnected(reason))
-	r.attempts++
-	if text := reason.Error(); text != r.said {
-		s.log.Warn("no connection to the nucleus", "error", reason)
-		r.said = text
-	}
-	r.backoff = min(max(2*r.backoff, s.minBackoff), s.maxBackoff)
-	delay, last := s.jittered(r.backoff), false
-	if s.outage > 0 {
-		if left := s.outage - time.Since(r.outageStart); delay >= left {
-			delay, last = left, true
-		}
-	}
-	if err := sleep(ctx, delay); err != nil {
-		return err
-	}
-	if last {
-		return fmt.Errorf("no connection for %v: %w", s.outage, disconnected(reason))
-	}
-	return nil
-}
-
-// jittered is between half of d and d.
-func (s *Session) jittered(d time.Duration) time.Duration {
-	return d/2 + time.Duration(s.jitter()*float64(d/2))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -191,7 +191,7 @@ func TestStreamIDs(t *testing.T) {
 func TestIDsUsedUp(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()
-	c := newConn(near, Config{}.resolved())
+	c := newConn(near, Config{}.withDefaults())
 	c.update(func(st *connState) {
 		st.become(ready)
 		st.lastID = math.MaxInt32
@@ -217,7 +217,7 @@ func FuzzDispatch(f *testing.F) {
 	f.Add([]byte{1, 2, 1, 3, 1, 0, 3, 4, 0, 2, 2, 0})
 	f.Add([]byte{2, 0, 0, 0, 6, 0, 0, 5})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c := newConn(nowhere{}, Config{}.resolved())
+		c := newConn(nowhere{}, Config{}.withDefaults())
 		open := []*stream{
 			newStream(model.GetThingShadow, nil),
 			newStream(model.SubscribeToTopic, make(inbox[model.SubscriptionResponseMessage], 2)),
@@ -266,7 +266,7 @@ func FuzzDispatch(f *testing.F) {
 // TestLockAfterCancel: a context that has ended never gets the right to write,
 // though that is free, and does not keep it either.
 func TestLockAfterCancel(t *testing.T) {
-	c := newConn(nowhere{}, Config{}.resolved())
+	c := newConn(nowhere{}, Config{}.withDefaults())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 100 { // the two ways out of lock are chosen at random
@@ -299,7 +299,7 @@ func (lateError) SetWriteDeadline(time.Time) error { return nil }
 // TestFailedWrite: what the peer may have as a whole counts as sent, and only that.
 func TestFailedWrite(t *testing.T) {
 	for written, want := range map[int]error{0: ErrNotSent, 100: ErrNotSent, -1: ErrOutcomeUnknown} {
-		c := newConn(lateError{written: written}, Config{}.resolved())
+		c := newConn(lateError{written: written}, Config{}.withDefaults())
 		c.update(func(st *connState) { st.become(ready) })
 		_, err := c.UpdateState(t.Context(), model.UpdateStateRequest{})
 		if !errors.Is(err, want) || !errors.Is(err, errLate) || !errors.Is(c.Err(), errLate) {

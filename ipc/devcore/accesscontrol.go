@@ -4,53 +4,125 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
+
+// accessControl has the policies of all components. They are read when the
+// configuration of a component changes, and take effect at once
+// (aws-greengrass/aws-greengrass-nucleus authorization/AuthorizationHandler.java).
+type accessControl struct {
+	log         *slog.Logger
+	interpolate func(resource string) string
+	lenient     bool // allows everything to components without policies
+
+	mu     sync.RWMutex
+	byName map[string]permissions // by component; of those that have the key
+}
+
+// permissions are the resources that a component may use, by service and operation.
+type permissions map[string]map[string][]pattern
 
 // policy is one entry of a component's accessControl for one service.
 type policy struct{ operations, resources []string }
 
-// allowed decides by the accessControl of a component as it is now, so that a
-// change of configuration takes effect at once. One mistake in it disables all
-// of it (aws-greengrass/aws-greengrass-nucleus
-// authorization/AuthorizationPolicyParser.java).
-func (c *Core) allowed(component, service, operation, resource string) bool {
-	tree, _ := c.config.get(component)
-	_, value, ok := lookUp(tree, keyAccessControl)
+// known are the operations of the services that have policies.
+var known = map[string][]string{
+	serviceShadows:   {"GetThingShadow", "UpdateThingShadow", "DeleteThingShadow", "ListNamedShadowsForThing"},
+	servicePubSub:    {"PublishToTopic", "SubscribeToTopic"},
+	serviceMQTTProxy: {"PublishToIoTCore", "SubscribeToIoTCore"},
+	serviceLifecycle: {"PauseComponent", "ResumeComponent"},
+	serviceMetrics:   {"PutComponentMetric"},
+	serviceCLI: {"GetComponentDetails", "ListComponents", "RestartComponent", "StopComponent", "CreateLocalDeployment",
+		"GetLocalDeploymentStatus", "ListLocalDeployments", "CreateDebugPassword"},
+	"aws.greengrass.SecretManager": {"GetSecretValue"},
+	"aws.greengrass.clientdevices.Auth": {"SubscribeToCertificateUpdates", "VerifyClientDeviceIdentity",
+		"GetClientDeviceAuthToken", "AuthorizeClientDeviceAction"},
+}
+
+// set reads the key accessControl of a component; ok says whether it is there. One
+// mistake in it disables all of it.
+func (a *accessControl) set(component string, value any, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if !ok {
-		return false
+		delete(a.byName, component)
+		return
 	}
-	policies, err := parseAccessControl(value)
+	log := a.log.With("component", component)
+	services, err := parseAccessControl(value)
 	if err != nil {
-		c.log.Error("accessControl is wrong: ALL policies of the component are ignored", "component", component, "err", err)
+		log.Error("accessControl is wrong: ALL policies of the component are ignored", "err", err)
+	}
+	p := permissions{}
+	for _, service := range slices.Sorted(maps.Keys(services)) {
+		p[service] = a.compile(log.With("service", service), service, services[service])
+	}
+	a.byName[component] = p
+}
+
+// compile makes the patterns of a service. What is wrong is logged and left out.
+func (a *accessControl) compile(log *slog.Logger, service string, byID map[string]policy) map[string][]pattern {
+	operations, ok := known[service]
+	if !ok {
+		log.Error("accessControl names an unknown service; its policies are ignored")
+		return nil
+	}
+	result := map[string][]pattern{}
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		p, log := byID[id], log.With("policy", id)
+		switch {
+		case id == "":
+			log.Error("policy without a name: all policies of the service are ignored")
+			return nil
+		case len(p.operations) == 0:
+			log.Error("policy without operations is ignored")
+			continue
+		}
+		var patterns []pattern
+		for _, resource := range p.resources {
+			compiled, err := parsePattern(a.interpolate(resource))
+			if err != nil {
+				log.Error("resource of a policy is ignored", "err", err)
+				continue
+			}
+			patterns = append(patterns, compiled)
+		}
+		for _, operation := range p.operations {
+			if name := strings.TrimPrefix(operation, operationPrefix); operation != "*" && (name == operation || !slices.Contains(operations, name)) {
+				log.Error("policy names an operation that the service does not have", "operation", operation)
+			}
+			result[operation] = append(result[operation], patterns...)
+		}
+	}
+	return result
+}
+
+// operationPrefix is what operations begin with in policies.
+const operationPrefix = "aws.greengrass#"
+
+// allowed says whether a component may run an operation on a resource. MQTT
+// wildcards count only in policies of the MQTT proxy.
+func (a *accessControl) allowed(component, service, operation, resource string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	p, ok := a.byName[component]
+	if !ok {
+		return a.lenient
+	}
+	if resource == "" {
 		return false
 	}
-	return slices.ContainsFunc(policies[service], func(p policy) bool {
-		return p.allows(operation, resource, c.interpolate)
-	})
+	matches := func(r pattern) bool { return r.matches(resource, service == serviceMQTTProxy) }
+	return slices.ContainsFunc(p[service][operation], matches) || slices.ContainsFunc(p[service]["*"], matches)
 }
 
-// interpolate fills in the thing name where the nucleus is told to.
-func (c *Core) interpolate(resource string) string {
-	if !c.cfg.InterpolateThingName {
-		return resource
-	}
-	return strings.ReplaceAll(resource, "{iot:thingName}", c.cfg.ThingName)
-}
-
-func (p policy) allows(operation, resource string, interpolate func(string) string) bool {
-	if resource == "" || !slices.Contains(p.operations, "*") && !slices.Contains(p.operations, operation) {
-		return false
-	}
-	return slices.ContainsFunc(p.resources, func(r string) bool {
-		parts, err := parseResource(interpolate(r))
-		return err == nil && matchParts(parts, resource)
-	})
-}
-
-// parseAccessControl reads the object, or the JSON text of it, by service.
-func parseAccessControl(value any) (map[string][]policy, error) {
+// parseAccessControl reads the object, or the JSON text of it, by service and name
+// of the policy (authorization/AuthorizationPolicyParser.java).
+func parseAccessControl(value any) (map[string]map[string]policy, error) {
 	if text, ok := value.(string); ok {
 		tree, err := decodeTree([]byte(text))
 		if err != nil {
@@ -66,14 +138,13 @@ func parseAccessControl(value any) (map[string][]policy, error) {
 	if err := json.Unmarshal(text, &services); err != nil {
 		return nil, err
 	}
-	result := map[string][]policy{}
+	result := map[string]map[string]policy{}
 	for service, byID := range services {
+		result[service] = map[string]policy{}
 		for id, members := range byID {
-			p, err := parsePolicy(members)
-			if err != nil {
+			if result[service][id], err = parsePolicy(members); err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", service, id, err)
 			}
-			result[service] = append(result[service], p)
 		}
 	}
 	return result, nil
@@ -114,45 +185,4 @@ func texts(value any) ([]string, error) {
 		result = append(result, text)
 	}
 	return result, nil
-}
-
-// parseResource splits a resource of a policy at its wildcards and resolves the
-// escapes of the other parts.
-func parseResource(resource string) ([]string, error) {
-	parts := []string{""}
-	for rest := resource; rest != ""; {
-		last := &parts[len(parts)-1]
-		switch {
-		case strings.HasPrefix(rest, "${"):
-			if len(rest) < 4 || rest[3] != '}' || !strings.ContainsRune("*?$", rune(rest[2])) {
-				return nil, fmt.Errorf("resource %q: unknown escape", resource)
-			}
-			*last += rest[2:3]
-			rest = rest[4:]
-			continue
-		case rest[0] == '?':
-			return nil, fmt.Errorf("resource %q: ? is not escaped", resource)
-		case rest[0] == '*':
-			parts = append(parts, "")
-		default:
-			*last += rest[:1]
-		}
-		rest = rest[1:]
-	}
-	return parts, nil
-}
-
-// matchParts compares a text with literals that have any run of characters
-// between them.
-func matchParts(parts []string, text string) bool {
-	text, ok := strings.CutPrefix(text, parts[0])
-	if !ok || len(parts) == 1 {
-		return ok && text == ""
-	}
-	for _, part := range parts[1 : len(parts)-1] {
-		if _, text, ok = strings.Cut(text, part); !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(text, parts[len(parts)-1])
 }

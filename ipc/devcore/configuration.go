@@ -3,6 +3,7 @@ package devcore
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,12 +19,16 @@ import (
 // configurations holds the configuration of each component. What is in the map
 // is never changed, only replaced.
 type configurations struct {
-	mu      sync.Mutex
 	dir     string // "" stores nothing
-	byName  map[string]map[string]any
-	base    map[string]time.Time // when the configuration was set by the embedder
-	set     map[string][]leaf    // what was set over IPC since
-	watches []*configurationWatch
+	log     *slog.Logger
+	changed func(component string, accessControl any, ok bool) // called with mu held
+
+	mu       sync.Mutex
+	byName   map[string]map[string]any
+	defaults map[string]map[string]any // what the embedder set
+	base     map[string]time.Time      // when it did
+	set      map[string][]leaf         // what was set over IPC and by deployments since
+	watches  []*configurationWatch
 }
 
 func (c *configurations) get(component string) (map[string]any, bool) {
@@ -36,7 +41,7 @@ func (c *configurations) get(component string) (map[string]any, bool) {
 // SetConfiguration sets the configuration of a component: a map, JSON text as a
 // [json.RawMessage] or []byte, or anything else that is an object in JSON. It
 // replaces the one that was set before. Only the first call for a component in the
-// life of a core keeps what that component changed over IPC in an earlier run.
+// life of a core keeps what that component and deployments changed in an earlier run.
 func (c *Core) SetConfiguration(component string, value any) error {
 	text, ok := value.([]byte)
 	if !ok {
@@ -45,12 +50,9 @@ func (c *Core) SetConfiguration(component string, value any) error {
 			return fmt.Errorf("configuration of %s: %w", component, err)
 		}
 	}
-	tree, err := decodeTree(text)
+	tree, err := decodeObject(text)
 	if err != nil {
 		return fmt.Errorf("configuration of %s: %w", component, err)
-	}
-	if tree == nil {
-		return fmt.Errorf("configuration of %s: want an object, got %s", component, text)
 	}
 	if err := c.config.setBase(component, tree); err != nil {
 		return fmt.Errorf("configuration of %s: %w", component, err)

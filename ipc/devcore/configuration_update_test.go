@@ -12,16 +12,21 @@ import (
 
 func TestUpdateConfiguration(t *testing.T) {
 	const future, past = "4000000000.0", "1.0"
+	const before = `{"a":{"x":1,"y":2}}`
+	const older = "FailedUpdateConditionCheckError Proposed timestamp is older than the config's latest modified timestamp"
+	const restricted = "InvalidArgumentsError Config update is not allowed for following fields [accessControl]"
 	tests := map[string]struct{ request, refused, want string }{
 		"merge":              {`{"timestamp":` + future + `,"valueToMerge":{"a":{"y":9},"n":1.0}}`, "", `{"a":{"x":1,"y":9},"n":1.0}`},
 		"container":          {`{"keyPath":["A"],"timestamp":` + future + `,"valueToMerge":{"X":3}}`, "", `{"a":{"x":3,"y":2}}`},
 		"missing container":  {`{"keyPath":["b","c"],"timestamp":` + past + `,"valueToMerge":{"z":[1]}}`, "", `{"a":{"x":1,"y":2},"b":{"c":{"z":[1]}}}`},
 		"leaf replaced":      {`{"keyPath":["a","x"],"timestamp":` + future + `,"valueToMerge":{"z":1}}`, "", `{"a":{"x":{"z":1},"y":2}}`},
-		"old, part applied":  {`{"timestamp":` + past + `,"valueToMerge":{"a":{"x":7},"n":1}}`, "FailedUpdateConditionCheckError", `{"a":{"x":1,"y":2},"n":1}`},
-		"no time":            {`{"valueToMerge":{"n":1}}`, "InvalidArgumentsError", `{"a":{"x":1,"y":2}}`},
-		"no value":           {`{"timestamp":1.0}`, "InvalidArgumentsError", `{"a":{"x":1,"y":2}}`},
-		"accessControl":      {`{"timestamp":1.0,"valueToMerge":{"accessControl":{}}}`, "InvalidArgumentsError", `{"a":{"x":1,"y":2}}`},
-		"accessControl path": {`{"keyPath":["accesscontrol"],"timestamp":1.0,"valueToMerge":{"a":1}}`, "InvalidArgumentsError", `{"a":{"x":1,"y":2}}`},
+		"old, part applied":  {`{"timestamp":` + past + `,"valueToMerge":{"a":{"x":7},"n":1}}`, older, `{"a":{"x":1,"y":2},"n":1}`},
+		"no time":            {`{"valueToMerge":{"n":1}}`, "InvalidArgumentsError Timestamp is required", before},
+		"no value":           {`{"timestamp":1.0}`, "InvalidArgumentsError ValueToMerge is required", before},
+		"null value":         {`{"timestamp":1.0,"valueToMerge":null}`, "InvalidArgumentsError ValueToMerge is required", before},
+		"accessControl":      {`{"timestamp":1.0,"valueToMerge":{"accessControl":{}}}`, restricted, before},
+		"accessControl path": {`{"keyPath":["accessControl","x"],"timestamp":1.0,"valueToMerge":{"a":1}}`, restricted, before},
+		"other case passes":  {`{"keyPath":["accesscontrol"],"timestamp":1.0,"valueToMerge":{"a":1}}`, "", `{"a":{"x":1,"y":2},"accesscontrol":{"a":1}}`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -36,7 +41,7 @@ func TestUpdateConfiguration(t *testing.T) {
 			}
 			code := ""
 			if e != nil {
-				code = string(e.Code)
+				code = string(e.Code) + " " + e.LiteMessage
 			}
 			var got model.GetConfigurationResponse
 			answer(t, c, model.GetConfiguration, model.GetConfigurationRequest{}, &got)
@@ -95,5 +100,6 @@ func TestConfigurationSurvivesRestart(t *testing.T) {
 		if i == 0 {
 			answer(t, c, model.UpdateConfiguration, json.RawMessage(`{"timestamp":4000000000.0,"valueToMerge":{"a":7.0}}`), &struct{}{})
 		}
+		core.Close()
 	}
 }

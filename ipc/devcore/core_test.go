@@ -50,6 +50,7 @@ func serve(t testing.TB, cfg devcore.Config) (*devcore.Core, string) {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+		core.Close() // the test may have
 	})
 	return core, socket
 }

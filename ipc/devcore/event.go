@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
@@ -20,6 +21,15 @@ const (
 	ShadowRefused                  // a get, update or delete was refused
 	ShadowFailed                   // the shadow manager failed inside, see Quirks
 	StateReported                  // a component reported its state
+
+	LinkUp           // the core device is connected to AWS IoT Core
+	LinkDown         // it is not any more
+	MessagePublished // AWS IoT Core took a message
+	MetricPut        // a component emitted a metric
+	UpdateDeferred   // a component wants to be left alone; Reason is its message
+	FaultMade        // the core has failed on purpose
+	CoreAway         // the core has gone away for a restart; Reason says for how long
+	CoreBack         // it listens again
 	kinds
 )
 
@@ -29,7 +39,8 @@ func (k EventKind) String() string {
 	}
 	return [kinds]string{
 		"connected", "disconnected", "shadow updated", "shadow deleted", "shadow read", "shadow refused",
-		"shadow failed", "state reported",
+		"shadow failed", "state reported", "link up", "link down", "message published", "metric put", "update deferred",
+		"fault made", "core away", "core back",
 	}[k]
 }
 
@@ -51,8 +62,13 @@ type Event struct {
 	Delta         json.RawMessage // open differences after the change; nil if none
 	Code          int             // of a refusal, as in the rejected message; 0 if throttled
 
-	State  model.LifecycleState // of StateReported
-	Reason string               // of Disconnected, ShadowRefused and ShadowFailed
+	State      model.LifecycleState // of StateReported
+	Fault      faults.Hit           // of FaultMade
+	Topic      string               // of MessagePublished
+	Payload    []byte               // of MessagePublished
+	Metric     model.Metric         // of MetricPut
+	Deployment string               // of UpdateDeferred
+	Reason     string               // of Disconnected, ShadowRefused, ShadowFailed, UpdateDeferred and CoreAway
 }
 
 // observe hands an event to the observer. The changes of one shadow come in the

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -53,16 +54,19 @@ func (s *shadows) listNamedShadows(call *server.Call, req *listRequest) (resp mo
 	}
 	offset := 0
 	if req.NextToken != "" {
-		if offset, err = openToken(req.NextToken, call.Component, thing); err != nil {
+		if offset, err = s.tokens.open(req.NextToken, call.Component, thing); err != nil {
 			return invalid(err.Error())
 		}
+	}
+	if err := s.ready(); err != nil {
+		return resp, err
 	}
 	names := s.names(thing)
 	offset = min(max(offset, 0), len(names))
 	resp.Results = append([]string{}, names[offset:min(offset+size, len(names))]...)
-	resp.Timestamp = model.Timestamp(time.Now())
+	resp.Timestamp = model.Timestamp{Time: time.Now()}
 	if len(resp.Results) == size {
-		resp.NextToken = makeToken(offset+size, call.Component, thing)
+		resp.NextToken = s.tokens.make(offset+size, call.Component, thing)
 	}
 	return resp, nil
 }
@@ -81,12 +85,25 @@ func (s *shadows) names(thing string) []string {
 	return names
 }
 
-// A token is the offset of the next page, encrypted with a key that belongs to
-// the component and the thing, and so of no use to any other.
+// pageTokens makes and opens page tokens. A token is the offset of the next page,
+// encrypted with a key that belongs to the component and the thing, and so of no use
+// to any other. The key of the last list is kept, because it is dear: the pages of a
+// list come one after the other.
+type pageTokens struct {
+	mu               sync.Mutex
+	component, thing string
+	block            cipher.Block
+}
 
 const tokenIterations = 65536
 
-func tokenCipher(component, thing string) (cipher.Block, []byte) {
+func (p *pageTokens) cipher(component, thing string) (cipher.Block, []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	iv := make([]byte, aes.BlockSize)
+	if p.block != nil && p.component == component && p.thing == thing {
+		return p.block, iv
+	}
 	secret, err := pbkdf2.Key(sha256.New, component+thing, []byte(thing), tokenIterations, 32)
 	if err != nil {
 		panic(err) // only for lengths that are out of range
@@ -95,23 +112,24 @@ func tokenCipher(component, thing string) (cipher.Block, []byte) {
 	if err != nil {
 		panic(err)
 	}
-	return block, make([]byte, aes.BlockSize)
+	p.component, p.thing, p.block = component, thing, block
+	return block, iv
 }
 
-func makeToken(offset int, component, thing string) string {
+func (p *pageTokens) make(offset int, component, thing string) string {
 	text := []byte(strconv.Itoa(offset))
 	padding := aes.BlockSize - len(text)%aes.BlockSize
 	for range padding {
 		text = append(text, byte(padding))
 	}
-	block, iv := tokenCipher(component, thing)
+	block, iv := p.cipher(component, thing)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(text, text)
 	return base64.StdEncoding.EncodeToString(text)
 }
 
 var errToken = errors.New("Invalid nextToken argument") //lint:ignore ST1005 text of the wire
 
-func openToken(token, component, thing string) (int, error) {
+func (p *pageTokens) open(token, component, thing string) (int, error) {
 	text, err := base64.StdEncoding.DecodeString(token)
 	if err != nil {
 		return 0, err
@@ -119,7 +137,7 @@ func openToken(token, component, thing string) (int, error) {
 	if len(text) == 0 || len(text)%aes.BlockSize != 0 {
 		return 0, errToken
 	}
-	block, iv := tokenCipher(component, thing)
+	block, iv := p.cipher(component, thing)
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(text, text)
 	padding := int(text[len(text)-1])
 	if padding < 1 || padding > aes.BlockSize {

@@ -389,13 +389,17 @@ func TestUpdateState(t *testing.T) {
 func TestAbsentOperations(t *testing.T) {
 	core, socket := serve(t, devcore.Config{})
 	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
-	for _, name := range []string{"ListComponents", "PublishToIoTCore", "SubscribeToComponentUpdates"} {
-		want := "ServiceError Operation aws.greengrass#" + name + " is not supported by Greengrass"
-		if got := refusal(t, c, model.Operation{Name: name}, `{}`); got != want {
+	for _, op := range []model.Operation{
+		model.ListLocalDeployments, model.GetLocalDeploymentStatus, model.CreateLocalDeployment, model.CancelLocalDeployment,
+		model.CreateDebugPassword, model.GetSecretValue, model.SubscribeToCertificateUpdates,
+		model.VerifyClientDeviceIdentity, model.GetClientDeviceAuthToken, model.AuthorizeClientDeviceAction,
+	} {
+		want := "ServiceError Operation aws.greengrass#" + op.Name + " is not supported by Greengrass"
+		if got := refusal(t, c, op, `{}`); got != want {
 			t.Errorf("got %s", got)
 		}
 	}
-	got := c.Call(model.Operation{Name: "SubscribeToIoTCoreConnectionStatus"}, `{}`)
+	got := c.Call(model.Operation{Name: "MakeCoffee"}, `{}`)
 	if got.ModelType != "" || !strings.Contains(string(got.Payload), "Unsupported Operation") {
 		t.Errorf("got %v %s", got, got.Payload)
 	}

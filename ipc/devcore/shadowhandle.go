@@ -129,39 +129,9 @@ func (h *Shadows) Row(thing, shadow string) (Row, bool) {
 	return r, true
 }
 
-// Drop forgets all shadows and tombstones, as the loss of the database does.
-// Nothing is published.
-func (h *Shadows) Drop() error {
-	h.service.mu.Lock()
-	var keys []key
-	for k := range h.service.rows {
-		keys = append(keys, k)
-	}
-	h.service.mu.Unlock()
-	var errs []error
-	for _, k := range keys {
-		errs = append(errs, h.drop(k))
-	}
-	return errors.Join(errs...)
-}
-
-func (h *Shadows) drop(k key) error {
-	defer h.service.lock(k)()
-	if err := h.service.store.remove(k); err != nil {
-		return err
-	}
-	h.service.mu.Lock()
-	defer h.service.mu.Unlock()
-	delete(h.service.rows, k)
-	return nil
-}
-
-// SpendRate acts as if n requests for a thing had just been made, which begins a
-// new window of its rate limit.
-func (h *Shadows) SpendRate(thing string, n int) { h.HoldRate(thing, n, time.Second) }
-
-// HoldRate is SpendRate with a window that lasts as long as is said: a test that
-// wants to be throttled need not hurry.
+// HoldRate acts as if n requests for a thing had just been made, which begins a new
+// window of its rate limit. It lasts as long as is said instead of a second: a test
+// that wants to be throttled need not hurry.
 func (h *Shadows) HoldRate(thing string, n int, lasting time.Duration) {
 	h.service.limit.spend(thing, n, lasting)
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -19,9 +20,12 @@ import (
 // shadows is the shadow manager (aws-greengrass/aws-greengrass-shadow-manager):
 // the rules about documents are in package shadowdoc, those about requests here.
 type shadows struct {
-	core  *Core
-	limit *rateLimiter
-	store *store
+	core   *Core
+	limit  *rateLimiter
+	store  *store
+	tokens pageTokens
+
+	closedUntil atomic.Int64 // in ns since 1970: the database is not open before
 
 	mu   sync.Mutex // guards the maps
 	rows map[key]*row
@@ -247,6 +251,9 @@ func (s *shadows) get(r *shadowRequest) ([]byte, error) {
 	if err := s.authorize(r); err != nil {
 		return nil, err
 	}
+	if err := s.ready(); err != nil {
+		return nil, s.refuse(r, err, nil)
+	}
 	d := s.document(r.key())
 	if d == nil {
 		return nil, s.refuseMissing(r)
@@ -264,6 +271,9 @@ func (s *shadows) delete(r *shadowRequest) error {
 	defer s.lock(r.key())()
 	if err := s.authorize(r); err != nil {
 		return err
+	}
+	if err := s.ready(); err != nil {
+		return s.refuse(r, err, nil)
 	}
 	d := s.document(r.key())
 	if d == nil {
@@ -290,6 +300,9 @@ func (s *shadows) update(r *shadowRequest) ([]byte, error) {
 	}
 	if err := s.authorize(r); err != nil {
 		return nil, err
+	}
+	if err := s.ready(); err != nil {
+		return nil, s.refuse(r, err, nil)
 	}
 	u, err := shadowdoc.ParseUpdate(r.Payload)
 	if err != nil {

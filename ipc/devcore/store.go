@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -85,6 +86,22 @@ func makeDir(dir string) error {
 	return syncDir(parent)
 }
 
+// lockDir takes a directory for this core, and makes it if it is not there.
+func lockDir(dir string) (*os.File, error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("%s: want a directory of its own for each core, but another one uses it: %w", dir, err)
+	}
+	return lock, nil
+}
+
 // syncDir makes the names in a directory last. Tests replace it.
 var syncDir = func(dir string) error {
 	d, err := os.Open(dir)
@@ -93,16 +110,6 @@ var syncDir = func(dir string) error {
 	}
 	defer d.Close()
 	return d.Sync()
-}
-
-func (s *store) remove(k key) error {
-	if s.dir == "" {
-		return nil
-	}
-	if err := os.Remove(s.path(k)); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 func encodeRow(r *row, now time.Time) []byte {
@@ -185,7 +192,7 @@ func (s *store) load() (map[key]*row, error) {
 				return nil
 			}
 		}
-		s.setAside(path, err)
+		setAside(s.log, path, "the shadow is missing", err)
 		return nil
 	})
 	return rows, err
@@ -221,13 +228,12 @@ func (s *store) keyOf(path string) (key, bool) {
 	return key{}, false
 }
 
-func (s *store) setAside(path string, cause error) {
+// setAside renames a file that is broken, and logs what that means.
+func setAside(log *slog.Logger, path, meaning string, cause error) {
 	aside := fmt.Sprintf("%s.broken-%s", path, time.Now().UTC().Format("20060102T150405.000000000"))
 	if err := os.Rename(path, aside); err != nil {
-		s.log.Error("shadow file is broken and cannot be set aside; the shadow is missing",
-			"path", path, "cause", cause, "err", err)
+		log.Error("file is broken and cannot be set aside; "+meaning, "path", path, "cause", cause, "err", err)
 		return
 	}
-	s.log.Error("shadow file is broken and was set aside; the shadow is missing",
-		"path", path, "aside", aside, "cause", cause)
+	log.Error("file is broken and was set aside; "+meaning, "path", path, "aside", aside, "cause", cause)
 }

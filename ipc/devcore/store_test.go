@@ -46,6 +46,7 @@ func TestStoreIsReloaded(t *testing.T) {
 	if err := core.Shadows().Delete("gw", "gone"); err != nil {
 		t.Fatal(err)
 	}
+	core.Close()
 	again := open(t, dir, nil)
 	for _, k := range [][2]string{{"gw", ""}, {"gw", "named:x"}, {"gw", "gone"}, {"other", ""}} {
 		want, ok := core.Shadows().Row(k[0], k[1])
@@ -67,14 +68,30 @@ func TestStoreIsReloaded(t *testing.T) {
 	if err := again.Shadows().Drop(); err != nil {
 		t.Error(err)
 	}
+	again.Close()
 	if _, ok := open(t, dir, nil).Shadows().Row("gw", ""); ok {
 		t.Error("a dropped shadow is back")
 	}
 }
 
+// TestDirIsOfOneCore refuses a second core until the first has gone.
+func TestDirIsOfOneCore(t *testing.T) {
+	dir := t.TempDir()
+	core := open(t, dir, nil)
+	if _, err := devcore.New(devcore.Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "another one uses it") {
+		t.Errorf("second core: %v", err)
+	}
+	if err := core.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir, nil).Close()
+}
+
 func TestBrokenFilesAreSetAside(t *testing.T) {
 	dir := t.TempDir()
-	do(t, open(t, dir, nil), "gw", "good", `{"state":{"reported":{"a":1}}}`)
+	first := open(t, dir, nil)
+	do(t, first, "gw", "good", `{"state":{"reported":{"a":1}}}`)
+	first.Close()
 	names := filepath.Join(dir, "shadows", "gw", "name")
 	for name, text := range map[string]string{
 		"cut":       `{"version":1,"state":{"rep`,
@@ -109,6 +126,7 @@ func TestBrokenFilesAreSetAside(t *testing.T) {
 	}
 	do(t, core, "gw", "cut", `{"state":{"reported":{"a":1}}}`)
 	log.Reset()
+	core.Close()
 	open(t, dir, &log)
 	if strings.Contains(log.String(), "broken") {
 		t.Errorf("set aside twice:\n%s", log.String())
@@ -148,7 +166,9 @@ func TestStoreSyncsDirectories(t *testing.T) {
 // TestStoreRemovesOnlyItsOwn leaves the hidden files of others alone.
 func TestStoreRemovesOnlyItsOwn(t *testing.T) {
 	dir := t.TempDir()
-	do(t, open(t, dir, nil), "gw", "n", `{"state":{"reported":{"a":1}}}`)
+	first := open(t, dir, nil)
+	do(t, first, "gw", "n", `{"state":{"reported":{"a":1}}}`)
+	first.Close()
 	shadows := filepath.Join(dir, "shadows")
 	for name, ours := range map[string]bool{
 		"gw/.shadow.json123": true, "gw/name/.n.json8674665223082153551": true,
@@ -168,6 +188,7 @@ func TestStoreRemovesOnlyItsOwn(t *testing.T) {
 			t.Errorf("%s: shadows %q, log %s", name, got, &log)
 		}
 		os.Remove(path)
+		core.Close()
 	}
 }
 
@@ -247,6 +268,7 @@ func TestKill(t *testing.T) {
 				t.Errorf("round %d: %s: told %d, stored %d with %d", round, shadow, version, row.Version, state.Reported.N)
 			}
 		}
+		core.Close()
 	}
 	if len(acknowledged) != 3 {
 		t.Errorf("told of %v", acknowledged)

@@ -2,21 +2,15 @@ package eventstream
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"hash/crc32"
 	"io"
-	"math"
-	"net"
 	"os"
 	"reflect"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 )
 
 // vector is a row of testdata/vectors.json: bytes, and the message or the error
@@ -170,142 +164,6 @@ func TestVectorsInOneStream(t *testing.T) {
 	}
 }
 
-func TestReadAfterHeaderError(t *testing.T) {
-	bad, _ := hex.DecodeString("000000100000000005c248eb7d98c8ff")
-	good, err := Encode(&Message{Type: Ping})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := NewReader(bytes.NewReader(append(bad, good...)), 0)
-	var header *HeaderError
-	if _, err := r.Read(); !errors.As(err, &header) {
-		t.Fatalf("got %v, want a header error", err)
-	}
-	if m, err := r.Read(); err != nil || m.Type != Ping {
-		t.Errorf("got %v, %v after a header error, want the ping", m, err)
-	}
-}
-
-func TestReadLimit(t *testing.T) {
-	frame, err := Encode(&Message{StreamID: 1, Payload: make([]byte, 1000)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := NewReader(bytes.NewReader(frame), len(frame)).Read(); err != nil {
-		t.Errorf("a frame as long as the limit: %v", err)
-	}
-	var frameErr *FrameError
-	if _, err := NewReader(bytes.NewReader(frame), len(frame)-1).Read(); !errors.As(err, &frameErr) {
-		t.Errorf("a frame one byte longer than the limit: %v, want a frame error", err)
-	}
-}
-
-// endless announces a message of a size and then sends a part of it.
-func endless(size uint32, sent int) io.Reader {
-	prelude := binary.BigEndian.AppendUint32(nil, size)
-	prelude = binary.BigEndian.AppendUint32(prelude, 0)
-	prelude = binary.BigEndian.AppendUint32(prelude, crc32.ChecksumIEEE(prelude))
-	return io.MultiReader(bytes.NewReader(prelude), bytes.NewReader(make([]byte, sent)))
-}
-
-func TestReadMemory(t *testing.T) {
-	for _, test := range []struct {
-		name    string
-		size    uint32
-		sent    int
-		atMost  uint64
-		because string
-	}{
-		{"4 GiB announced", math.MaxUint32, 0, 64 << 10, "refused by its length"},
-		{"24 MiB announced, nothing sent", MaxMessage, 0, 64 << 10, "memory follows the bytes, not the announcement"},
-		{"24 MiB announced, 100 kB sent", MaxMessage, 100_000, 1 << 20, "the same"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			src := endless(test.size, test.sent)
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, err := NewReader(src, 0).Read()
-			runtime.ReadMemStats(&after)
-			var frame *FrameError
-			if !errors.As(err, &frame) {
-				t.Errorf("got %v, want a frame error", err)
-			}
-			if used := after.TotalAlloc - before.TotalAlloc; used > test.atMost {
-				t.Errorf("%d bytes allocated, want at most %d: %s", used, test.atMost, test.because)
-			}
-		})
-	}
-}
-
-func TestReaderKeepsNoLargeBuffer(t *testing.T) {
-	large, err := Encode(&Message{StreamID: 1, Payload: make([]byte, 4<<20)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	small, err := Encode(&Message{Type: Ping})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := NewReader(bytes.NewReader(append(large, small...)), 0)
-	for range 2 {
-		if _, err := r.Read(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if cap(r.frame) > keptBuffer {
-		t.Errorf("the reader keeps %d bytes, want at most %d", cap(r.frame), keptBuffer)
-	}
-}
-
-func TestReadPassesConnectionErrors(t *testing.T) {
-	frame, err := Encode(&Message{Type: Ping})
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken := errors.New("broken")
-	for _, n := range []int{0, 5, 12, 40, len(frame) - 1} {
-		r := NewReader(io.MultiReader(bytes.NewReader(frame[:n]), iotest.ErrReader(broken)), 0)
-		if _, err := r.Read(); !errors.Is(err, broken) {
-			t.Errorf("after %d bytes: %v, want the error of the connection", n, err)
-		}
-	}
-
-	near, far := net.Pipe()
-	defer func() { _ = far.Close() }()
-	if err := near.SetReadDeadline(time.Unix(1, 0)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := NewReader(near, 0).Read(); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %v, want the deadline", err)
-	}
-	_ = near.Close()
-	if _, err := NewReader(near, 0).Read(); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("got %v, want the closed pipe", err)
-	}
-}
-
-func TestPayloadIsTheCallers(t *testing.T) {
-	var all []byte
-	for _, text := range []string{"first", "other"} {
-		frame, err := Encode(&Message{StreamID: 1, Payload: []byte(text)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, frame...)
-	}
-	r := NewReader(bytes.NewReader(all), 0)
-	first, err := r.Read()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Read(); err != nil {
-		t.Fatal(err)
-	}
-	if got := string(first.Payload); got != "first" {
-		t.Errorf("the first payload became %q by reading on", got)
-	}
-}
-
 func TestEncodeLimits(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -344,36 +202,4 @@ func TestText(t *testing.T) {
 			t.Errorf("got %q, want %q", test.got, test.want)
 		}
 	}
-}
-
-// FuzzRead proves that no bytes make the reader panic, and that what it takes for
-// a message is the same message after another round.
-func FuzzRead(f *testing.F) {
-	for _, v := range vectors(f) {
-		f.Add(v.bytes(f))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r := NewReader(bytes.NewReader(data), 1<<20)
-		for {
-			m, err := r.Read()
-			var header *HeaderError
-			if errors.As(err, &header) {
-				continue
-			}
-			if err != nil {
-				return
-			}
-			frame, err := Encode(m)
-			if err != nil {
-				t.Fatalf("%v cannot be encoded: %v", m, err)
-			}
-			again, err := NewReader(bytes.NewReader(frame), 0).Read()
-			if err != nil {
-				t.Fatalf("%x cannot be decoded: %v", frame, err)
-			}
-			if !reflect.DeepEqual(m, again) {
-				t.Fatalf("\n got %+v\nwant %+v", again, m)
-			}
-		}
-	})
 }

@@ -1,10 +1,10 @@
 // Package eventstream turns bytes into Greengrass IPC messages and back.
 //
-// The bytes are the AWS event-stream encoding, read and written by
-// aws/aws-sdk-go-v2 aws/protocol/eventstream. This package adds what that codec
-// leaves to its users: limits checked before anything is allocated, header
-// types, header names without regard to case, and the eight headers that make an
-// encoded message one of the event-stream RPC protocol
+// The bytes are the AWS event-stream encoding. The tests hold this package to AWS's
+// own codec (aws/aws-sdk-go-v2 aws/protocol/eventstream), which leaves to its users
+// what a socket needs: limits checked before anything is allocated, header types,
+// header names without regard to case, and the seven headers that make an encoded
+// message one of the event-stream RPC protocol
 // (awslabs/aws-c-event-stream include/aws/event-stream/event_stream_rpc.h).
 //
 // It knows nothing of connections: both ends of IPC, which keep state machines
@@ -97,7 +97,7 @@ func (m *Message) String() string {
 // step after it: the only thing left to do is to close the connection.
 type FrameError struct {
 	Reason string
-	Err    error // cause in the codec below, or nil
+	Err    error // cause in the connection, or nil
 }
 
 func (e *FrameError) Error() string {

@@ -7,19 +7,19 @@
 // model with the client and nothing else, so that it does not repeat the client's
 // mistakes. For a peer that behaves by itself, take the development core.
 //
+// Messages are made in the form of the classic nucleus; a Peer that was told to be
+// nucleus lite, see [Peer.As], sends them in that of lite, so that one script tests
+// a client against both.
+//
 // A fault ends the test, or when the Peer runs in another goroutine that
 // goroutine, with the test marked as failed.
 package ipctest
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -32,16 +32,18 @@ const Token = "ABCDEFGH01234567"
 
 // Peer is the far end of one connection. Its methods are for one goroutine.
 type Peer struct {
-	t      testing.TB
-	conn   net.Conn
-	reader *eventstream.Reader
-	lastID int32 // of the newest stream
+	t       testing.TB
+	conn    net.Conn
+	reader  *eventstream.Reader
+	nucleus Nucleus
+	lastID  int32          // of the newest stream
+	owed    map[int32]bool // streams of lite that the client has to end
 }
 
 // NewPeer plays the far end of conn, which is closed when the test ends.
 func NewPeer(t testing.TB, conn net.Conn) *Peer {
 	t.Cleanup(func() { _ = conn.Close() })
-	return &Peer{t: t, conn: conn, reader: eventstream.NewReader(conn, 0)}
+	return &Peer{t: t, conn: conn, reader: eventstream.NewReader(conn, 0), owed: make(map[int32]bool)}
 }
 
 // Pipe returns a Peer and the client's end of its connection, which is in memory
@@ -62,7 +64,7 @@ type Request struct {
 // Read returns the next message, and fails the test if there is none.
 func (p *Peer) Read() *eventstream.Message {
 	p.t.Helper()
-	m, err := p.reader.Read()
+	m, err := p.read()
 	if err != nil {
 		p.t.Fatalf("peer: read: %v", err)
 	}
@@ -72,18 +74,30 @@ func (p *Peer) Read() *eventstream.Message {
 // Next is Read for a peer that goes on until the client leaves: it returns false
 // then, whatever the error.
 func (p *Peer) Next() (*eventstream.Message, bool) {
-	m, err := p.reader.Read()
+	m, err := p.read()
 	return m, err == nil
+}
+
+// read returns the next message but the ends of streams that lite leaves to the client.
+func (p *Peer) read() (*eventstream.Message, error) {
+	for {
+		m, err := p.reader.Read()
+		if err != nil || !p.owed[m.StreamID] || !bareEnd(m) {
+			return m, err
+		}
+		delete(p.owed, m.StreamID)
+	}
+}
+
+func bareEnd(m *eventstream.Message) bool {
+	return m.Type == eventstream.ApplicationMessage && m.Flags == eventstream.TerminateStream &&
+		m.ContentType == "" && m.ModelType == "" && m.Operation == "" && len(m.Payload) == 0
 }
 
 // TrySend is Send for a peer that goes on until the client leaves.
 func (p *Peer) TrySend(m *eventstream.Message) bool {
 	p.t.Helper()
-	frame, err := eventstream.Encode(m)
-	if err != nil {
-		p.t.Fatalf("peer: encode %v: %v", m, err)
-	}
-	return p.TrySendBytes(frame)
+	return p.TrySendBytes(p.encode(m))
 }
 
 // TrySendBytes is SendBytes for a peer that goes on until the client leaves.
@@ -95,11 +109,7 @@ func (p *Peer) TrySendBytes(b []byte) bool {
 // Send sends a message.
 func (p *Peer) Send(m *eventstream.Message) {
 	p.t.Helper()
-	frame, err := eventstream.Encode(m)
-	if err != nil {
-		p.t.Fatalf("peer: encode %v: %v", m, err)
-	}
-	p.SendBytes(frame)
+	p.SendBytes(p.encode(m))
 }
 
 // SendBytes sends bytes as they are.
@@ -126,7 +136,7 @@ func (p *Peer) Close() { _ = p.conn.Close() }
 // ExpectClosed waits until the client has closed the connection.
 func (p *Peer) ExpectClosed() {
 	p.t.Helper()
-	m, err := p.reader.Read()
+	m, err := p.read()
 	if err == nil {
 		p.t.Fatalf("peer: got %v, want the connection closed", m)
 	}
@@ -158,12 +168,14 @@ func (p *Peer) Accept() {
 	p.Send(&eventstream.Message{Type: eventstream.ConnectAck, Flags: eventstream.ConnectionAccepted})
 }
 
-// Refuse reads the CONNECT message, refuses it as the classic nucleus does, and
+// Refuse reads the CONNECT message, refuses it, which lite does without a word, and
 // closes.
 func (p *Peer) Refuse() {
 	p.t.Helper()
 	p.Connect()
-	p.Send(&eventstream.Message{Type: eventstream.ConnectAck})
+	if p.nucleus == Classic {
+		p.Send(&eventstream.Message{Type: eventstream.ConnectAck})
+	}
 	p.Close()
 }
 
@@ -195,6 +207,11 @@ func (p *Peer) Check(m *eventstream.Message) Request {
 	case json.Unmarshal(m.Payload, &object) != nil:
 		p.t.Fatalf("peer: payload %q is not a JSON object", m.Payload)
 	}
+	for name, value := range object {
+		if string(value) == "null" {
+			p.t.Fatalf("peer: member %s of %s is null, want it left out", name, m.Payload)
+		}
+	}
 	p.lastID = m.StreamID
 	return Request{ID: m.StreamID, Op: op, Payload: m.Payload}
 }
@@ -213,138 +230,7 @@ func (p *Peer) Expect(op model.Operation) Request {
 func (p *Peer) ExpectTerminate(id int32) {
 	p.t.Helper()
 	m := p.Read()
-	bare := m.ContentType == "" && m.ModelType == "" && m.Operation == "" && len(m.Payload) == 0
-	if m.Type != eventstream.ApplicationMessage || m.Flags != eventstream.TerminateStream || m.StreamID != id || !bare {
+	if m.StreamID != id || !bareEnd(m) {
 		p.t.Fatalf("peer: got %v, want the end of stream %d", m, id)
 	}
 }
-
-// Response is an answer as the classic nucleus sends it: the last message of its
-// stream unless the operation streams.
-func Response(id int32, op model.Operation, payload string) *eventstream.Message {
-	m := LiteResponse(id, op, payload)
-	if op.Event == "" {
-		m.Flags = eventstream.TerminateStream
-	}
-	return m
-}
-
-// LiteResponse is an answer as nucleus lite sends it: never the last message.
-func LiteResponse(id int32, op model.Operation, payload string) *eventstream.Message {
-	return &eventstream.Message{
-		StreamID: id, ContentType: eventstream.ContentJSON, ModelType: op.ResponseType(), Payload: []byte(payload),
-	}
-}
-
-// Event is an event of a stream.
-func Event(id int32, op model.Operation, payload string) *eventstream.Message {
-	return &eventstream.Message{
-		StreamID: id, ContentType: eventstream.ContentJSON, ModelType: op.EventType(), Payload: []byte(payload),
-	}
-}
-
-// TopicEvent is an event of SubscribeToTopic: a binary message.
-func TopicEvent(id int32, topic, message string) *eventstream.Message {
-	payload, err := json.Marshal(model.SubscriptionResponseMessage{BinaryMessage: &model.BinaryMessage{
-		Message: []byte(message), Context: &model.MessageContext{Topic: topic},
-	}})
-	if err != nil {
-		panic(err) // of strings and bytes
-	}
-	return Event(id, model.SubscribeToTopic, string(payload))
-}
-
-// Failure is an error as the classic nucleus sends it.
-func Failure(id int32, code model.ErrorCode, message string) *eventstream.Message {
-	payload, err := json.Marshal(map[string]string{
-		"message": message, "_service": model.Service, "_message": message, "_errorCode": string(code),
-	})
-	if err != nil {
-		panic(err) // of strings
-	}
-	return &eventstream.Message{
-		Type: eventstream.ApplicationError, Flags: eventstream.TerminateStream, StreamID: id,
-		ContentType: eventstream.ContentJSON, ModelType: code.ErrorType(), Payload: payload,
-	}
-}
-
-// Terminate is the bare end of a stream.
-func Terminate(id int32) *eventstream.Message {
-	return &eventstream.Message{Flags: eventstream.TerminateStream, StreamID: id}
-}
-
-// Script is what a peer does on one connection. The connection is closed when it
-// returns.
-type Script func(*Peer)
-
-// Dialer returns a dial function for a client whose connections are in memory: the
-// n-th call runs the n-th script in a goroutine of its own; a nil script and all
-// calls after the last one fail with ECONNREFUSED. The test waits for the scripts.
-func Dialer(t testing.TB, scripts ...Script) func(context.Context) (net.Conn, error) {
-	var running sync.WaitGroup
-	t.Cleanup(running.Wait)
-	var mu sync.Mutex
-	return func(context.Context) (net.Conn, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(scripts) == 0 || scripts[0] == nil {
-			scripts = scripts[min(1, len(scripts)):]
-			return nil, &net.OpError{Op: "dial", Net: "ipctest", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
-		}
-		script := scripts[0]
-		scripts = scripts[1:]
-		near, peer := Pipe(t)
-		running.Go(func() {
-			defer peer.Close()
-			script(peer)
-		})
-		return near, nil
-	}
-}
-
-// Listener is a Unix socket in a directory of its own.
-type Listener struct {
-	Path string
-	t    testing.TB
-	l    net.Listener
-}
-
-// Listen opens a socket, which is closed and removed when the test ends.
-func Listen(t testing.TB) *Listener {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ipc") // t.TempDir may be too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "s")
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = l.Close()
-		_ = os.RemoveAll(dir)
-	})
-	return &Listener{Path: path, t: t, l: l}
-}
-
-// Accept waits for the next connection. It returns nil when the listener is closed.
-func (l *Listener) Accept() *Peer {
-	conn := l.AcceptConn()
-	if conn == nil {
-		return nil
-	}
-	return NewPeer(l.t, conn)
-}
-
-// AcceptConn is Accept for a far end that is no Peer. The caller closes it.
-func (l *Listener) AcceptConn() net.Conn {
-	conn, err := l.l.Accept()
-	if err != nil {
-		return nil
-	}
-	return conn
-}
-
-// Close closes the listener and removes its socket.
-func (l *Listener) Close() { _ = l.l.Close() }

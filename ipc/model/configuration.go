@@ -25,8 +25,8 @@ type GetConfigurationResponse struct {
 
 // UpdateConfigurationRequest merges a value into the caller's own configuration.
 type UpdateConfigurationRequest struct {
-	KeyPath      []string        `json:"keyPath,omitempty"` // the container; empty is the root
-	Timestamp    Timestamp       `json:"timestamp"`         // when the value was known; older than the stored one is refused or ignored
+	KeyPath      []string        `json:"keyPath,omitempty"`  // the container; empty is the root
+	Timestamp    Timestamp       `json:"timestamp,omitzero"` // when the value was known; older than the stored one is refused or ignored
 	ValueToMerge json.RawMessage `json:"valueToMerge,omitempty"`
 }
 
@@ -50,7 +50,7 @@ type ConfigurationUpdateEvents struct {
 // ConfigurationUpdateEvent says which key changed, not its value.
 type ConfigurationUpdateEvent struct {
 	ComponentName string   `json:"componentName"`
-	KeyPath       []string `json:"keyPath"`
+	KeyPath       []string `json:"keyPath,omitzero"`
 }
 
 // SubscribeToValidateConfigurationUpdatesRequest is empty.

@@ -1,9 +1,12 @@
 package model
 
-// ErrorCode is the name of a modelled error, without the namespace.
+// ErrorCode is the name of a modelled error, without the namespace. It is an error
+// itself, which is what errors.Is finds in a refusal:
+//
+//	errors.Is(err, model.Conflict)
 type ErrorCode string
 
-// The error codes that operations answer with.
+// The errors of the service model, all that it declares.
 const (
 	Unauthorized      ErrorCode = "UnauthorizedError"
 	ServiceFailure    ErrorCode = "ServiceError"
@@ -19,6 +22,8 @@ const (
 	InvalidRecipeDirectoryPath    ErrorCode = "InvalidRecipeDirectoryPathError"
 	InvalidToken                  ErrorCode = "InvalidTokenError"
 )
+
+func (c ErrorCode) Error() string { return string(c) }
 
 // ErrorType is the "service-model-type" of the error.
 func (c ErrorCode) ErrorType() string { return Namespace + string(c) }

@@ -4,6 +4,12 @@
 // They follow awslabs/smithy-iot-device-sdk-greengrass-ipc
 // greengrass-ipc-model/main.smithy. Both ends of IPC share them. Absent members
 // are left out and unknown ones ignored, as both nuclei do.
+//
+// A blob is a []byte, a document is a json.RawMessage, a timestamp is a [Timestamp].
+// A union is a struct of pointers of which one is set; none is when it came with a
+// member that is not known here. An enumeration is a string with constants, which
+// may hold other values than those. A pointer marks a member whose zero value
+// differs from its absence.
 package model
 
 // Namespace prefixes the id of every operation, shape and error on the wire.

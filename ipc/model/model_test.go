@@ -38,7 +38,7 @@ func TestJSON(t *testing.T) {
 		{UpdateThingShadowRequest{ThingName: "t", Payload: []byte("{}")}, fresh[UpdateThingShadowRequest], `{"thingName":"t","payload":"e30="}`},
 		{DeleteThingShadowResponse{Payload: []byte{}}, fresh[DeleteThingShadowResponse], `{"payload":""}`},
 		{ListNamedShadowsForThingRequest{ThingName: "t", PageSize: &size}, fresh[ListNamedShadowsForThingRequest], `{"thingName":"t","pageSize":5}`},
-		{ListNamedShadowsForThingResponse{Results: []string{}, Timestamp: Timestamp(time.UnixMilli(1500))}, fresh[ListNamedShadowsForThingResponse], `{"results":[],"timestamp":1.500}`},
+		{ListNamedShadowsForThingResponse{Results: []string{}, Timestamp: Timestamp{time.UnixMilli(1500)}}, fresh[ListNamedShadowsForThingResponse], `{"results":[],"timestamp":1.500}`},
 		{PublishToTopicRequest{Topic: "a", PublishMessage: PublishMessage{BinaryMessage: &BinaryMessage{Message: []byte{}}}}, fresh[PublishToTopicRequest], `{"topic":"a","publishMessage":{"binaryMessage":{"message":""}}}`},
 		{PublishToTopicResponse{}, fresh[PublishToTopicResponse], `{}`},
 		{SubscribeToTopicRequest{Topic: "a", ReceiveMode: ReceiveFromOthers}, fresh[SubscribeToTopicRequest], `{"topic":"a","receiveMode":"RECEIVE_MESSAGES_FROM_OTHERS"}`},
@@ -102,13 +102,13 @@ func TestTimestamp(t *testing.T) {
 	} {
 		var got Timestamp
 		err := json.Unmarshal([]byte(test.text), &got)
-		if (err != nil) != test.fail || !test.fail && time.Time(got).UnixMilli() != test.want {
-			t.Errorf("%s: %d, %v, want %d, fail %v", test.text, time.Time(got).UnixMilli(), err, test.want, test.fail)
+		if (err != nil) != test.fail || !test.fail && got.UnixMilli() != test.want {
+			t.Errorf("%s: %d, %v, want %d, fail %v", test.text, got.UnixMilli(), err, test.want, test.fail)
 		}
 	}
-	kept := Timestamp(time.UnixMilli(1500))
-	if err := json.Unmarshal([]byte("null"), &kept); err != nil || time.Time(kept).UnixMilli() != 1500 {
-		t.Errorf("null: %v, %v, want no change", time.Time(kept), err)
+	kept := Timestamp{time.UnixMilli(1500)}
+	if err := json.Unmarshal([]byte("null"), &kept); err != nil || kept.UnixMilli() != 1500 {
+		t.Errorf("null: %v, %v, want no change", kept, err)
 	}
 	for _, test := range []struct {
 		milli int64
@@ -118,10 +118,28 @@ func TestTimestamp(t *testing.T) {
 		{1627935591123, "1627935591.123"},
 		{-1500, "-1.500"},
 	} {
-		got, err := json.Marshal(Timestamp(time.UnixMilli(test.milli)))
+		got, err := json.Marshal(Timestamp{time.UnixMilli(test.milli)})
 		if err != nil || string(got) != test.want {
 			t.Errorf("%d: %s, %v, want %s", test.milli, got, err, test.want)
 		}
+	}
+}
+
+// TestTimestampEdges: a time that was not set is left out, and one that is beyond
+// the wire is refused.
+func TestTimestampEdges(t *testing.T) {
+	got, err := json.Marshal(UpdateConfigurationRequest{ValueToMerge: []byte(`{}`)})
+	if err != nil || string(got) != `{"valueToMerge":{}}` {
+		t.Errorf("zero time: %s, %v", got, err)
+	}
+	for _, year := range []int{-300_000, 300_000, 1 << 40} {
+		if got, err := json.Marshal(Timestamp{time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)}); err == nil {
+			t.Errorf("year %d: %s", year, got)
+		}
+	}
+	var ts Timestamp
+	if err := json.Unmarshal([]byte(`1627935591`), &ts); err != nil || !ts.Equal(time.Unix(1627935591, 0)) || ts.IsZero() {
+		t.Errorf("got %v, %v", ts, err)
 	}
 }
 

@@ -42,7 +42,7 @@ type JSONMessage struct {
 
 // BinaryMessage is a message of bytes.
 type BinaryMessage struct {
-	Message []byte          `json:"message"`
+	Message []byte          `json:"message,omitzero"`  // not nil: the classic nucleus needs it
 	Context *MessageContext `json:"context,omitempty"` // set by the nucleus
 }
 

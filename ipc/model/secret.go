@@ -20,7 +20,7 @@ type GetSecretValueRequest struct {
 type GetSecretValueResponse struct {
 	SecretID     string      `json:"secretId"`
 	VersionID    string      `json:"versionId"`
-	VersionStage []string    `json:"versionStage"`
+	VersionStage []string    `json:"versionStage,omitzero"`
 	SecretValue  SecretValue `json:"secretValue"`
 }
 
@@ -48,7 +48,7 @@ type CreateDebugPasswordRequest struct{}
 type CreateDebugPasswordResponse struct {
 	Password              string    `json:"password"`
 	Username              string    `json:"username"`
-	PasswordExpiration    Timestamp `json:"passwordExpiration"`
+	PasswordExpiration    Timestamp `json:"passwordExpiration,omitzero"`
 	CertificateSHA256Hash string    `json:"certificateSHA256Hash,omitempty"`
 	CertificateSHA1Hash   string    `json:"certificateSHA1Hash,omitempty"`
 }

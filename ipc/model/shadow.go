@@ -18,19 +18,19 @@ type GetThingShadowRequest struct {
 
 // GetThingShadowResponse carries the document.
 type GetThingShadowResponse struct {
-	Payload []byte `json:"payload"` // JSON text
+	Payload []byte `json:"payload,omitzero"` // JSON text
 }
 
 // UpdateThingShadowRequest changes a shadow document.
 type UpdateThingShadowRequest struct {
 	ThingName  string `json:"thingName"`
 	ShadowName string `json:"shadowName,omitempty"` // "" is the classic shadow
-	Payload    []byte `json:"payload"`              // JSON text of the update document
+	Payload    []byte `json:"payload,omitzero"`     // JSON text of the update document; required
 }
 
 // UpdateThingShadowResponse carries what was accepted.
 type UpdateThingShadowResponse struct {
-	Payload []byte `json:"payload"` // JSON text: state as sent, metadata, version
+	Payload []byte `json:"payload,omitzero"` // JSON text: state as sent, metadata, version
 }
 
 // DeleteThingShadowRequest deletes a shadow document.
@@ -41,7 +41,7 @@ type DeleteThingShadowRequest struct {
 
 // DeleteThingShadowResponse has an empty payload.
 type DeleteThingShadowResponse struct {
-	Payload []byte `json:"payload"`
+	Payload []byte `json:"payload,omitzero"`
 }
 
 // ListNamedShadowsForThingRequest asks for one page of names.
@@ -53,8 +53,8 @@ type ListNamedShadowsForThingRequest struct {
 
 // ListNamedShadowsForThingResponse is one page of names.
 type ListNamedShadowsForThingResponse struct {
-	Results   []string  `json:"results"`
-	Timestamp Timestamp `json:"timestamp"`
+	Results   []string  `json:"results,omitzero"`
+	Timestamp Timestamp `json:"timestamp,omitzero"`
 	NextToken string    `json:"nextToken,omitempty"` // present when the page is full
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,9 +19,14 @@ import (
 var (
 	errRefused  = errors.New("connection refused: wrong version or token")
 	errProtocol = errors.New("client broke the protocol")
+	errPassedOn = errors.New("another goroutine reads on")
 )
 
-// conn is one connection. Its goroutine reads and serves; a second one writes.
+// ErrPending ends the connection of a client that makes more requests than may wait.
+var ErrPending = errors.New("too many requests wait for their answers")
+
+// conn is one connection. One goroutine writes; one reads and serves. An operation
+// that waits keeps the goroutine it runs on, and another one reads on, see [Call.Async].
 type conn struct {
 	server *Server
 	net    net.Conn
@@ -33,27 +37,31 @@ type conn struct {
 	reader *eventstream.Reader
 	out    *outbox
 
+	work  sync.WaitGroup // the goroutine that reads, and those of operations that wait
+	ended chan error     // one slot: why nothing more is read
+	late  *time.Timer    // set before ended: ends what is still being written
+
 	mu      sync.Mutex // also orders a response before the events of its stream
 	machine *machine
 	streams map[int32]*Stream // open ones
+	pending int               // requests that wait
 	large   bool              // a message too large for lite was logged
 }
 
-// run serves the connection until it ends.
+// run serves the connection until it ends, and returns when all its goroutines have.
 func (c *conn) run() {
 	stop := context.AfterFunc(c.ctx, func() { c.net.Close() })
 	defer stop()
-	var writer sync.WaitGroup
-	writer.Go(c.write)
+	c.net.SetReadDeadline(time.Now().Add(c.server.cfg.HandshakeTimeout))
+	c.work.Go(c.read)
+	c.write() // until the reader has ended, or cannot go on
 
-	err := c.read()
-	c.out.seal() // what is already sent still goes out, the reason of the end above all
-	late := time.AfterFunc(c.server.cfg.WriteTimeout, func() { c.cancel(err) })
-	writer.Wait()
-	late.Stop()
+	err := <-c.ended
+	c.late.Stop()
 	c.linger(err)
 	c.cancel(err)
 	c.net.Close()
+	c.work.Wait()
 	err = context.Cause(c.ctx)
 	c.closeStreams()
 	if c.peer.Component == "" {
@@ -81,9 +89,9 @@ func (c *conn) linger(end error) {
 	io.Copy(io.Discard, c.net)
 }
 
-// read returns why nothing more is to be read.
-func (c *conn) read() error {
-	c.net.SetReadDeadline(time.Now().Add(c.server.cfg.HandshakeTimeout))
+// read reads and serves until there is nothing more to read, or until another
+// goroutine reads on.
+func (c *conn) read() {
 	for c.ctx.Err() == nil {
 		msg, err := c.reader.Read()
 		if err == nil {
@@ -91,11 +99,35 @@ func (c *conn) read() error {
 		} else if header, ok := errors.AsType[*eventstream.HeaderError](err); ok {
 			err = c.fail(eventstream.ProtocolError, headerText(header))
 		}
-		if err != nil {
-			return c.readable(err)
+		switch {
+		case errors.Is(err, errPassedOn):
+			return
+		case err != nil:
+			c.end(c.readable(err))
+			return
 		}
 	}
-	return context.Cause(c.ctx)
+	c.end(context.Cause(c.ctx))
+}
+
+// end says that nothing more is read. What is already sent still goes out, the
+// reason of the end above all.
+func (c *conn) end(err error) {
+	c.late = time.AfterFunc(c.server.cfg.WriteTimeout, func() { c.cancel(err) })
+	c.ended <- err
+	c.out.seal()
+}
+
+// passOn has another goroutine read on while a request waits on this one.
+func (c *conn) passOn() {
+	c.mu.Lock()
+	c.pending++
+	over := c.pending > c.server.cfg.MaxPending
+	c.mu.Unlock()
+	if over {
+		c.cancel(fmt.Errorf("%w: the limit is %d", ErrPending, c.server.cfg.MaxPending))
+	}
+	c.work.Go(c.read)
 }
 
 // readable says what the usual ends of reading mean.
@@ -103,7 +135,7 @@ func (c *conn) readable(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("closed by the client: %w", err)
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case c.peer.Component == "" && errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("no CONNECT in %v: %w", c.server.cfg.HandshakeTimeout, err)
 	}
 	return err
@@ -126,16 +158,14 @@ func (c *conn) receive(msg *eventstream.Message) error {
 	case connect:
 		return c.connect(msg)
 	case call:
-		c.call(msg)
+		return c.call(msg)
 	case hangUp:
 		c.streamClosed(msg.StreamID)
 	case intrude:
 		c.send(errorMessage(msg.StreamID, ErrMalformed))
 		c.streamClosed(msg.StreamID)
 	case pong:
-		c.send(&eventstream.Message{
-			Type: eventstream.PingResponse, ModelType: msg.ModelType, Operation: msg.Operation, Payload: msg.Payload,
-		})
+		return c.pong(msg)
 	case protocol:
 		return c.fail(eventstream.ProtocolError, text)
 	case unrouted:
@@ -167,6 +197,7 @@ func (c *conn) connect(msg *eventstream.Message) error {
 		return errRefused
 	}
 	c.net.SetReadDeadline(time.Time{})
+	c.reader.BoundMessages(c.net, c.server.cfg.ReadTimeout)
 	c.log = c.log.With("component", c.peer.Component)
 	c.log.Info("connected")
 	if c.server.cfg.Up != nil {
@@ -179,67 +210,40 @@ func (c *conn) connect(msg *eventstream.Message) error {
 	return nil
 }
 
-// call runs the operation that a new stream asks for.
-func (c *conn) call(msg *eventstream.Message) {
+// call has a new stream served.
+func (c *conn) call(msg *eventstream.Message) error {
 	op, ok := c.server.operations[msg.Operation]
 	if !ok {
 		c.log.Info("unknown operation", "operation", msg.Operation)
 		c.finish(unsupportedMessage(msg.StreamID, msg.Operation))
-		return
+		return nil
 	}
-	stream := &Stream{conn: c, id: msg.StreamID, event: op.EventType()}
+	r := newRequest(c, op, msg)
 	c.mu.Lock()
-	c.streams[stream.id] = stream
+	c.streams[msg.StreamID] = r.stream
 	c.mu.Unlock()
-
-	response, err := c.serve(op, stream, msg.Payload)
-	if err == nil {
-		err = c.respond(op, stream, response)
+	if c.server.cfg.Intercept != nil {
+		c.server.cfg.Intercept(r)
+	} else {
+		r.Answer(r.Serve())
 	}
-	if err != nil {
-		c.log.Debug("operation refused", "operation", op.Name, "err", err)
-		c.finish(errorMessage(stream.id, err))
-	}
-	if err != nil || op.Event == "" {
-		c.streamClosed(stream.id)
-	}
-}
-
-// serve keeps an operation that panics from taking the other connections along.
-func (c *conn) serve(op operation, stream *Stream, payload []byte) (response any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			c.log.Error("operation panicked", "operation", op.Name, "panic", r, "stack", string(debug.Stack()))
-			err = &Error{Code: model.ServiceFailure, Message: fmt.Sprint(r)}
-		}
-	}()
-	call := &Call{Context: c.ctx, Component: c.peer.Component, Operation: op.Operation}
-	return op.serve(call, stream, payload)
-}
-
-// respond sends the response, and the events that came before it.
-func (c *conn) respond(op operation, stream *Stream, response any) error {
-	payload, err := Marshal(response)
-	if err != nil {
-		return err
-	}
-	msg := &eventstream.Message{
-		StreamID: stream.id, ContentType: eventstream.ContentJSON, ModelType: op.ResponseType(), Payload: payload,
-	}
-	if op.Event == "" {
-		msg.Flags = eventstream.TerminateStream
-		c.finish(msg)
+	if !r.async {
 		return nil
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.enqueue(msg); err != nil {
-		return unsendable(err)
+	c.pending--
+	c.mu.Unlock()
+	return errPassedOn
+}
+
+// pong answers a ping with its payload, as the classic nucleus does.
+func (c *conn) pong(msg *eventstream.Message) error {
+	if n := len(msg.Payload); n > MaxPing {
+		return c.fail(eventstream.ProtocolError, fmt.Sprintf(`{ "message": "a PING may have %d bytes of payload, got %d" }`, MaxPing, n))
 	}
-	for _, early := range stream.early {
-		c.enqueue(early) // one that cannot be sent was logged and is left out
-	}
-	stream.early, stream.answered = nil, true
+	c.send(&eventstream.Message{
+		Type: eventstream.PingResponse, ModelType: msg.ModelType, Operation: msg.Operation, Payload: msg.Payload,
+	})
 	return nil
 }
 
@@ -286,7 +290,8 @@ func (c *conn) enqueue(msg *eventstream.Message) error {
 	return nil
 }
 
-// write is the goroutine that owns the writing side.
+// write sends what is in the outbox until that is sealed and empty, or the
+// connection ends.
 func (c *conn) write() {
 	for {
 		frame, ok := c.out.take(c.ctx.Done())

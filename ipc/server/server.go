@@ -10,22 +10,34 @@
 // # Order
 //
 // The requests of one connection are served one after the other in the order of
-// their arrival, so an operation must not wait for another request of the same
-// connection. Connections are independent of each other. On one connection,
-// everything sent arrives in the order in which it was sent; the response of a
-// streaming operation comes before the first event of its stream.
+// their arrival, and answered in it, until an operation that has to wait says so
+// with [Call.Async]: the requests behind it go on, and it is answered whenever it
+// is done. An operation that waits for another request of the same connection must
+// say so. Connections are independent of each other. On one connection, everything
+// sent arrives in the order in which it was sent; the response of a streaming
+// operation comes before the first event of its stream. No response follows the
+// end of its stream.
 //
 // # Limits
 //
-// A message of a client may have [Config.MaxMessage] bytes. What is sent to a
-// client that does not read waits in a queue of at most [Config.MaxQueue] bytes;
-// a client that lets it overflow, or does not take a message for
-// [Config.WriteTimeout], is disconnected. A client has [Config.HandshakeTimeout]
-// to say who it is.
+// A message of a client may have [Config.MaxMessage] bytes, the payload of a PING
+// [MaxPing]. What is sent to a client that does not read waits in a queue of at
+// most [Config.MaxQueue] bytes; a client that lets it overflow, or does not take a
+// message for [Config.WriteTimeout], is disconnected. So is one with more than
+// [Config.MaxPending] requests that wait, or one that takes more than
+// [Config.ReadTimeout] for a message. A client has [Config.HandshakeTimeout] to say
+// who it is.
+//
+// # Known difference
+//
+// Members of a request are found by their name in any case, as encoding/json does
+// it. The classic nucleus wants the case of the model and takes any other name for
+// an unknown member, which it ignores.
 package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,8 +56,14 @@ import (
 const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
+	DefaultReadTimeout      = 30 * time.Second
 	DefaultMaxQueue         = 32 << 20
+	DefaultMaxPending       = 1000
 )
+
+// MaxPing is how many bytes of payload a PING may have, which are sent back. The
+// classic nucleus takes as many as in any message; nobody needs them.
+const MaxPing = 64 << 10
 
 // Config is how a server behaves. Zero values mean the defaults.
 type Config struct {
@@ -53,15 +71,60 @@ type Config struct {
 	Authenticate func(token string) (component string, ok bool)
 
 	Logger           *slog.Logger  // nil discards
-	MaxMessage       int           // bytes; default eventstream.MaxMessage
+	MaxMessage       int           // bytes, from 16; default and at most eventstream.MaxMessage
 	HandshakeTimeout time.Duration // from accept to CONNECT
 	WriteTimeout     time.Duration // for one message
+	ReadTimeout      time.Duration // for one message, from its first byte to its last
 	MaxQueue         int           // bytes waiting for one client
+	MaxPending       int           // requests of one client that wait, see [Call.Async]
 
 	// Up and Down tell of connections that passed the handshake, each from the
 	// goroutine of the connection. They must not block.
 	Up   func(Peer)
 	Down func(Peer, error)
+
+	// Intercept, if set, gets every request of an operation that is registered. To
+	// let it pass is r.Answer(r.Serve()). It runs as operations do, and must
+	// call Async before it waits.
+	Intercept func(r *Request)
+
+	// InterceptEvent, if set, gets every event of a stream. To let it pass is
+	// e.Deliver(). It must not block, and may deliver later.
+	InterceptEvent func(e *Event)
+}
+
+// minMessage is the smallest frame.
+const minMessage = 16
+
+// setDefaults completes the configuration. It names everything that is wrong.
+func (c *Config) setDefaults() error {
+	var errs []error
+	if c.Authenticate == nil {
+		errs = append(errs, errors.New("server: Authenticate: want a function, got nil"))
+	}
+	if n := c.MaxMessage; n != 0 && (n < minMessage || n > eventstream.MaxMessage) {
+		errs = append(errs, fmt.Errorf("server: MaxMessage: want %d to %d bytes, or 0 for the default, got %d", minMessage, eventstream.MaxMessage, n))
+	}
+	c.MaxMessage = cmp.Or(c.MaxMessage, eventstream.MaxMessage)
+	errs = append(errs,
+		setDefault("HandshakeTimeout", &c.HandshakeTimeout, DefaultHandshakeTimeout),
+		setDefault("WriteTimeout", &c.WriteTimeout, DefaultWriteTimeout),
+		setDefault("ReadTimeout", &c.ReadTimeout, DefaultReadTimeout),
+		setDefault("MaxQueue", &c.MaxQueue, DefaultMaxQueue),
+		setDefault("MaxPending", &c.MaxPending, DefaultMaxPending),
+	)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return errors.Join(errs...)
+}
+
+func setDefault[T int | time.Duration](name string, value *T, or T) error {
+	if *value < 0 {
+		return fmt.Errorf("server: %s: want above 0, or 0 for the default, got %v", name, *value)
+	}
+	*value = cmp.Or(*value, or)
+	return nil
 }
 
 // Peer is the client of a connection.
@@ -81,31 +144,13 @@ type Server struct {
 	last uint64 // number of the last connection
 }
 
-// New returns a server without operations.
-func New(cfg Config) *Server {
-	if cfg.Authenticate == nil {
-		panic("server: Config.Authenticate is required")
+// New returns a server without operations. The error names every setting that is
+// wrong.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
 	}
-	if cfg.HandshakeTimeout == 0 {
-		cfg.HandshakeTimeout = DefaultHandshakeTimeout
-	}
-	if cfg.WriteTimeout == 0 {
-		cfg.WriteTimeout = DefaultWriteTimeout
-	}
-	if cfg.MaxQueue == 0 {
-		cfg.MaxQueue = DefaultMaxQueue
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Server{cfg: cfg, log: cfg.Logger, operations: map[string]operation{}}
-}
-
-// Call is one request.
-type Call struct {
-	Context   context.Context // ends with the connection
-	Component string          // who asks
-	Operation model.Operation
+	return &Server{cfg: cfg, log: cfg.Logger, operations: map[string]operation{}}, nil
 }
 
 // operation is a registered one without its types.
@@ -238,6 +283,7 @@ func (s *Server) newConn(ctx context.Context, nc net.Conn) *conn {
 		log:     s.log.With("connection", number),
 		peer:    Peer{Connection: number},
 		out:     newOutbox(s.cfg.MaxQueue),
+		ended:   make(chan error, 1),
 		machine: newMachine(),
 		streams: map[int32]*Stream{},
 		reader:  eventstream.NewReader(nc, s.cfg.MaxMessage),

@@ -50,7 +50,10 @@ func newFixture(cfg server.Config) *fixture {
 	f := &fixture{streams: make(chan *server.Stream, 100), closed: make(chan string, 100), down: make(chan error, 100)}
 	cfg.Authenticate = func(t string) (string, bool) { return "component", t == token }
 	cfg.Down = func(_ server.Peer, err error) { f.down <- err }
-	f.Server = server.New(cfg)
+	var err error
+	if f.Server, err = server.New(cfg); err != nil {
+		panic(err)
+	}
 	server.Handle(f.Server, opEcho, func(c *server.Call, req *echo) (echo, error) {
 		return echo{c.Component + ":" + req.Text, req.N}, nil
 	})
@@ -507,43 +510,19 @@ func TestTimeLimits(t *testing.T) {
 	})
 }
 
-// oneConn is a listener with one connection.
-type oneConn struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (l *oneConn) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *oneConn) Close() error {
-	l.once.Do(func() { close(l.done) })
-	return nil
-}
-
-func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
-
 // pipe serves one connection in memory. The function stops the server.
 func pipe(t *testing.T, f *fixture) (net.Conn, func()) {
-	near, far := net.Pipe()
-	l := &oneConn{conns: make(chan net.Conn, 1), done: make(chan struct{})}
-	l.conns <- far
+	l := servertest.NewPipes()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- f.Serve(ctx, l) }()
-	return near, func() {
+	conn := l.Dial()
+	return conn, func() {
 		cancel()
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		near.Close()
+		conn.Close()
 	}
 }
 

@@ -42,7 +42,12 @@ func run(ctx context.Context, env Env) int {
 		return command.Usage
 	}
 	ipcConfig.Logger = log
-	r := &runner{env: env, log: log, session: ipc.NewSession(ipc.SessionConfig{Config: ipcConfig})}
+	session, err := ipc.NewSession(ipc.SessionConfig{Config: ipcConfig})
+	if err != nil {
+		log.Error("the nucleus is out of reach", "error", err)
+		return command.Usage
+	}
+	r := &runner{env: env, log: log, session: session}
 
 	// The session outlives ctx, since the last reports need it.
 	sessionCtx, endSession := context.WithCancel(context.WithoutCancel(ctx))

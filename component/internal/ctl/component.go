@@ -15,7 +15,7 @@ import (
 // simulation out of the edge binary, and lets shadowctl dev work without another
 // program. "" is a real chip.
 const (
-	componentCommand = "component"
+	componentCommand = "run-component"
 	chipsVariable    = "SHADOWGPIO_CHIPS"
 )
 

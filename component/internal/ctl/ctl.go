@@ -25,27 +25,34 @@ type Env struct {
 	Getenv func(string) string
 }
 
+// with makes a command of a function.
+func (env Env) with(run func(context.Context, Env) int) func(context.Context, []string) int {
+	return func(ctx context.Context, args []string) int {
+		env.Args = args
+		return run(ctx, env)
+	}
+}
+
 // Run runs the command that env.Args names and returns its exit code.
 func Run(ctx context.Context, env Env) int {
-	with := func(run func(context.Context, Env) int) func(context.Context, []string) int {
-		return func(ctx context.Context, args []string) int {
-			env.Args = args
-			return run(ctx, env)
-		}
-	}
 	return command.Set{
 		Program: "shadowctl",
 		About:   "shadowctl develops and drives ShadowGPIO without AWS and without hardware.",
 		Commands: []command.Command{
-			{Name: "dev", Summary: "start everything on this machine: core device, chip and component", Run: with(dev)},
-			{Name: "get", Summary: "show a shadow", Run: with(get)},
-			{Name: "set", Args: "KEY=VALUE…", Summary: "desire values in a shadow", Run: with(set)},
-			{Name: "delete", Summary: "delete a shadow", Run: with(deleteShadow)},
-			{Name: "press", Args: "LINE", Summary: "press the contact on a simulated line, and keep it pressed", Run: with(press)},
-			{Name: "release", Args: "LINE", Summary: "let go of the contact", Run: with(release)},
-			{Name: "hold", Args: "LINE DURATION", Summary: "press, wait, let go", Run: with(hold)},
-			{Name: "bounce", Args: "LINE", Summary: "press or let go as a worn contact does, with many edges", Run: with(bounce)},
-			{Name: componentCommand, Run: with(component)},
+			{Name: "dev", Summary: "start everything on this machine: core device, chip and component", Run: env.with(dev)},
+			{Name: "get", Summary: "show a shadow", Run: env.with(get)},
+			{Name: "set", Args: "KEY=VALUE…", Summary: "desire values in a shadow", Run: env.with(set)},
+			{Name: "delete", Summary: "delete a shadow", Run: env.with(deleteShadow)},
+			{Name: "press", Args: "LINE", Summary: "press the contact on a simulated line, and keep it pressed", Run: env.with(press)},
+			{Name: "release", Args: "LINE", Summary: "let go of the contact", Run: env.with(release)},
+			{Name: "hold", Args: "LINE DURATION", Summary: "press, wait, let go", Run: env.with(hold)},
+			{Name: "bounce", Args: "LINE", Summary: "press or let go as a worn contact does, with many edges", Run: env.with(bounce)},
+			{Name: "component", Args: "list|restart|…", Summary: "show, restart, stop, pause or resume components", Run: env.with(componentCommands)},
+			{Name: "deploy", Args: "CONFIG-FILE", Summary: "deploy a configuration, which the component may refuse", Run: env.with(deploy)},
+			{Name: "link", Args: "up|down|status", Summary: "connect the core device to the cloud, or cut the connection", Run: env.with(linkCommands)},
+			{Name: "core", Args: "restart", Summary: "restart the core device", Run: env.with(coreCommands)},
+			{Name: "fault", Args: "add|list|clear", Summary: "have the core device fail on purpose", Run: env.with(faultCommands)},
+			{Name: componentCommand, Run: env.with(component)},
 		},
 	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
 }
@@ -90,6 +97,9 @@ func (o *options) parse(args []string, low, high int) (code int, done bool) {
 	}
 	return command.OK, false
 }
+
+// place is the directory that the options name.
+func (o *options) place() place { return place{o.dir} }
 
 // defaultDir is where a development core keeps its state.
 func defaultDir(getenv func(string) string) string {

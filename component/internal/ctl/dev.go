@@ -11,9 +11,11 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
 
@@ -34,6 +36,8 @@ type devOptions struct {
 	place
 	thing, config    string
 	chip, lamp, door string
+
+	faults faults.Script
 }
 
 func dev(ctx context.Context, env Env) int {
@@ -41,6 +45,7 @@ func dev(ctx context.Context, env Env) int {
 	var d devOptions
 	o.StringVar(&d.thing, "thing", "MyGateway", "thing `NAME` of the core device")
 	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component; a ready-made one without it")
+	faultFile := o.String("faults", "", "script `FILE` of faults that the core device makes; go doc ./ipc/devcore/faults describes it")
 	o.StringVar(&d.chip, "chip", "", "real `CHIP` (name, label or path) instead of the simulated one")
 	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
 	o.StringVar(&d.door, "door", "", "`LINE` of the real chip that is an input")
@@ -53,6 +58,9 @@ func dev(ctx context.Context, env Env) int {
 	}
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
+		return fail(env, err)
+	}
+	if d.faults, err = readFaults(*faultFile); err != nil {
 		return fail(env, err)
 	}
 	d.place = place{dir}
@@ -111,7 +119,13 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 		}
 		c.Chips = d.chips()
 	}
-	core, err := d.serveCore(serving, &parts, out)
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	runs := newSupervisor(componentName, cli.Version, []string{exe, componentCommand}, d.work(),
+		func(format string, args ...any) { out.say("component", format, args...) })
+	core, err := d.serveCore(serving, &parts, out, runs)
 	if err != nil {
 		return err
 	}
@@ -121,19 +135,9 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 	}
 	defer os.Remove(d.contact())
 
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	d.greet(env, c, core.IssueToken("my.own.Component"))
-	s := supervisor{
-		argv: []string{exe, componentCommand},
-		env:  environment(c, core.IssueToken(componentName)),
-		dir:  d.work(),
-		say:  func(format string, args ...any) { out.say("component", format, args...) },
-	}
-	s.run(ctx)
-	<-ctx.Done() // a component that is given up can be repaired and watched
+	runs.env = environment(c, core.IssueToken(componentName))
+	runs.run(ctx)
 	return nil
 }
 
@@ -154,12 +158,19 @@ func (d *devOptions) serveChips(ctx context.Context, parts *sync.WaitGroup, out 
 }
 
 // serveCore starts the development core.
-func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *stream) (*devcore.Core, error) {
+//
+// The component's accessControl counts if its configuration has one; components
+// without, such as one that is tried out beside it, may do everything.
+func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *stream, runs devcore.Components) (*devcore.Core, error) {
 	core, err := devcore.New(devcore.Config{
-		Dir:       d.core(),
-		ThingName: d.thing,
-		Logger:    slog.New(out.handler("core", slog.LevelWarn)),
-		Observe:   out.event,
+		Dir:                  d.core(),
+		ThingName:            d.thing,
+		Logger:               slog.New(out.handler("core", slog.LevelWarn)),
+		Observe:              out.event,
+		Components:           runs,
+		EnforceAccessControl: true,
+		LenientAccessControl: true,
+		InterpolateThingName: true,
 	})
 	if err != nil {
 		return nil, err
@@ -167,11 +178,24 @@ func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *
 	if err := core.LoadConfiguration(componentName, d.place.config()); err != nil {
 		return nil, err
 	}
+	control, err := d.serveControl(ctx, out, core, runs)
+	if err != nil {
+		return nil, err
+	}
+	parts.Go(control)
+	core.Faults().Load(d.faults)
+	if n, steps := len(d.faults.Rules), len(d.faults.Steps); n+steps > 0 {
+		out.say("fault", "rules in force: %d, steps to come: %d, seed %d", n, steps, core.Faults().Seed())
+	}
 	l, err := server.Listen(d.socket())
 	if err != nil {
 		return nil, err
 	}
-	parts.Go(func() { out.ended("core", core.Serve(ctx, l)) })
+	parts.Go(func() {
+		defer core.Close()
+		out.ended("core", core.Serve(ctx, l))
+	})
+	parts.Go(func() { core.Faults().Run(ctx, d.faults.Steps) })
 	return core, nil
 }
 
@@ -193,6 +217,7 @@ func (d *devOptions) greet(env Env, c contact, token string) {
 		{"set lights=on --wait 5s", "desire a value, wait for the device's answer"},
 		{"get", "what is desired, reported, answered"},
 		{"set lights=blue --wait 5s", "a value that the device refuses"},
+		{"fault add '* drop times 1'", "the core device fails on purpose: it drops a connection"},
 	}
 	if d.chip == "" {
 		tries = append(tries, [][2]string{

@@ -19,6 +19,7 @@ type place struct{ dir string }
 
 func (p place) socket() string  { return filepath.Join(p.dir, "ipc.socket") }
 func (p place) chips() string   { return filepath.Join(p.dir, "chips.socket") }
+func (p place) control() string { return filepath.Join(p.dir, "control.socket") }
 func (p place) core() string    { return filepath.Join(p.dir, "core") }
 func (p place) work() string    { return filepath.Join(p.dir, "work") }
 func (p place) config() string  { return filepath.Join(p.dir, "config.yaml") }

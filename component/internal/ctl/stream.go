@@ -11,10 +11,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 )
 
 // stream prints what happens in all parts as one sequence of lines.
@@ -48,9 +50,46 @@ func (s *stream) event(e devcore.Event) {
 		s.say("shadow", "%v deleted, by %s", id, e.Component)
 	case devcore.ShadowRefused:
 		s.say("shadow", "%v refused %s of %s: %d %s", id, e.Operation, e.Component, e.Code, e.Reason)
+	case devcore.CoreAway:
+		s.say("core", "restarts, away for %s", e.Reason)
+	case devcore.CoreBack:
+		s.say("core", "is back")
+	case devcore.LinkUp, devcore.LinkDown:
+		s.say("cloud", "%v", e.Kind)
+	case devcore.MessagePublished:
+		s.say("cloud", "%s: %s, by %s", e.Topic, shownPayload(e.Payload), e.Component)
+	case devcore.UpdateDeferred:
+		s.say("core", "%s defers deployment %s: %s", e.Component, e.Deployment, e.Reason)
+	case devcore.FaultMade:
+		s.say("fault", "%s", shownFault(e.Fault))
 	case devcore.ShadowFailed:
 		s.say("shadow", "%v failed at %s of %s as the real shadow manager does: %s", id, e.Operation, e.Component, e.Reason)
 	}
+}
+
+// shownPayload shows a short text, and how long anything else is.
+func shownPayload(payload []byte) string {
+	if len(payload) > 200 || !utf8.Valid(payload) {
+		return fmt.Sprintf("%d bytes", len(payload))
+	}
+	return string(payload)
+}
+
+func shownFault(f faults.Hit) string {
+	switch {
+	case f.Rule == 0:
+		return f.Did
+	case f.Operation == "":
+		return fmt.Sprintf("rule %d %s", f.Rule, f.Did)
+	}
+	what := f.Operation
+	if f.Event {
+		what = "event of " + what
+	}
+	if f.Subject != "" {
+		what += " on " + f.Subject
+	}
+	return fmt.Sprintf("rule %d: %s, for %s: %s", f.Rule, what, f.Component, f.Did)
 }
 
 // sections shows an update document, a text for each section.

@@ -1,106 +1,307 @@
 package ctl
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"os/exec"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// supervisor runs the component as a nucleus does: it restarts it at once after a
-// failure, gives it up after the third, and ends it with SIGTERM and, 5 s later,
-// SIGKILL (aws-greengrass/aws-greengrass-nucleus
-// src/main/java/com/aws/greengrass/lifecyclemanager/Lifecycle.java and
-// util/platforms/unix/UnixPlatform.java).
+// supervisor runs the component as a nucleus does, through the states of its life:
+// it restarts it at once after a failure, gives it up after the third, and ends it
+// with SIGTERM and, 5 s later, SIGKILL (aws-greengrass/aws-greengrass-nucleus
+// src/main/java/com/aws/greengrass/lifecyclemanager/Lifecycle.java,
+// GenericExternalService.java and util/platforms/unix/UnixPlatform.java).
+//
+// It is the one of [devcore.Components] that the development core runs.
 type supervisor struct {
-	argv []string
-	env  []string
-	dir  string
-	say  func(format string, args ...any)
+	name, version string
+	argv          []string
+	env           []string // set before run
+	dir           string
+	say           func(format string, args ...any)
+	moved         func(model.LifecycleState) // told of each state; may be nil
+
+	wake chan struct{} // one slot: desired or errored has changed
+
+	mu      sync.Mutex
+	state   model.LifecycleState
+	desired desire
+	errored bool // the component has reported so
+	process *process
+	paused  bool
+	failed  map[model.LifecycleState][]time.Time // by the state in which it happened
 }
+
+var _ devcore.Components = (*supervisor)(nil)
+
+// desire is where the component is to go.
+type desire int
 
 const (
-	failures = 3         // in the same hour leave a component broken
-	goodRun  = time.Hour // forgives earlier failures
-	killWait = 5 * time.Second
+	wantRunning desire = iota
+	wantRestart
+	wantFinished
 )
 
-// run blocks until ctx is done and the component has ended.
+const (
+	failures = 3         // in the same state leave a component broken
+	forgiven = time.Hour // without a failure forgives the earlier ones
+)
+
+func newSupervisor(name, version string, argv []string, dir string, say func(format string, args ...any)) *supervisor {
+	return &supervisor{
+		name: name, version: version, argv: argv, dir: dir, say: say,
+		wake:   make(chan struct{}, 1),
+		state:  model.StateNew,
+		failed: map[model.LifecycleState][]time.Time{},
+	}
+}
+
+// run starts the component and blocks until ctx is done and it has ended.
 func (s *supervisor) run(ctx context.Context) {
-	for failed := 0; ctx.Err() == nil; {
-		started := time.Now()
-		err := s.once(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil:
-			s.say("ended; a nucleus leaves it FINISHED")
-			return
+	s.move(model.StateInstalled)
+	for ctx.Err() == nil {
+		switch s.present() {
+		case model.StateInstalled:
+			s.move(model.StateStarting)
+		case model.StateStarting:
+			s.start()
+		case model.StateRunning:
+			s.watch(ctx)
+		case model.StateErrored:
+			s.move(model.StateStopping)
+		case model.StateStopping:
+			s.stopProcess()
+			s.afterStop()
+		case model.StateFinished:
+			s.await(ctx, wantRestart)
+		case model.StateBroken:
+			s.stopProcess()
+			<-ctx.Done()
 		}
-		if time.Since(started) > goodRun {
-			failed = 0
-		}
-		if failed++; failed == failures {
-			s.say("ended with %v; after %d failures a nucleus leaves it BROKEN", err, failures)
-			return
-		}
-		s.say("ended with %v; started again", err)
+	}
+	s.stopProcess()
+}
+
+func (s *supervisor) present() model.LifecycleState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// move changes the state. Leaving a state in order forgives what went wrong in it.
+func (s *supervisor) move(to model.LifecycleState) {
+	s.mu.Lock()
+	if to != model.StateErrored && to != model.StateBroken {
+		delete(s.failed, s.state)
+	}
+	s.state = to
+	s.mu.Unlock()
+	if s.moved != nil {
+		s.moved(to)
 	}
 }
 
-// once runs the component to its end.
-func (s *supervisor) once(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, s.argv[0], s.argv[1:]...)
-	cmd.Dir, cmd.Env = s.dir, s.env
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = killWait
-	// A group of its own, so that ^C reaches it through us and in our order; and
-	// the end of this process is its end.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	r, w, err := os.Pipe()
+// start starts the process. A component with a run script is running at once.
+func (s *supervisor) start() {
+	p, err := startProcess(s.argv, s.env, s.dir, s.say)
 	if err != nil {
-		return err
+		s.fail(fmt.Sprintf("not started: %v", err))
+		return
 	}
-	cmd.Stdout, cmd.Stderr = w, w
-	if err := cmd.Start(); err != nil {
-		r.Close()
-		w.Close()
-		return err
-	}
-	w.Close()
-	s.say("started, process %d", cmd.Process.Pid)
-	var reader sync.WaitGroup
-	reader.Go(func() { s.relay(r) })
-	err = cmd.Wait()
-	reader.Wait()
-	return err
+	s.mu.Lock()
+	s.process, s.desired, s.errored = p, settled(s.desired), false
+	s.mu.Unlock()
+	s.say("started, process %d", p.pid())
+	s.move(model.StateRunning)
 }
 
-// relay prints what the component logs, line by line.
-func (s *supervisor) relay(r io.ReadCloser) {
-	defer r.Close()
-	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		s.say("%s", scanner.Text())
+// settled is what is still desired of a component that has just started.
+func settled(d desire) desire {
+	if d == wantRestart {
+		return wantRunning
 	}
-	if err := scanner.Err(); err != nil {
-		s.say("log not readable: %v", err)
-		io.Copy(io.Discard, r)
+	return d
+}
+
+// watch waits for what ends the running of the component.
+func (s *supervisor) watch(ctx context.Context) {
+	s.mu.Lock()
+	p, desired, errored := s.process, s.desired, s.errored
+	s.mu.Unlock()
+	switch {
+	case errored:
+		s.fail("reported ERRORED")
+		return
+	case desired != wantRunning:
+		s.move(model.StateStopping)
+		return
+	}
+	select {
+	case <-p.ended:
+		s.exited(p.err)
+	case <-s.wake:
+	case <-ctx.Done():
 	}
 }
 
-// environment is what the component finds, as a nucleus would set it.
-func environment(c contact, token string) []string {
-	return append(os.Environ(),
-		"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT="+c.Socket,
-		"SVCUID="+token,
-		"AWS_IOT_THING_NAME="+c.ThingName,
-		fmt.Sprintf("%s=%s", chipsVariable, c.Chips),
-	)
+// exited takes the end of the process, which was not asked for.
+func (s *supervisor) exited(err error) {
+	if err != nil {
+		s.fail(fmt.Sprintf("ended with %v", err))
+		return
+	}
+	s.mu.Lock()
+	if s.desired == wantRunning {
+		s.desired = wantFinished
+	}
+	s.mu.Unlock()
+	s.say("ended; a nucleus leaves it FINISHED")
+	s.move(model.StateStopping)
+}
+
+// fail counts a failure in the present state.
+func (s *supervisor) fail(what string) {
+	s.mu.Lock()
+	now := time.Now()
+	earlier := s.failed[s.state]
+	if n := len(earlier); n > 0 && now.Sub(earlier[n-1]) >= forgiven {
+		earlier = nil
+	}
+	s.failed[s.state] = append(earlier, now)
+	broken := len(s.failed[s.state]) >= failures
+	s.errored = false
+	s.mu.Unlock()
+	if broken {
+		s.say("%s; after %d failures a nucleus leaves it BROKEN", what, failures)
+		s.move(model.StateBroken)
+		return
+	}
+	s.say("%s; started again", what)
+	s.move(model.StateErrored)
+}
+
+// stopProcess ends the process if there is one; a paused one is resumed for that.
+func (s *supervisor) stopProcess() {
+	s.mu.Lock()
+	p := s.process
+	s.process, s.paused = nil, false
+	s.mu.Unlock()
+	if p != nil {
+		p.end()
+	}
+}
+
+// afterStop goes where the component is desired to be.
+func (s *supervisor) afterStop() {
+	s.mu.Lock()
+	finished, errored := s.desired == wantFinished, s.errored
+	s.errored = false
+	s.mu.Unlock()
+	if errored {
+		s.note(model.StateErrored)
+	}
+	if finished {
+		s.move(model.StateFinished)
+	} else {
+		s.move(model.StateInstalled)
+	}
+}
+
+// note tells of a state that is left at once.
+func (s *supervisor) note(state model.LifecycleState) {
+	if s.moved != nil {
+		s.moved(state)
+	}
+}
+
+// await waits until something is desired.
+func (s *supervisor) await(ctx context.Context, d desire) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		desired := s.desired
+		s.mu.Unlock()
+		if desired == d {
+			s.move(model.StateInstalled)
+			return
+		}
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (s *supervisor) ask(d desire) {
+	s.mu.Lock()
+	s.desired = d
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *supervisor) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// List has the one component.
+func (s *supervisor) List() []devcore.Component {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return []devcore.Component{{Name: s.name, Version: s.version, State: s.state, Paused: s.paused}}
+}
+
+// Restart begins a restart; a broken component stays so, whatever the answer.
+func (s *supervisor) Restart(string) bool {
+	if s.present() == model.StateNew {
+		return false
+	}
+	s.say("restart requested")
+	s.ask(wantRestart)
+	return true
+}
+
+// Stop begins a stop.
+func (s *supervisor) Stop(string) {
+	s.say("stop requested")
+	s.ask(wantFinished)
+}
+
+// Report takes what the component says of itself. Its process is running as soon as
+// it has started, so RUNNING is nothing new.
+func (s *supervisor) Report(_ string, state model.LifecycleState) {
+	s.mu.Lock()
+	heard := slices.Contains([]model.LifecycleState{model.StateStarting, model.StateRunning, model.StateStopping}, s.state)
+	s.errored = s.errored || heard && state == model.StateErrored
+	s.mu.Unlock()
+	s.signal()
+}
+
+// Pause stops all processes of the component, as the freezer of its cgroup does.
+func (s *supervisor) Pause(string) error { return s.freeze(true) }
+
+// Resume has them go on.
+func (s *supervisor) Resume(string) error { return s.freeze(false) }
+
+func (s *supervisor) freeze(on bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.process == nil {
+		return fmt.Errorf("it has no process, its state is %s", s.state)
+	}
+	if s.paused == on {
+		return nil
+	}
+	if err := s.process.freeze(on); err != nil {
+		return err
+	}
+	s.paused = on
+	return nil
 }

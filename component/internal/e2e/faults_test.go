@@ -175,7 +175,7 @@ func TestLineThatIsFreedLaterIsTaken(t *testing.T) {
 
 func TestThrottledShadowManager(t *testing.T) {
 	r, p := house(t)
-	r.core.Shadows().SpendRate(thing, 20)
+	r.core.Shadows().HoldRate(thing, 20, time.Second)
 	r.chip.SetPull(chipName, doorOffset, true)
 	_, ok := r.events.wait(func(e devcore.Event) bool {
 		return e.Kind == devcore.ShadowRefused && e.Component == componentName && e.Reason == "Too Many Requests"

@@ -134,6 +134,9 @@ func newRig(t *testing.T, config string) *rig {
 
 func (r *rig) newCore(configFile string) {
 	r.t.Helper()
+	if r.core != nil {
+		r.core.Close()
+	}
 	var err error
 	r.core, err = devcore.New(devcore.Config{Dir: filepath.Join(r.dir, "core"), ThingName: thing, Observe: r.events.add})
 	if err == nil {

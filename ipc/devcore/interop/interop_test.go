@@ -299,5 +299,8 @@ func (r *rig) start() {
 		if err := <-served; err != nil {
 			r.t.Error(err)
 		}
+		if err := core.Close(); err != nil {
+			r.t.Error(err)
+		}
 	}
 }

@@ -165,6 +165,9 @@ func (c *Case) start(t *testing.T) *bench {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+		if err := core.Close(); err != nil {
+			t.Error(err)
+		}
 	})
 	caller := c.Given.Caller
 	if caller == "" {

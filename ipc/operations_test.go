@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc"
-	"github.com/shadowgpio/shadowgpio/ipc/eventstream"
 	"github.com/shadowgpio/shadowgpio/ipc/ipctest"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
@@ -72,152 +71,141 @@ func invoke(t *testing.T, client any, op model.Operation, request string) (refle
 	return out[0], err
 }
 
-// answers are the forms in which nuclei answer.
-var answers = []struct {
-	name     string
-	response func(int32, model.Operation, string) *eventstream.Message
-	refusal  string // payload of an error that no operation declares
-}{
-	{"classic", ipctest.Response, `{"message":"m","_service":"aws.greengrass#GreengrassCoreIPC","_message":"m","_errorCode":"FutureError"}`},
-	{"lite", ipctest.LiteResponse, `{"_message":"m","_errorCode":"FutureError"}`},
+// anyone is a script that answers every request, and refuses each second one with
+// an error that no operation declares.
+func anyone(t *testing.T, op model.Operation, request, answer string) ipctest.Script {
+	return func(p *ipctest.Peer) {
+		r := p.Expect(op)
+		if string(r.Payload) != request {
+			t.Errorf("request %s, want %s", r.Payload, request)
+		}
+		if op.Event == "" {
+			p.Send(ipctest.Response(r.ID, op, answer))
+		} else {
+			p.Send(ipctest.Response(r.ID, op, `{}`))
+			p.Send(ipctest.Event(r.ID, op, answer))
+		}
+		r = p.Expect(op)
+		p.Send(ipctest.Failure(r.ID, "FutureError", "m"))
+		for ok := true; ok; _, ok = p.Next() {
+		}
+	}
 }
 
+// first is the answer of a call, or the first event of a stream.
+func first(op model.Operation, out reflect.Value) any {
+	if op.Event != "" {
+		out, _ = out.MethodByName("Events").Call(nil)[0].Recv()
+	}
+	return out.Interface()
+}
+
+// TestEveryOperation has request, answer or event, and refusal of every operation,
+// from each kind of nucleus, as it is and with members of a later version.
 func TestEveryOperation(t *testing.T) {
 	if len(model.Operations) != 35 || len(wire) != 35 {
 		t.Fatalf("%d operations, %d in the table, want 35", len(model.Operations), len(wire))
 	}
 	for _, op := range model.Operations {
-		for _, form := range answers {
-			t.Run(op.Name+"/"+form.name, func(t *testing.T) {
-				request, answer := wire[op.Name][0], wire[op.Name][1]
-				conn := dialScript(t, func(p *ipctest.Peer) {
-					p.Accept()
-					m := p.Read()
-					if m.Operation != op.ID() || m.ModelType != op.RequestType() || string(m.Payload) != request {
-						t.Errorf("request %s, %s, %s, want %s", m.Operation, m.ModelType, m.Payload, request)
+		request, answer := wire[op.Name][0], wire[op.Name][1]
+		for version, sent := range map[string]string{"present": answer, "future": withFuture(t, answer)} {
+			t.Run(op.Name+"/"+version, func(t *testing.T) {
+				conversation(t, anyone(t, op, request, sent), func(t *testing.T, conn *ipc.Conn) {
+					out, err := invoke(t, conn, op, request)
+					if err != nil {
+						t.Fatal(err)
 					}
-					if op.Event == "" {
-						p.Send(form.response(m.StreamID, op, answer))
-					} else {
-						p.Send(form.response(m.StreamID, op, `{}`))
-						p.Send(ipctest.Event(m.StreamID, op, answer))
+					got, err := json.Marshal(first(op, out))
+					if text := withoutFuture(t, string(got)); err != nil || text != withoutFuture(t, answer) {
+						t.Errorf("got %s, %v, want %s", got, err, answer)
 					}
-					for m = p.Read(); m.Operation == ""; m = p.Read() { // ends of streams
-					}
-					p.Send(&eventstream.Message{Type: eventstream.ApplicationError, Flags: eventstream.TerminateStream,
-						StreamID: m.StreamID, ContentType: eventstream.ContentJSON, Payload: []byte(form.refusal)})
-					for ok := true; ok; _, ok = p.Next() {
+					synctest.Wait()
+					var refused *ipc.ServiceError
+					if _, err := invoke(t, conn, op, request); !errors.As(err, &refused) || refused.Message != "m" || refused.Op != op.Name {
+						t.Errorf("got %v, want the refusal", err)
+					} else if !errors.Is(err, model.ErrorCode("FutureError")) || errors.Is(err, model.Conflict) {
+						t.Errorf("%v is not its code alone", err)
 					}
 				})
-				out, err := invoke(t, conn, op, request)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if op.Event != "" {
-					out, _ = out.MethodByName("Events").Call(nil)[0].Recv()
-				}
-				if got, err := json.Marshal(out.Interface()); err != nil || string(got) != answer {
-					t.Errorf("got %s, %v, want %s", got, err, answer)
-				}
-				var refused *ipc.ServiceError
-				if _, err := invoke(t, conn, op, request); !errors.As(err, &refused) || refused.Code != "FutureError" || refused.Message != "m" || refused.Op != op.Name {
-					t.Errorf("got %v, want the refusal", err)
-				}
-				if _, err := invoke(t, ipc.NewSession(ipc.SessionConfig{}), op, request); !errors.Is(err, ipc.ErrNotSent) {
-					t.Errorf("session without connection: %v, want not sent", err)
-				}
 			})
 		}
-	}
-}
-
-func TestUnsupported(t *testing.T) {
-	status, topic := model.SubscribeToIoTCoreConnectionStatus.Name, model.SubscribeToTopic.Name
-	for _, test := range []struct {
-		err  ipc.ServiceError
-		want bool
-	}{
-		{ipc.ServiceError{Op: status, Code: "Unsupported Operation", Message: "m"}, true},
-		{ipc.ServiceError{Op: status, Code: model.ServiceFailure}, true},
-		{ipc.ServiceError{Op: model.GetSecretValue.Name, Code: model.ServiceFailure, Message: "The operation aws.greengrass#GetSecretValue is not supported by Greengrass"}, true},
-		{ipc.ServiceError{Op: status, Code: model.ServiceFailure, Message: "broken"}, false},
-		{ipc.ServiceError{Op: topic, Code: model.ServiceFailure}, false},
-		{ipc.ServiceError{Op: status, Code: model.Unauthorized}, false},
-	} {
-		if got := errors.Is(&test.err, ipc.ErrUnsupported); got != test.want {
-			t.Errorf("%v: unsupported %v, want %v", &test.err, got, test.want)
+		if _, err := invoke(t, idleSession(t), op, request); !errors.Is(err, ipc.ErrNotSent) {
+			t.Errorf("%s on a session without connection: %v, want not sent", op.Name, err)
 		}
 	}
-	if errors.Is(&ipc.ServiceError{Code: "Unsupported Operation"}, ipc.ErrClosed) {
-		t.Error("a ServiceError is ErrClosed")
-	}
 }
 
-func TestRequestLimit(t *testing.T) {
-	cfg := ipc.Config{Token: ipctest.Token, RequestLimit: eventstream.MaxLiteMessage, Dial: ipctest.Dialer(t, func(p *ipctest.Peer) {
-		p.Accept()
-		m := p.Read() // the first stream, although a call came before
-		p.Send(ipctest.Response(m.StreamID, model.UpdateThingShadow, `{}`))
-		p.ExpectClosed()
-	})}
-	conn, err := ipc.Dial(t.Context(), cfg)
+const future = "memberOfTheFuture"
+
+// withFuture adds a member to every object.
+func withFuture(t *testing.T, text string) string {
+	return rewrite(t, text, func(object map[string]any) { object[future] = []any{nil, map[string]any{"a": 1}} })
+}
+
+// withoutFuture takes it away; documents keep what they do not know.
+func withoutFuture(t *testing.T, text string) string {
+	return rewrite(t, text, func(object map[string]any) { delete(object, future) })
+}
+
+func rewrite(t *testing.T, text string, change func(map[string]any)) string {
+	t.Helper()
+	var v any
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case []any:
+			for _, e := range v {
+				walk(e)
+			}
+		case map[string]any:
+			for _, e := range v {
+				walk(e)
+			}
+			change(v)
+		}
+	}
+	walk(v)
+	out, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close() }()
-	large := model.UpdateThingShadowRequest{ThingName: "t", Payload: make([]byte, 8000)}
-	if _, err := conn.UpdateThingShadow(t.Context(), large); !errors.Is(err, ipc.ErrNotSent) || !errors.Is(err, ipc.ErrTooLarge) {
-		t.Errorf("got %v, want not sent because too large", err)
-	}
-	large.Payload = large.Payload[:7000]
-	if _, err := conn.UpdateThingShadow(t.Context(), large); err != nil {
-		t.Error(err)
-	}
+	return string(out)
 }
 
-// TestNilPayload: null is no blob.
-func TestNilPayload(t *testing.T) {
-	conn := dialScript(t, func(p *ipctest.Peer) {
-		p.Accept()
-		for range 2 {
-			m := p.Read()
-			if strings.Contains(string(m.Payload), "null") || !strings.Contains(string(m.Payload), `""`) {
-				t.Errorf("request %s, want an empty blob", m.Payload)
-			}
-			op := model.Operation{Name: strings.TrimPrefix(m.Operation, model.Namespace)}
-			p.Send(ipctest.Response(m.StreamID, op, `{}`))
+// TestNothingIsNull: what is not set is left out of every request, response and
+// event, because a null breaks AWS's Python client and nucleus lite.
+func TestNothingIsNull(t *testing.T) {
+	for _, op := range model.Operations {
+		method, ok := reflect.TypeFor[*ipc.Conn]().MethodByName(op.Name)
+		if !ok {
+			t.Fatalf("no method %s", op.Name)
 		}
-		p.ExpectClosed()
-	})
-	_, err := conn.PublishToIoTCore(t.Context(), model.PublishToIoTCoreRequest{TopicName: "t", QOS: model.AtMostOnce})
-	_, err2 := conn.PublishToTopic(t.Context(), model.PublishToTopicRequest{Topic: "t", PublishMessage: model.PublishMessage{BinaryMessage: &model.BinaryMessage{}}})
-	if err := errors.Join(err, err2); err != nil {
-		t.Error(err)
-	}
-}
-
-// TestUnboundedCalls: these outlive the time-out of calls.
-func TestUnboundedCalls(t *testing.T) {
-	for _, op := range []model.Operation{model.SubscribeToIoTCore, model.DeferComponentUpdate} {
-		synctest.Test(t, func(t *testing.T) {
-			conn := dialScript(t, func(p *ipctest.Peer) {
-				p.Accept()
-				m := p.Read()
-				time.Sleep(time.Hour)
-				p.Send(ipctest.LiteResponse(m.StreamID, op, `{}`))
-				for ok := true; ok; _, ok = p.Next() {
+		shapes := []reflect.Type{method.Type.In(2), method.Type.Out(0)}
+		if op.Event != "" {
+			events, _ := shapes[1].MethodByName("Events")
+			shapes[1] = events.Type.Out(0).Elem()
+		}
+		for _, shape := range shapes {
+			zero := reflect.New(shape).Elem()
+			for i := range zero.NumField() { // the members of unions, too
+				if f := zero.Field(i); f.Kind() == reflect.Pointer {
+					f.Set(reflect.New(f.Type().Elem()))
 				}
-			})
-			if _, err := invoke(t, conn, op, wire[op.Name][0]); err != nil {
-				t.Errorf("%s: %v", op.Name, err)
 			}
-			_ = conn.Close()
-		})
+			if text, err := json.Marshal(zero.Interface()); err != nil || strings.Contains(string(text), "null") {
+				t.Errorf("%v: %s, %v", shape, text, err)
+			}
+		}
 	}
 }
 
 func TestEverySubscription(t *testing.T) {
-	for _, test := range []struct {
+	tests := []struct {
 		op   model.Operation
 		open func(*ipc.Session) *ipc.Subscription
 	}{
@@ -230,7 +218,20 @@ func TestEverySubscription(t *testing.T) {
 		}},
 		{model.SubscribeToValidateConfigurationUpdates, (*ipc.Session).ConfigurationValidations},
 		{model.SubscribeToComponentUpdates, (*ipc.Session).ComponentUpdates},
-	} {
+		{model.SubscribeToCertificateUpdates, func(s *ipc.Session) *ipc.Subscription {
+			return s.CertificateUpdates(model.SubscribeToCertificateUpdatesRequest{})
+		}},
+	}
+	streaming := 1 // SubscribeToTopic, see TestResubscribe
+	for _, op := range model.Operations {
+		if op.Event != "" && op != model.SubscribeToTopic {
+			streaming++
+		}
+	}
+	if len(tests)+1 != streaming {
+		t.Errorf("%d subscriptions, want %d", len(tests)+1, streaming)
+	}
+	for _, test := range tests {
 		t.Run(test.op.Name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				answer := wire[test.op.Name][1]
