@@ -20,13 +20,13 @@ const boardLabel = "dev-board"
 var boardConfig []byte
 
 // newBoard is the simulated chip, whose lines the ready-made configuration uses.
+// They have the names of a Raspberry Pi's.
 func newBoard() (*sim.Sim, error) {
-	return sim.New(sim.Chip{
-		Label: boardLabel,
-		Lines: 32,
-		Names: map[int]string{17: "GPIO17", 22: "GPIO22", 23: "GPIO23", 27: "GPIO27"},
-		Pulls: map[int]bool{27: true},
-	})
+	names := map[int]string{}
+	for offset := range 28 {
+		names[offset] = fmt.Sprintf("GPIO%d", offset)
+	}
+	return sim.New(sim.Chip{Label: boardLabel, Lines: 32, Names: names, Pulls: map[int]bool{27: true}})
 }
 
 // readConfig reads the component configuration of this place.

@@ -223,11 +223,13 @@ func (d *devOptions) greet(env Env, c contact, token string) {
 		tries = append(tries, [][2]string{
 			{"press door", "close the contact of an input; release opens it"},
 			{"bounce motion", "a worn contact: many edges, the right value in the end"},
+			{"hold button 100ms", "a button on the wall: the lamp toggles, with or without a link"},
+			{"set bell=true --shadow workshop --wait 5s", "a pulse: done when it is over"},
 			{"set fan=true --shadow room", "a named shadow"},
 		}...)
 	}
 	for _, t := range tries {
-		fmt.Fprintf(w, "  %s %-28s # %s\n", ctl, t[0], t[1])
+		fmt.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
 	}
 	fmt.Fprintf(w, "\nYour own component, in any language, with AWS's own clients:\n\n")
 	fmt.Fprintf(w, "  export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=%s\n  export SVCUID=%s AWS_IOT_THING_NAME=%s\n\n", c.Socket, token, c.ThingName)

@@ -271,10 +271,10 @@ func (t *target) await(ctx context.Context, env Env, changes *ipc.Stream[model.S
 		}
 		select {
 		case <-ctx.Done():
-			fmt.Fprintln(env.Stderr, "shadowctl: the device has not finished in time")
+			fmt.Fprintln(env.Stderr, "shadowctl: the device has not answered in time")
 			for _, key := range slices.Sorted(maps.Keys(desired)) {
 				if ack, ok := ackOf(last, key); ok && ack.Version >= version {
-					fmt.Fprintf(env.Stderr, "  %s: %s\n", key, showAck(last, key))
+					fmt.Fprintf(env.Stderr, "  %s: %s\n", key, showAck(last, key)) // in progress
 				}
 			}
 			return exitTimeout
