@@ -16,7 +16,9 @@
 //
 // [Backend.Request] returns [Lines], held until [Lines.Close]. What a line does
 // at release is the driver's choice: some keep the level, some fall back to an
-// input (gpio-sim returns to the pull). All methods may be called concurrently.
+// input (gpio-sim returns to the pull). Where Lines are a [Descriptor], another
+// process can hold them as well and hand them on, so that they are not released;
+// RESTART.md compares the ways. All methods may be called concurrently.
 // A chip that disappears turns every call on its lines into [ErrGone]; they are
 // closed and requested again when it is back.
 package gpio

@@ -54,6 +54,8 @@ func TestCommands(t *testing.T) {
 		{"lines", 0, "gpiochip0  board  1       LAMP  input      -", ""},
 		{"lines", 0, "power-button", ""},
 		{"run", 2, "", "SVCUID"},
+		{"hold", 2, "", "want --socket PATH"},
+		{"hold --socket /no/such/socket", 1, "", "handing lines over: not supported"},
 	} {
 		code, stdout, stderr := cmd(t, nil, strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {

@@ -63,6 +63,7 @@ type Client struct {
 	count   uint64        // of changes that were asked for
 	present bool          // a holder is our own
 	changed chan struct{} // closed when an answer came, or the holder came or went
+	slow    bool          // the holder let GuardNow wait in vain, and has not answered since
 	keep    bool          // what Leave was told
 }
 
@@ -164,14 +165,22 @@ func (c *Client) guard(key string, orders []Order) (asked uint64) {
 }
 
 // GuardNow is Guard that returns when the holder has the orders, which is before a
-// line may go on for a time. It waits for 250 ms at most. The error is ErrAbsent:
-// the holder gets the orders of a request that is kept later.
+// line may go on for a time. It waits for 250 ms at most, and not at all for a holder
+// that has let it wait in vain. The error is ErrAbsent: the holder gets the orders of
+// a request that is kept later.
 func (c *Client) GuardNow(key string, orders ...Order) error {
 	asked := c.guard(key, orders)
-	if asked == 0 {
+	c.mu.Lock()
+	slow := c.slow
+	c.mu.Unlock()
+	if asked == 0 || slow {
 		return ErrAbsent
 	}
-	return c.await(key, asked, guardWait)
+	err := c.await(key, asked, guardWait)
+	c.mu.Lock()
+	c.slow = err != nil
+	c.mu.Unlock()
+	return err
 }
 
 // Release has the holder let go of what it has under a key. When it returns nil,

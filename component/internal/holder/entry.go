@@ -82,7 +82,7 @@ func (c *Client) settle(t task) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[t.Key]
-	e.done = t.asked
+	e.done, c.slow = t.asked, false
 	switch {
 	case e.life != t.life: // became something else since
 	case t.Op == "release":
@@ -103,7 +103,7 @@ func (c *Client) announce() {
 func (c *Client) gained() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.present = true
+	c.present, c.slow = true, false
 	for _, e := range c.entries {
 		e.kept = false
 	}

@@ -3,7 +3,6 @@ package holder_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -270,39 +269,4 @@ func (w *world) is(want bool) {
 func (w *world) ends(pid int) {
 	w.Helper()
 	w.eventually("the end of the holder", func() bool { _, session := stat(pid); return session == 0 })
-}
-
-// shortDir is a temporary directory whose path leaves room for a socket's name.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "sg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// serveSim serves a simulated chip to other processes.
-func serveSim(t *testing.T, dir string) (*sim.Sim, string) {
-	t.Helper()
-	s, err := sim.New(sim.Chip{Label: "board", Lines: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "chips.socket")
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	go func() { served <- sim.Serve(ctx, listener, s) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-served; err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	return s, path
 }

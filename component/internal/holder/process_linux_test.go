@@ -7,11 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 )
 
 // Each scenario is played on a simulated chip here, and on one of the kernel in
-// kernel_test.go. The components in it are processes, killed with SIGKILL.
+// kernel_linux_test.go. The components in it are processes, killed with SIGKILL.
 var scenarios = map[string]func(*world){
 	"killed":              survivesKill,
 	"killed often":        survivesKills,
@@ -41,6 +42,7 @@ func (w *world) quiet(do func()) {
 				if !w.level() {
 					n++
 				}
+				time.Sleep(time.Millisecond)
 			}
 		}
 	}()
@@ -95,6 +97,7 @@ func dropsWithout(w *world) {
 func survivesLeave(w *world) {
 	p := w.start("held", "requested false")
 	p.do("set 1")
+	p.do("sync")
 	w.quiet(func() {
 		p.do("leave keep")
 		p.cmd.Wait()
@@ -189,8 +192,8 @@ func endsOrdersFirst(w *world) {
 }
 
 func newWorld(t *testing.T) (*world, *sim.Sim) {
-	dir := shortDir(t)
-	s, socket := serveSim(t, dir)
+	dir := holder.ShortDir(t)
+	s, socket := holder.ServeSim(t, dir)
 	return &world{T: t, dir: dir, chip: "board", env: []string{chipsVariable + "=" + socket}, level: func() bool {
 		high, err := s.Level("board", 1)
 		if err != nil {

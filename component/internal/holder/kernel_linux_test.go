@@ -9,6 +9,7 @@ import (
 	"github.com/warthog618/go-gpiocdev"
 	"github.com/warthog618/go-gpiosim"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/gpio/gpiotest"
 )
 
@@ -58,7 +59,7 @@ func newKernelWorld(t *testing.T) (*world, *observer) {
 	if _, err := chip.WatchLineInfo(1, o.note); err != nil {
 		t.Fatal(err)
 	}
-	return &world{T: t, dir: shortDir(t), chip: name, level: func() bool {
+	return &world{T: t, dir: holder.ShortDir(t), chip: name, level: func() bool {
 		level, err := s.Chips[0].Level(1)
 		if err != nil {
 			t.Error(err)
