@@ -5,9 +5,11 @@
 //	loop                 stopped and all reported       Run
 //	session              Run ends                       Run
 //	watcher per line     its request is released        release
-//	feed per shadow      Run ends                       Run
+//	feed per shadow      Run ends, or it is no longer   Run
+//	                     configured
 //	get or update        answered, 10 s at most         Run
-//	saver, announce      Run ends                       Run
+//	saver, announce,     Run ends                       Run
+//	deferUpdates
 //	holder's client      Leave                          Run
 //
 // The engine's inputs come over one channel. Senders block while it is full: the
@@ -25,6 +27,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
@@ -40,15 +43,18 @@ const flushTime = 3 * time.Second
 
 // Parts are what the agent is made of. All are required.
 type Parts struct {
-	Config  *config.Config
+	Config  *config.Config         // the first
+	Updates <-chan deployed.Update // further ones; nil for none
 	Backend gpio.Backend
 	Session *ipc.Session // run by the caller until after Run has returned
 	State   state.File
+	Version string // of the component, for its status
 	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
 	// and Logger are set here.
 	Holder holder.Config
 	Dir    string // the work directory
 	Logger *slog.Logger
+	Level  *slog.LevelVar // of Logger, which the configuration sets
 }
 
 // Run keeps lines and shadows in step until ctx is done. It then sets outputs to
@@ -62,23 +68,24 @@ func Run(ctx context.Context, parts Parts) error {
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	a := &agent{
-		Parts:  parts,
-		engine: engine.New(parts.Config, saved, random, parts.Logger),
-		inputs: make(chan engine.Input, 64),
-		saves:  make(chan engine.Save, 1),
-		claims: map[string]*claim{},
-		ctx:    running,
+		Parts:     parts,
+		engine:    engine.New(parts.Config, parts.Version, saved, random, parts.Logger),
+		inputs:    make(chan engine.Input, 64),
+		questions: make(chan func()),
+		saves:     make(chan engine.Save, 1),
+		claims:    map[string]*claim{},
+		feeds:     map[string]*feed{},
+		ctx:       running,
 	}
 	if parts.Config.HoldFor > 0 {
 		parts.Holder.Dir, parts.Holder.HoldFor = parts.Dir, parts.Config.HoldFor
-		parts.Holder.Wanted, parts.Holder.Logger = a.engine.Drives, parts.Logger
+		parts.Holder.Wanted, parts.Holder.Logger = wanted(parts.Config), parts.Logger
 		a.holder = holder.Start(running, parts.Holder)
 	}
 	a.work.Go(a.saver)
 	a.work.Go(a.announce)
-	for label, s := range parts.Config.Shadows {
-		a.work.Go(func() { a.feed(label, s.ID) })
-	}
+	a.work.Go(a.deferUpdates)
+	a.follow(parts.Config.Shadows)
 	a.loop(ctx)
 	if a.holder != nil {
 		a.holder.Leave(true)
@@ -91,13 +98,15 @@ func Run(ctx context.Context, parts Parts) error {
 
 type agent struct {
 	Parts
-	engine *engine.Engine
-	inputs chan engine.Input
-	saves  chan engine.Save  // one at a time: the engine waits for its answer
-	claims map[string]*claim // owned by the loop
-	holder *holder.Client    // nil without
-	ctx    context.Context   // of everything beside the loop
-	work   sync.WaitGroup
+	engine    *engine.Engine
+	inputs    chan engine.Input
+	questions chan func()       // run by the loop, which owns the engine
+	saves     chan engine.Save  // one at a time: the engine waits for its answer
+	claims    map[string]*claim // owned by the loop, as are Config and feeds
+	feeds     map[string]*feed  // by shadow
+	holder    *holder.Client    // nil without
+	ctx       context.Context   // of everything beside the loop
+	work      sync.WaitGroup
 }
 
 // loop is the engine's goroutine.
@@ -116,6 +125,10 @@ func (a *agent) loop(ctx context.Context) {
 		select {
 		case in := <-a.inputs:
 			a.step(in)
+		case ask := <-a.questions:
+			ask()
+		case u := <-a.Updates:
+			a.configure(u)
 		case <-wake.C:
 			a.step(engine.Tick{})
 		case <-stop:
@@ -146,12 +159,16 @@ func (a *agent) carryOut(effect engine.Effect) engine.Input {
 		return a.requestLines(e)
 	case lines.Write:
 		return a.writeLines(e)
+	case lines.Release:
+		a.letGo(e)
 	case lines.Guard:
 		a.guard(e)
 	case engine.FetchShadow:
-		a.work.Go(func() { a.send(a.fetch(e)) })
+		id := a.Config.Shadows[e.Shadow].ID
+		a.work.Go(func() { a.send(a.fetch(e, id)) })
 	case engine.UpdateShadow:
-		a.work.Go(func() { a.send(a.update(e)) })
+		id := a.Config.Shadows[e.Shadow].ID
+		a.work.Go(func() { a.send(a.update(e, id)) })
 	case engine.Save:
 		a.saves <- e
 	}

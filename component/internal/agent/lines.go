@@ -21,6 +21,7 @@ const consumer = "shadowgpio"
 // that watches it.
 type claim struct {
 	lines   gpio.Lines
+	output  bool
 	end     context.CancelFunc
 	watcher sync.WaitGroup
 }
@@ -104,7 +105,9 @@ func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gp
 		return nil, nil, err
 	}
 	a.keep(e.Claim, held, chip, configs)
-	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
+	c := a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) })
+	c.output = true
+	return c, values, nil
 }
 
 // takeOutputs requests outputs as they are where a value is not given, to learn
@@ -182,12 +185,28 @@ func (a *agent) release(label string) error {
 		return nil
 	}
 	delete(a.claims, label)
-	if a.holder != nil && a.engine.Drives(label) {
+	if a.holder != nil && c.output {
 		if err := a.holder.Release(label); err != nil {
 			a.Logger.Warn("the holder may still hold a line", "line", label, "error", err)
 		}
 	}
 	return c.close()
+}
+
+// letGo gives up lines that are no longer configured, outputs in their stop state.
+func (a *agent) letGo(e lines.Release) {
+	c, ok := a.claims[e.Claim]
+	if !ok {
+		return
+	}
+	if e.Values != nil {
+		if err := c.lines.SetValues(e.Values); err != nil {
+			a.Logger.Warn("stop state not taken", "line", e.Claim, "error", err)
+		}
+	}
+	if err := a.release(e.Claim); err != nil {
+		a.Logger.Warn("line was not released cleanly", "line", e.Claim, "error", err)
+	}
 }
 
 // close ends the watch and closes our copy of the request.

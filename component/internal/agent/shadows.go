@@ -5,17 +5,45 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// feed turns the messages of a shadow into inputs until the end. The shadow is
-// live while both of its topics are subscribed to.
-func (a *agent) feed(label string, id shadow.ID) {
+// feed turns the messages of a shadow into inputs. The shadow is live while both of
+// its topics are subscribed to.
+type feed struct {
+	*agent
+	label string
+	id    shadow.ID
+	ctx   context.Context
+	end   context.CancelFunc
+}
+
+// follow starts the feeds of shadows that are new, and ends those of shadows that
+// are no longer configured.
+func (a *agent) follow(shadows map[string]config.Shadow) {
+	for label, f := range a.feeds {
+		if s, ok := shadows[label]; !ok || s.ID != f.id {
+			f.end()
+			delete(a.feeds, label)
+		}
+	}
+	for label, s := range shadows {
+		if a.feeds[label] == nil {
+			f := &feed{agent: a, label: label, id: s.ID}
+			f.ctx, f.end = context.WithCancel(a.ctx)
+			a.feeds[label] = f
+			a.work.Go(f.run)
+		}
+	}
+}
+
+func (f *feed) run() {
 	topic := func(suffix string) *ipc.Subscription {
-		return a.Session.Topic(model.SubscribeToTopicRequest{Topic: id.Topic(suffix), ReceiveMode: model.ReceiveAll})
+		return f.Session.Topic(model.SubscribeToTopicRequest{Topic: f.id.Topic(suffix), ReceiveMode: model.ReceiveAll})
 	}
 	updates, deletions := topic("/update/accepted"), topic("/delete/accepted")
 	defer updates.Close()
@@ -25,50 +53,49 @@ func (a *agent) feed(label string, id shadow.ID) {
 		select {
 		case u := <-updates.Updates():
 			if m, ok := u.(ipc.Message); ok {
-				a.accepted(label, id, m.Payload)
+				f.accepted(m.Payload)
 				continue
 			}
-			a.liveness(label, u, &updatesLive, deletionsLive)
+			f.liveness(u, &updatesLive, deletionsLive)
 		case u := <-deletions.Updates():
 			if _, ok := u.(ipc.Message); ok {
-				a.send(engine.Deleted{Shadow: label})
+				f.sendWhile(f.ctx, engine.Deleted{Shadow: f.label})
 				continue
 			}
-			a.liveness(label, u, &deletionsLive, updatesLive)
-		case <-a.ctx.Done():
+			f.liveness(u, &deletionsLive, updatesLive)
+		case <-f.ctx.Done():
 			return
 		}
 	}
 }
 
 // liveness notes that one of the two topics of a shadow came or went.
-func (a *agent) liveness(label string, u ipc.Update, this *bool, other bool) {
+func (f *feed) liveness(u ipc.Update, this *bool, other bool) {
 	switch u := u.(type) {
 	case ipc.Live:
 		*this = true
 		if other {
-			a.send(engine.ShadowLive{Shadow: label})
+			f.sendWhile(f.ctx, engine.ShadowLive{Shadow: f.label})
 		}
 	case ipc.Lost:
 		*this = false
-		a.send(engine.ShadowLost{Shadow: label, Err: u.Err})
+		f.sendWhile(f.ctx, engine.ShadowLost{Shadow: f.label, Err: u.Err})
 	}
 }
 
-func (a *agent) accepted(label string, id shadow.ID, payload []byte) {
+func (f *feed) accepted(payload []byte) {
 	update, err := shadow.ParseAccepted(payload)
 	if err != nil {
 		// Only the shadow manager publishes here, by policy. The gap that this
 		// message leaves in the versions leads to a full read.
-		a.Logger.Error("message not understood", "topic", id.Topic("/update/accepted"), "error", err)
+		f.Logger.Error("message not understood", "topic", f.id.Topic("/update/accepted"), "error", err)
 		return
 	}
-	a.send(engine.Accepted{Shadow: label, Accepted: update})
+	f.sendWhile(f.ctx, engine.Accepted{Shadow: f.label, Accepted: update})
 }
 
-func (a *agent) fetch(e engine.FetchShadow) engine.Input {
+func (a *agent) fetch(e engine.FetchShadow, id shadow.ID) engine.Input {
 	in := engine.Fetched{Shadow: e.Shadow, Seq: e.Seq}
-	id := a.Config.Shadows[e.Shadow].ID
 	response, err := a.Session.GetThingShadow(a.ctx, model.GetThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name})
 	if err == nil {
 		in.Document, err = shadow.ParseDocument(response.Payload)
@@ -77,9 +104,8 @@ func (a *agent) fetch(e engine.FetchShadow) engine.Input {
 	return in
 }
 
-func (a *agent) update(e engine.UpdateShadow) engine.Input {
+func (a *agent) update(e engine.UpdateShadow, id shadow.ID) engine.Input {
 	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
-	id := a.Config.Shadows[e.Shadow].ID
 	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err == nil {
 		in.Version, err = a.sendUpdate(a.ctx, id, payload)

@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/agent"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/ipc"
-	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
 const runText = `shadowgpio run keeps device shadows and GPIO lines in step. The nucleus starts it;
@@ -61,18 +63,39 @@ func run(ctx context.Context, env Env) int {
 	}()
 	defer func() { endSession(); <-done }()
 
-	cfg, err := r.config(ctx, *file)
+	// Ends before the session, which it uses.
+	following, endFollowing := context.WithCancel(ctx)
+	var follower sync.WaitGroup
+	defer func() { endFollowing(); follower.Wait() }()
+
+	updates := make(chan deployed.Update)
+	var cfg *config.Config
+	if *file != "" {
+		cfg, err = readConfig(*file, thingName(env.Getenv))
+	} else {
+		source := &deployed.Source{
+			Session:   session,
+			ThingName: thingName(env.Getenv),
+			File:      filepath.Join(*dir, "configuration.json"),
+			Logger:    log,
+		}
+		follower.Go(func() { source.Follow(following, updates) })
+		cfg, err = r.firstConfig(ctx, updates)
+	}
 	if err == nil {
 		level.Set(cfg.LogLevel)
 		log.Info("shadowgpio starts", "version", Version, "lines", len(cfg.Lines), "shadows", len(cfg.Shadows))
 		err = agent.Run(ctx, agent.Parts{
 			Config:  cfg,
+			Updates: updates,
 			Backend: env.Backend(),
-			Session: r.session,
+			Session: session,
 			State:   state.In(*dir),
+			Version: Version,
 			Holder:  holder.Config{Command: holdCommand(env)},
 			Dir:     *dir,
 			Logger:  log,
+			Level:   level,
 		})
 	}
 	return r.exit(ctx, err)
@@ -113,36 +136,24 @@ func (e orphanError) Error() string {
 	return fmt.Sprintf("the nucleus no longer knows this component: %v", e.err)
 }
 
-// config reads the configuration from the file or, when that is "", from the
-// nucleus, for which it waits.
-func (r *runner) config(ctx context.Context, file string) (*config.Config, error) {
-	if file != "" {
-		return readConfig(file, thingName(r.env.Getenv))
-	}
+// firstConfig waits for a configuration that is good. One that is not is waited
+// out: the next deployment may bring a better one, and three quick ends would leave
+// the component broken.
+func (r *runner) firstConfig(ctx context.Context, updates <-chan deployed.Update) (*config.Config, error) {
 	for {
-		response, err := r.readConfig(ctx)
-		if err == nil {
-			return config.Parse(response.Value, thingName(r.env.Getenv))
-		}
 		select {
-		case <-time.After(time.Second):
+		case u := <-updates:
+			if u.Err == nil {
+				return u.Config, nil
+			}
+			for _, fault := range fieldErrors(u.Err) {
+				r.log.Error("configuration refused", "fault", fault)
+			}
+			r.log.Error("no line is touched before there is a configuration without faults")
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// readConfig asks the nucleus for the configuration. That there is no connection
-// is logged where it is made.
-func (r *runner) readConfig(ctx context.Context) (model.GetConfigurationResponse, error) {
-	if err := r.session.WaitConnected(ctx); err != nil {
-		return model.GetConfigurationResponse{}, err
-	}
-	response, err := r.session.GetConfiguration(ctx, model.GetConfigurationRequest{})
-	if err != nil && ctx.Err() == nil {
-		r.log.Warn("configuration not read; retrying", "error", err)
-	}
-	return response, err
 }
 
 // exit logs how the run ended and tells the nucleus by the code: 0 only after it

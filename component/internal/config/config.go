@@ -113,6 +113,7 @@ func (a Action) String() string { return actionNames[a] }
 // Shadow is one device shadow and what its properties are bound to.
 type Shadow struct {
 	ID         shadow.ID
+	Status     bool                // the component tells of itself in it, under shadow.StatusKey
 	Properties map[string]Property // by the key in the shadow
 }
 

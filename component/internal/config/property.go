@@ -76,7 +76,7 @@ func (p *parser) propertyName(n node, key string) {
 	switch {
 	case !propertyPattern.MatchString(key):
 		p.faults.add(n.path, "a property name, 1 to 64 of a-z A-Z 0-9 : _ -", strconv.Quote(key), "")
-	case slices.Contains([]string{shadow.AckKey, "status", "state"}, key):
+	case slices.Contains([]string{shadow.AckKey, shadow.StatusKey, "state"}, key):
 		p.faults.add(n.path, "another property name", strconv.Quote(key), "ack and status are written by the component itself, and the shadow manager mistakes state")
 	}
 }

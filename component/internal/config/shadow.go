@@ -32,12 +32,14 @@ func (p *parser) shadows(n node) {
 		return
 	}
 	owner := map[shadow.ID]string{}
+	status := "" // label of the shadow that has it
 	n.each(func(label string, n node) {
 		s := Shadow{ID: shadow.ID{Thing: p.thingName}, Properties: map[string]Property{}}
 		var properties node
 		n.fields(map[string]func(node){
 			"thing":      func(n node) { p.thing(n, &s.ID.Thing) },
 			"name":       func(n node) { s.ID.Name = p.shadowName(n) },
+			"status":     func(n node) { s.Status = n.boolean() },
 			"properties": func(n node) { properties = n },
 		})
 		if s.ID.Thing == "" {
@@ -47,6 +49,11 @@ func (p *parser) shadows(n node) {
 			p.faults.add(n.path, "a shadow of its own", s.ID.String(), "it is the shadow of shadows."+other)
 		}
 		owner[s.ID] = label
+		if s.Status && status != "" {
+			p.faults.add(n.path+".status", "one shadow with the status", "true", "shadows."+status+" has it")
+		} else if s.Status {
+			status = label
+		}
 		if properties.faults != nil {
 			properties.each(func(key string, n node) { s.Properties[key] = p.property(n, key) })
 		}

@@ -23,6 +23,9 @@ func settledSize(s Shadow) int {
 			acks[key] = shadow.Ack{Code: 200, Version: math.MaxInt32}
 		}
 	}
+	if s.Status {
+		reported[shadow.StatusKey] = map[string]any{"running": false, "since": "2006-01-02T15:04:05Z", "version": "10.10.10"}
+	}
 	if len(acks) > 0 {
 		reported[shadow.AckKey] = acks
 	}

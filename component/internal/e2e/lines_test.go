@@ -249,13 +249,16 @@ func (r *rig) press(offset int) {
 // desired is the desired section of an event's document.
 func desired(t *testing.T, e devcore.Event) map[string]any {
 	t.Helper()
+	return section(t, e, "desired")
+}
+
+func section(t *testing.T, e devcore.Event, name string) map[string]any {
+	t.Helper()
 	var doc struct {
-		State struct {
-			Desired map[string]any `json:"desired"`
-		} `json:"state"`
+		State map[string]map[string]any `json:"state"`
 	}
 	if err := json.Unmarshal(e.Document, &doc); err != nil {
 		t.Fatal(err)
 	}
-	return doc.State.Desired
+	return doc.State[name]
 }

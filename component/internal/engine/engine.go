@@ -43,6 +43,10 @@ type Engine struct {
 	tokens  string // what the client tokens of this run begin with
 	log     *slog.Logger
 
+	version string    // of the component
+	since   time.Time // when it started, or stopped
+	refused string    // why the latest configuration is not in force; "" if it is
+
 	memory  memory
 	orders  map[string]lines.Order // demands of the step in progress
 	wake    time.Time              // zero when nothing waits for time
@@ -69,11 +73,12 @@ type property struct {
 // id names the property in the memory.
 func (p *property) id() string { return p.shadow.label + "/" + p.key }
 
-// New makes an engine. remembered is what an earlier run saved; random spreads
+// New makes an engine. version is the component's; remembered is what an earlier run saved; random spreads
 // retries.
-func New(cfg *config.Config, remembered state.State, random *rand.Rand, log *slog.Logger) *Engine {
+func New(cfg *config.Config, version string, remembered state.State, random *rand.Rand, log *slog.Logger) *Engine {
 	e := &Engine{
 		cfg:     cfg,
+		version: version,
 		bank:    lines.New(cfg, linesMemory(remembered), random, log),
 		shadows: map[string]*shadowState{},
 		outputs: map[string]*property{},
@@ -147,8 +152,9 @@ func (e *Engine) Idle() bool {
 	return e.memory.idle()
 }
 
-// Drives reports whether an output has that label.
-func (e *Engine) Drives(label string) bool { return e.bank.Drives(label) }
+// Busy says what goes on that should not be cut short, and until when at least.
+// why is empty when nothing does.
+func (e *Engine) Busy(now time.Time) (until time.Time, why string) { return e.bank.Busy(now) }
 
 func (e *Engine) do(effect Effect) { e.effects = append(e.effects, effect) }
 
@@ -168,6 +174,8 @@ func (e *Engine) jitter(d time.Duration) time.Duration {
 }
 
 func (Start) apply(e *Engine, now time.Time) {
+	e.since = now
+	e.showStatus()
 	e.bank.Start(now)
 	e.at(now)
 }
@@ -184,9 +192,10 @@ func (Tick) apply(e *Engine, now time.Time) {
 
 func (in Stop) apply(e *Engine, now time.Time) {
 	e.memory.freeze(e.bank.Memory())
-	e.stopped = true
+	e.stopped, e.since = true, now
 	e.bank.Stop(now, in.Kept)
 	e.saveNow(now)
+	e.showStatus()
 	for _, s := range sorted(e.shadows) {
 		e.touch(s)
 	}

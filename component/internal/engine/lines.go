@@ -16,10 +16,12 @@ func (in Link) apply(e *Engine, now time.Time)         { e.bank.Link(now, in.Up)
 
 // heed does what follows from what happened to the lines.
 func (e *Engine) heed(now time.Time) {
+	faults := false // may be others now
 	for notices := e.bank.Notices(); len(notices) > 0; notices = e.bank.Notices() {
 		for _, notice := range notices {
 			switch n := notice.(type) {
 			case lines.OutputChanged:
+				faults = true
 				e.remember(now, saveDelay)
 				e.answerOutput(n.Output)
 			case lines.PulseEnded:
@@ -29,10 +31,14 @@ func (e *Engine) heed(now time.Time) {
 					e.overrule(now, p, false, true)
 				}
 			case lines.InputChanged:
+				faults = faults || n.Rising+n.Falling == 0
 				e.control(now, n)
-				e.showInputs(now, n)
+				e.showInput(now, n.Input)
 			}
 		}
+	}
+	if faults {
+		e.showStatus()
 	}
 }
 
@@ -91,13 +97,13 @@ func (e *Engine) answerOutput(output string) {
 	}
 }
 
-// showInputs reports an input.
-func (e *Engine) showInputs(now time.Time, n lines.InputChanged) {
-	value, edges, ok := e.bank.Input(n.Input)
+// showInput reports an input.
+func (e *Engine) showInput(now time.Time, input string) {
+	value, edges, ok := e.bank.Input(input)
 	if !ok {
 		return
 	}
-	for _, p := range e.inputs[n.Input] {
+	for _, p := range e.inputs[input] {
 		switch p.Kind {
 		case config.Level:
 			p.shadow.want[p.key] = p.Values.Value(value)

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
@@ -112,20 +111,12 @@ func (e *Engine) snapshot() state.State {
 	s := state.State{
 		Outputs:  maps.Clone(outputs.Levels),
 		Waves:    map[string]state.Wave{},
-		Counts:   map[string]int64{},
+		Counts:   e.counts(),
 		Commands: maps.Clone(e.memory.commands),
 		Locals:   maps.Clone(e.memory.locals),
 	}
 	for label, w := range outputs.Waves {
 		s.Waves[label] = state.Wave{On: w.On, Off: w.Off}
-	}
-	for _, properties := range e.inputs {
-		for _, p := range properties {
-			if p.Kind == config.Count {
-				_, edges, _ := e.bank.Input(p.Line)
-				s.Counts[p.id()] = p.meter.base + int64(edgesOf(edges, p.Edges).count)
-			}
-		}
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
@@ -19,6 +20,13 @@ type (
 	// and what is left to report is reported without delay. Kept says that
 	// somebody keeps the lines and carries out their [lines.Guard].
 	Stop struct{ Kept bool }
+
+	// Configure says that another configuration is in force from now on.
+	Configure struct{ Config *config.Config }
+
+	// Refused says that another configuration was refused; the one before stays in
+	// force.
+	Refused struct{ Reason string }
 
 	// Tick says that the time Wake has come.
 	Tick struct{}

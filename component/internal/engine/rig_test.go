@@ -56,7 +56,7 @@ func newRig(t *testing.T, text string, saved state.State) *rig {
 		t.Fatal(err)
 	}
 	return &rig{
-		Engine: New(cfg, saved, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler)),
+		Engine: New(cfg, "1.0.0", saved, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler)),
 		t:      t,
 		now:    time.Unix(1_700_000_000, 0),
 		lines:  map[string]bool{},

@@ -42,6 +42,8 @@ type shadowState struct {
 	id    shadow.ID
 	props map[string]*property
 
+	showsStatus bool
+
 	live  bool // its messages arrive
 	read  bool // its document was read in this run
 	phase phase
@@ -101,7 +103,7 @@ func (r request) stands(code shadow.Code) bool {
 }
 
 func newShadowState(label string, cfg config.Shadow) *shadowState {
-	s := &shadowState{label: label, id: cfg.ID, props: map[string]*property{}}
+	s := &shadowState{label: label, id: cfg.ID, props: map[string]*property{}, showsStatus: cfg.Status}
 	s.want, s.have = map[string]any{}, map[string]any{}
 	s.wantAck, s.haveAck = map[string]shadow.Ack{}, map[string]shadow.Ack{}
 	s.asked = map[string]request{}
@@ -179,8 +181,9 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	s.phase, s.pause, s.warned, s.fetchAt, s.shed = synced, 0, "", time.Time{}, shedNothing
 	s.gate.Document(doc.Version)
 	s.have, s.haveAck = map[string]any{}, map[string]shadow.Ack{}
-	for key := range s.props {
-		if value, ok := doc.Reported[key]; ok {
+	for key, value := range doc.Reported {
+		_, wanted := s.want[key] // also what is no longer configured, and is to be deleted
+		if s.props[key] != nil || wanted || key == shadow.StatusKey && s.showsStatus {
 			s.have[key] = value
 		}
 	}

@@ -93,7 +93,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 }
 
 func (w *world) start() {
-	w.engine = New(w.cfg, w.saved, w.random, slog.New(slog.DiscardHandler))
+	w.engine = New(w.cfg, "1.0.0", w.saved, w.random, slog.New(slog.DiscardHandler))
 	w.link = false
 	w.step(Start{})
 }

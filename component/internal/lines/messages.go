@@ -2,7 +2,7 @@ package lines
 
 import "time"
 
-// Effect is what is to be done with lines: a [Request], a [Write] or a [Guard].
+// Effect is what is to be done with lines: a [Request], a [Write], a [Release] or a [Guard].
 // Each Request and Write must be answered before anything else is given to the
 // bank.
 type Effect interface{ effect() }
@@ -25,6 +25,13 @@ type (
 		Values []bool
 	}
 
+	// Release gives lines up, outputs after they were set to Values where these are
+	// not nil. Nothing answers.
+	Release struct {
+		Claim  string
+		Values []bool
+	}
+
 	// Guard says what is to become of the outputs of a claim should this process
 	// vanish: nothing, or all off.
 	Guard struct {
@@ -35,6 +42,7 @@ type (
 	}
 )
 
+func (Release) effect() {}
 func (Request) effect() {}
 func (Write) effect()   {}
 func (Guard) effect()   {}

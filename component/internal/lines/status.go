@@ -67,13 +67,20 @@ func (b *Bank) Input(label string) (value bool, edges Edges, ok bool) {
 	return in.value, in.edges, in.settled
 }
 
-// Fault is why the lines of an output or input are not what they should be, nil if
-// they are.
-func (b *Bank) Fault(claim string) error {
-	if in, ok := b.inputs[claim]; ok {
-		return in.fault
+// Faults are why outputs and inputs are not what they should be, by their labels.
+func (b *Bank) Faults() map[string]error {
+	faults := map[string]error{}
+	for label, u := range b.outputs {
+		if u.fault != nil {
+			faults[label] = u.fault
+		}
 	}
-	return b.outputs[claim].fault
+	for label, in := range b.inputs {
+		if in.fault != nil {
+			faults[label] = in.fault
+		}
+	}
+	return faults
 }
 
 // Memory is what a later run has to know of the outputs. Lines that go on and off

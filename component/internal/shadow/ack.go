@@ -3,6 +3,10 @@ package shadow
 // AckKey is the key of the reported section that holds the answers.
 const AckKey = "ack"
 
+// StatusKey is the key of the reported section in which the component tells of
+// itself.
+const StatusKey = "status"
+
 // Code is the outcome of one desired value.
 type Code int
 

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"reflect"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+)
+
+func (in Configure) apply(e *Engine, now time.Time) {
+	if e.stopped {
+		return
+	}
+	counts := e.counts()
+	before, old := e.cfg, e.properties()
+	e.cfg, e.refused = in.Config, ""
+	e.bank.Configure(now, in.Config)
+	e.placeShadows(now, before)
+	clear(e.outputs)
+	clear(e.inputs)
+	for label, c := range in.Config.Shadows {
+		s := e.shadows[label]
+		for key, p := range c.Properties {
+			e.bind(&property{Property: p, shadow: s, key: key})
+		}
+	}
+	for id, p := range e.properties() {
+		if count, counted := counts[id]; counted && p.Kind == config.Count {
+			_, edges, _ := e.bank.Input(p.Line)
+			p.meter.base = count - int64(edgesOf(edges, p.Edges).count)
+		}
+		if was := old[id]; was != nil && p.Kind == config.PWM {
+			p.percent, p.means = was.percent, was.means
+		}
+		delete(old, id)
+	}
+	for id, p := range old {
+		e.drop(id, p)
+	}
+	for _, s := range sorted(e.shadows) {
+		e.touch(s)
+		if c, was := before.Shadows[s.label]; !was || !reflect.DeepEqual(c, in.Config.Shadows[s.label]) || !sameLines(before, in.Config, s) {
+			e.resync(now, s, 0) // what is desired may mean something else now
+		}
+	}
+	e.showAll(now)
+	e.showStatus()
+	e.remember(now, saveDelay)
+}
+
+// placeShadows makes the shadows those of the configuration. One that is the same
+// goes on as it is.
+func (e *Engine) placeShadows(now time.Time, before *config.Config) {
+	shadows := map[string]*shadowState{}
+	for label, c := range e.cfg.Shadows {
+		s := e.shadows[label]
+		if s == nil || s.id != c.ID {
+			s = newShadowState(label, c)
+		}
+		s.props, s.showsStatus = map[string]*property{}, c.Status
+		shadows[label] = s
+	}
+	e.shadows = shadows
+	clear(e.touched)
+}
+
+// properties are all, by their ids.
+func (e *Engine) properties() map[string]*property {
+	all := map[string]*property{}
+	for _, s := range e.shadows {
+		for _, p := range s.props {
+			all[p.id()] = p
+		}
+	}
+	return all
+}
+
+// drop forgets a property that is no longer configured, and has what it reported
+// deleted.
+func (e *Engine) drop(id string, p *property) {
+	delete(e.memory.commands, id)
+	delete(e.memory.locals, id)
+	delete(e.memory.waiting, id)
+	s := e.shadows[p.shadow.label]
+	if s != p.shadow {
+		return // the shadow went with it
+	}
+	s.want[p.key] = nil
+	s.forget(p.key)
+	delete(s.clears, p.key)
+	delete(s.overruled, p.key)
+}
+
+// sameLines reports whether the lines that a shadow shows are the same in both.
+func sameLines(a, b *config.Config, s *shadowState) bool {
+	for _, p := range s.props {
+		for _, line := range p.Lines() {
+			if !reflect.DeepEqual(a.Lines[line], b.Lines[line]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// showAll reports all that the present configuration has.
+func (e *Engine) showAll(now time.Time) {
+	for output := range e.outputs {
+		e.answerOutput(output)
+	}
+	for input := range e.inputs {
+		e.showInput(now, input)
+	}
+}
+
+// counts are what the counters stand at.
+func (e *Engine) counts() map[string]int64 {
+	counts := map[string]int64{}
+	for _, properties := range e.inputs {
+		for _, p := range properties {
+			if p.Kind == config.Count {
+				_, edges, _ := e.bank.Input(p.Line)
+				counts[p.id()] = p.meter.base + int64(edgesOf(edges, p.Edges).count)
+			}
+		}
+	}
+	return counts
+}
