@@ -21,6 +21,8 @@ type output struct {
 	begun   time.Time // when a timed demand was observed to begin; zero before
 	active  Demand    // the demand that was reached last
 
+	requested []*bool // of the last request
+
 	asked   []bool      // of the write under way
 	set     []bool      // what the lines were last set to, or found as; they may not read so
 	since   []time.Time // when each line was seen to change last, or seen at all
@@ -34,6 +36,7 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 	u := &output{
 		claim:     claim{label: Label(labels...), lines: labels, values: make([]bool, len(labels))},
 		groups:    make([]*interlock, len(labels)),
+		asked:     make([]bool, len(labels)),
 		set:       make([]bool, len(labels)),
 		since:     make([]time.Time, len(labels)),
 		failsafed: make([]bool, len(labels)),
@@ -98,6 +101,7 @@ func (b *Bank) request(now time.Time, u *output) {
 			values[i] = nil
 		}
 	}
+	u.requested = values
 	b.do(Request{u.label, u.lines, values})
 }
 
@@ -146,11 +150,11 @@ func (u *output) wantsOn(i int) bool {
 
 // observe takes what the lines of an output read. One that was on when it failed
 // and is on again counts as having been on all the time, one that is off as off from
-// now. So does one that was set on and did not follow: it may have been on.
+// now. One that did not follow may have done so meanwhile, unseen; it counts from now.
 func (b *Bank) observe(now time.Time, u *output, values []bool) {
 	for i, value := range values {
 		same := u.values[i] == value
-		if same && (value || u.known && !u.set[i]) {
+		if same && value && (u.set[i] || !u.asked[i]) || same && !value && !u.set[i] && u.known {
 			continue
 		}
 		u.since[i] = now
