@@ -57,7 +57,8 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 }
 
 // initial is the start state of a line, nil for as it is. An output of pulses
-// starts off: that it is on can only come from a pulse that was cut short.
+// starts off, and so does one that goes on and off of which nothing is remembered:
+// that it is on can only come from what was cut short.
 func initial(line config.Line, kind config.Kind, memory Memory, label string) *bool {
 	saved, known := memory.Levels[label]
 	switch {
@@ -67,9 +68,13 @@ func initial(line config.Line, kind config.Kind, memory Memory, label string) *b
 		return new(false)
 	case line.Start == config.StartRestore && known:
 		return &saved
+	case line.Start == config.StartRestore && goesOnAndOff(kind):
+		return new(false)
 	}
 	return nil
 }
+
+func goesOnAndOff(kind config.Kind) bool { return kind == config.Blink || kind == config.PWM }
 
 // resumes reports whether a saved wave is one that the property still makes.
 func resumes(wave Demand, p config.Property) bool {
