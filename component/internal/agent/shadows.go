@@ -132,6 +132,7 @@ func (a *agent) sendUpdate(ctx context.Context, id shadow.ID, payload []byte) (i
 const (
 	throttledText = "Too Many Requests"
 	tooLargeText  = "The payload exceeds the maximum size allowed"
+	versionText   = "Invalid version" // of a shadow that was deleted meanwhile
 )
 
 // outcome sorts errors by what the engine can do about them.
@@ -153,8 +154,11 @@ func outcome(err error) engine.Outcome {
 	case model.Conflict:
 		return engine.Conflict
 	case model.InvalidArguments:
-		if service.Message == tooLargeText {
+		switch service.Message {
+		case tooLargeText:
 			return engine.TooLarge
+		case versionText:
+			return engine.Conflict
 		}
 		return engine.Invalid
 	case model.ServiceFailure:

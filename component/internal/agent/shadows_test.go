@@ -26,6 +26,7 @@ func TestOutcome(t *testing.T) {
 		{service(model.Unauthorized, ""), engine.Unauthorized},
 		{service(model.InvalidArguments, "Invalid JSON: state: is missing but it is required"), engine.Invalid},
 		{service(model.InvalidArguments, "The payload exceeds the maximum size allowed"), engine.TooLarge},
+		{service(model.InvalidArguments, "Invalid version"), engine.Conflict},
 		{service(model.ServiceFailure, "Too Many Requests"), engine.Throttled},
 		{service(model.ServiceFailure, "Database pool not initialized."), engine.Unknown},
 		{service(model.ServiceFailure, ""), engine.Unknown},

@@ -149,7 +149,7 @@ type Property struct {
 
 	// Of inputs.
 	Edges    gpio.Edges    // of Count, Rate, Period and Changed
-	Scale    float64       // of Count and Rate: what one edge stands for; not 0
+	Scale    float64       // of Count and Rate: what one edge stands for; MinScale to MaxScale
 	Per      time.Duration // of Rate: the unit of time
 	Timeout  time.Duration // of Rate and Period: without an edge for so long they are 0
 	Interval time.Duration // of Count, Rate and Period: the least time between two reports
@@ -180,6 +180,10 @@ func (o Override) String() string { return overrideNames[o] }
 // (aws-greengrass/aws-greengrass-shadow-manager README.md).
 const (
 	MaxDocument = 8192 // bytes of desired and reported together
+
+	// MinScale and MaxScale bound what one edge stands for.
+	MinScale = 1e-9
+	MaxScale = 1e9
 )
 
 // Bounds of durations.

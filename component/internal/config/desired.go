@@ -46,11 +46,11 @@ const maxCount = 1 << 53
 // scale. It returns the edges that are nearest to it.
 func (p Property) ParseCount(value any) (edges int64, err error) {
 	if v, ok := numeric(value); ok {
-		if n := math.Round(v / p.Scale); n >= 0 && n <= maxCount {
+		if n := math.Round(v / p.Scale); v >= 0 && n <= maxCount {
 			return int64(n), nil
 		}
 	}
-	return 0, fmt.Errorf("want a number from 0, got %s", show(value))
+	return 0, fmt.Errorf("want a number from 0 to %g, got %s", maxCount*p.Scale, show(value))
 }
 
 // CountValue is how the shadow shows a number of edges: whole numbers stay whole,

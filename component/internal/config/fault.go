@@ -41,7 +41,10 @@ func (f *faults) has(path string) bool {
 
 // under reports whether something is wrong at that path or below it.
 func (f *faults) under(path string) bool {
-	return slices.ContainsFunc(f.list, func(e *FieldError) bool { return strings.HasPrefix(e.Path, path) })
+	return slices.ContainsFunc(f.list, func(e *FieldError) bool {
+		rest, ok := strings.CutPrefix(e.Path, path)
+		return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
 }
 
 // err joins the faults in the order of their paths, nil when there are none.

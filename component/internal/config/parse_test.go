@@ -196,10 +196,10 @@ func TestParseDesired(t *testing.T) {
 		{"litres", json.Number("1.2"), int64(12)},
 		{"litres", json.Number("0"), int64(0)},
 		{"litres", json.Number("0.26"), int64(3)},
-		{"litres", json.Number("-1"), errors.New("want a number from 0, got -1")},
-		{"litres", json.Number("1e17"), errors.New("want a number from 0, got 1e17")},
-		{"litres", math.NaN(), errors.New("want a number from 0, got NaN")},
-		{"litres", false, errors.New("want a number from 0, got false")},
+		{"litres", json.Number("-1"), errors.New("want a number from 0 to 9.007199254740992e+14, got -1")},
+		{"litres", json.Number("1e17"), errors.New("want a number from 0 to 9.007199254740992e+14, got 1e17")},
+		{"litres", math.NaN(), errors.New("want a number from 0 to 9.007199254740992e+14, got NaN")},
+		{"litres", false, errors.New("want a number from 0 to 9.007199254740992e+14, got false")},
 	} {
 		got, err := read[c.property](c.value)
 		if err != nil {
@@ -309,6 +309,13 @@ func TestParseNamesEveryFault(t *testing.T) {
 			`shadows.m.properties.p.override: want no such key beside pulse, got a key of a level, blink, pwm`, `shadows.m.properties.p.scale: want no such key beside pulse, got a key of count, rate`, `shadows.m.properties.q.values: want no such key beside count`}},
 		{"kinds of the other direction", outputs + "shadows: {m: {properties: {p: {line: door, pulse: 1s}, q: {line: lamp, count: both}, r: {line: door, override: cloudWins}}}}", []string{
 			`shadows.m.properties.p.line: want an output, as pulse needs one, got "door"; it is an input`, `shadows.m.properties.q.line: want an input, as count needs one, got "lamp"; it is an output`, `shadows.m.properties.r.override: want no such key on an input`}},
+		{"override of an input", outputs + "shadows: {m: {properties: {r: {line: door, override: updatesDesired}}}}", []string{`shadows.m.properties.r.override: want no such key on an input`}},
+		{"kind without a value", outputs + "shadows: {m: {properties: {p: {line: lamp, pulse: }}}}", []string{`shadows.m.properties.p.pulse: want a value, since it says what kind of property this is, got null`}},
+		{"scale out of range", outputs + "shadows: {m: {properties: {p: {line: door, count: both, scale: 1e308}, q: {line: door, count: both, scale: -1}}}}", []string{`properties.p.scale: want a number from 1e-09 to 1e+09, got 1e+308`, `properties.q.scale: want a number`}},
+		{"pulse against the rules", "lines: {a: {line: X, direction: output, minOn: 2s}, b: {line: Y, direction: output, maxOn: 1s}}\nshadows: {m: {properties: {p: {line: a, pulse: 1s}, q: {line: b, blink: {on: 2s, off: 1s}}}}}", []string{
+			`properties.p.pulse: want at least 2s, the minOn of a, got 1s`, `properties.q.blink.on: want at most 1s, the maxOn of b, got 2s`}},
+		{"dead time out of range", outputs + "interlocks: {m: {lines: [lamp, fan], deadTime: 200h}}", []string{`interlocks.m.deadTime: want a duration from 0s to 168h`}},
+		{"override of patterns", outputs + "shadows: {m: {properties: {p: {override: cloudWins, patterns: {a: {lamp: on}, b: {lamp: off}}}}}}", []string{`properties.p.override: want no such key beside patterns`}},
 		{"wrong override", outputs + "shadows: {m: {properties: {p: {line: lamp, override: never}}}}", []string{`override: want one of updatesDesired, cloudWins, holdsUntilNextDesired, got "never"`}},
 		{"times of kinds", outputs + "shadows: {m: {properties: {p: {line: lamp, pulse: 1ms}, q: {line: fan, blink: {on: 1s}}}}}", []string{
 			`properties.p.pulse: want a duration from 10ms to 168h, such as 20ms, got "1ms"`, `properties.q.blink: want both times, such as {on: 500ms, off: 500ms}, got {"on":"1s"}`}},
@@ -327,7 +334,7 @@ func TestParseNamesEveryFault(t *testing.T) {
 		{"pattern with a maxOn", "lines: {a: {line: X, direction: output, maxOn: 5s}}\nshadows: {m: {properties: {p: {patterns: {x: {a: on}, y: {a: off}}}}}}", []string{`properties.p.patterns: want a line without maxOn, got "a"`}},
 		{"pattern over two chips", "lines: {a: {line: 1, chip: c0, direction: output}, b: {line: 1, chip: c1, direction: output}}\nshadows: {m: {properties: {p: {patterns: {x: {a: on, b: off}, y: {a: off, b: off}}}}}}", []string{`properties.p.patterns: want lines of one chip, got a on "c0" and b on "c1"`}},
 		{"measures", outputs + "shadows: {m: {properties: {p: {line: door, count: sideways}, q: {line: door, rate: both, scale: 0, per: 0s}, r: {line: door, period: rising, scale: x, timeout: 1ns, interval: 1ms}}}}", []string{
-			`properties.p.count: want one of`, `got "sideways"`, `properties.q.per: want a duration from 1ms`, `properties.q.scale: want a number other than 0, got 0`, `properties.r.interval: want a duration from 100ms`, `properties.r.scale: `, `properties.r.timeout: want a duration from 10ms`}},
+			`properties.p.count: want one of`, `got "sideways"`, `properties.q.per: want a duration from 1ms`, `properties.q.scale: want a number from 1e-09 to 1e+09, got 0`, `properties.r.interval: want a duration from 100ms`, `properties.r.scale: `, `properties.r.timeout: want a duration from 10ms`}},
 		{"several at once", "lines: {a: {line: X, direction: input, debounce: long}}\nshadows: {m: {properties: {p: {line: b}}}}\nlogLevle: info", []string{
 			`lines.a.debounce: `, `logLevle: `, `shadows.m.properties.p.line: `}},
 	} {
@@ -423,6 +430,7 @@ func TestNearest(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(full)
+	f.Add(kinds)
 	f.Add(`{"lines":{"a":{"line":1e3}}}`)
 	f.Add("lines: {a: {line: X, direction: output}}\nshadows: {m: {properties: {p: {line: a, values: {1: on, 2: off}}}}}")
 	f.Fuzz(func(t *testing.T, text string) {

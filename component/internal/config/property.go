@@ -54,6 +54,11 @@ func (p *parser) property(n node, key string) Property {
 		})
 	}
 	n.fields(fields)
+	for key, value := range n.object() {
+		if _, kind := kindKeys[key]; kind && value == nil {
+			n.child(key, value).fault("a value, since it says what kind of property this is")
+		}
+	}
 	p.propertyName(n, key)
 	property.Kind = p.kind(n, given)
 	for key, n := range given {
@@ -65,7 +70,8 @@ func (p *parser) property(n node, key string) Property {
 	if property.Kind == Pattern {
 		property.Output = true
 	} else {
-		p.propertyLine(n, &property, given["line"])
+		_, overridden := given["override"]
+		p.propertyLine(n, &property, given["line"], overridden)
 	}
 	p.claimOutputs(n, property)
 	p.checkTimes(n, property)
@@ -137,13 +143,10 @@ func (p *parser) propertyKeys(property *Property, given map[string]node) {
 
 func scale(n node) float64 {
 	v := n.number()
-	if v == 0 && !n.faults.has(n.path) {
-		n.fault("a number other than 0")
+	if (v < MinScale || v > MaxScale) && !n.faults.has(n.path) {
+		n.fault(fmt.Sprintf("a number from %g to %g", MinScale, MaxScale))
 	}
-	if v == 0 {
-		return 1
-	}
-	return v
+	return max(v, MinScale)
 }
 
 func (p *parser) blink(n node) (on, off time.Duration) {
@@ -215,7 +218,7 @@ func (p *parser) interlocked(n node, states map[string]bool) {
 }
 
 // propertyLine finds the line of a property, which must have its direction.
-func (p *parser) propertyLine(n node, property *Property, at node) {
+func (p *parser) propertyLine(n node, property *Property, at node, overridden bool) {
 	if at.faults == nil {
 		at = node{n.path + ".line", "", n.faults}
 	}
@@ -230,7 +233,7 @@ func (p *parser) propertyLine(n node, property *Property, at node) {
 		p.faults.add(at.path, fmt.Sprintf("an output, as %v needs one", kind), strconv.Quote(property.Line), "it is an input")
 	case kind != Level && !kind.isOutput() && property.Output:
 		p.faults.add(at.path, fmt.Sprintf("an input, as %v needs one", kind), strconv.Quote(property.Line), "it is an output")
-	case !property.Output && property.Override != UpdatesDesired:
+	case !property.Output && overridden:
 		p.faults.add(n.path+".override", "no such key on an input", "a key of an output", "")
 	}
 }

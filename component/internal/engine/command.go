@@ -14,18 +14,21 @@ import (
 // killed in between does not do it again, and its desired value is cleared when it
 // is over, so that nobody else does.
 
-// commanded takes a value for the command of a property, if it is not the one that
-// is remembered. fresh says that the value came as a message of its own, so that
-// it is a new one even if it looks the same.
-func (e *Engine) commanded(now time.Time, p *property, fresh bool) (taken bool) {
+// isNew reports whether the value of a command is not the one that is remembered.
+// fresh says that it came as a message of its own: then it is a new one even if it
+// looks the same.
+func (e *Engine) isNew(p *property, fresh bool) bool {
 	r := p.shadow.asked[p.key]
 	old, known := e.memory.commands[p.id()]
-	if known && old.At == r.at && shadow.Equal(old.Value, r.value) && !old.Cleared && !(fresh && r.version > old.Version) {
-		return false
-	}
+	return fresh || !known || old.Cleared || old.At != r.at || !shadow.Equal(old.Value, r.value)
+}
+
+// command takes the value of a property for its command, and saves it with all
+// that it changes.
+func (e *Engine) command(now time.Time, p *property) {
+	r := p.shadow.asked[p.key]
 	e.memory.commands[p.id()] = state.Command{At: r.at, Version: r.version, Value: r.value}
 	e.saveFor(now, p)
-	return true
 }
 
 // pulse begins a pulse, or ends the one under way.
@@ -36,14 +39,17 @@ func (e *Engine) pulse(now time.Time, p *property, value any, fresh bool) {
 		e.answer(p.shadow, p.key, shadow.Refused, err.Error())
 	case !on:
 		e.follow(p, lines.Level(false))
-	case e.commanded(now, p, fresh):
-		// It begins when it is remembered.
-	case e.waits(p) || e.bank.Output(p.output).Demand.IsPulse():
+	case e.stopped:
+		// The next run does it.
+	case e.isNew(p, fresh):
+		e.command(now, p) // it begins when it is remembered
+	case e.waits(p) || p.pulsing:
 		// It is that pulse which is about to begin, or under way.
-	case e.memory.commands[p.id()].Done:
-		e.conclude(p, shadow.Done, "")
 	default:
-		e.conclude(p, shadow.LineFailed, "the pulse was interrupted by a restart")
+		if !e.memory.commands[p.id()].Done {
+			e.commandOver(now, p, "the pulse was interrupted by a restart")
+		}
+		e.concludeOver(p)
 	}
 }
 
@@ -54,13 +60,12 @@ func (e *Engine) setCount(now time.Time, p *property, value any, fresh bool) {
 		e.answer(p.shadow, p.key, shadow.Refused, err.Error())
 		return
 	}
-	if e.commanded(now, p, fresh) {
+	if e.isNew(p, fresh) {
 		// Should the process be killed before this is saved, it is done again.
 		_, edges, _ := e.bank.Input(p.Line)
 		p.meter.base = count - int64(edgesOf(edges, p.Edges).count)
-		p.meter.shownAt = time.Time{}
-		e.showMeasured(now, p)
-		return
+		e.command(now, p)
+		return // it is shown together with its answer
 	}
 	if !e.waits(p) {
 		e.conclude(p, shadow.Done, "")
@@ -77,41 +82,87 @@ func (e *Engine) waits(p *property) bool {
 func (e *Engine) beginSaved(now time.Time, failed error) {
 	for _, w := range sorted(e.memory.waiting) {
 		switch p := w.property; {
+		case !e.stillAsked(p) || e.stopped:
+			delete(e.memory.waiting, p.id())
+			if p.Kind == config.Count {
+				e.showSet(now, p) // it was set nevertheless
+			}
 		case failed != nil:
 			// Unremembered it could be carried out twice.
-			e.answer(p.shadow, p.key, shadow.LineFailed, "not begun: "+failed.Error())
+			e.answer(p.shadow, p.key, shadow.LineFailed, "not remembered yet: "+failed.Error())
 			e.touch(p.shadow)
 		case w.seq > e.memory.seq:
 		case p.Kind == config.Count:
 			delete(e.memory.waiting, p.id())
+			e.showSet(now, p)
 			e.conclude(p, shadow.Done, "")
 		default:
 			delete(e.memory.waiting, p.id())
+			p.pulsing = true
 			e.follow(p, lines.Pulse(p.Pulse))
 		}
 	}
 	e.drive(now)
 }
 
+// showSet reports a count that was set, without delay.
+func (e *Engine) showSet(now time.Time, p *property) {
+	p.meter.shownAt = time.Time{}
+	e.showMeasured(now, p)
+}
+
+// stillAsked reports whether the command that is remembered is what is desired:
+// it may have been withdrawn or replaced meanwhile.
+func (e *Engine) stillAsked(p *property) bool {
+	r, asked := p.shadow.asked[p.key]
+	command, known := e.memory.commands[p.id()]
+	return asked && known && r.version == command.Version && shadow.Equal(r.value, command.Value)
+}
+
 // pulseEnded concludes the command that the pulse was.
 func (e *Engine) pulseEnded(now time.Time, n lines.PulseEnded) {
 	p := e.outputs[n.Output]
-	if p == nil {
-		return
+	if p == nil || !p.pulsing {
+		return // it was begun by a control
 	}
-	command, known := e.memory.commands[p.id()]
-	if !known || command.Done || e.waits(p) {
-		return // it was begun by a control, or the next one waits already
+	p.pulsing = false
+	if e.waits(p) {
+		return // the command that is remembered is the next one
 	}
-	command.Done = true
+	failure := ""
+	if n.Cut != "" {
+		failure = "the pulse was cut short by " + n.Cut
+	}
+	e.commandOver(now, p, failure)
+	if e.stillAsked(p) {
+		e.concludeOver(p)
+	}
+}
+
+// commandOver remembers how a command ended.
+func (e *Engine) commandOver(now time.Time, p *property, failure string) {
+	command := e.memory.commands[p.id()]
+	command.Done, command.Failure = true, failure
 	e.memory.commands[p.id()] = command
 	e.remember(now, saveDelay)
-	switch r, asked := p.shadow.asked[p.key]; {
-	case !asked || r.version != command.Version: // something else is desired by now
-	case n.Cut == "":
-		e.conclude(p, shadow.Done, "")
-	default:
-		e.conclude(p, shadow.LineFailed, "the pulse was cut short by "+n.Cut)
+}
+
+// concludeOver answers a command as it ended.
+func (e *Engine) concludeOver(p *property) {
+	if failure := e.memory.commands[p.id()].Failure; failure != "" {
+		e.conclude(p, shadow.LineFailed, failure)
+		return
+	}
+	e.conclude(p, shadow.Done, "")
+}
+
+// commandCleared remembers that a command is no longer desired: the same value
+// would be a new one.
+func (e *Engine) commandCleared(now time.Time, p *property) {
+	if command, known := e.memory.commands[p.id()]; known && !command.Cleared {
+		command.Cleared = true
+		e.memory.commands[p.id()] = command
+		e.remember(now, saveDelay)
 	}
 }
 

@@ -64,6 +64,8 @@ type property struct {
 	output string // label of the output, "" for an input
 	meter  meter  // of an input that is measured
 
+	pulsing bool // the pulse that was desired last is under way
+
 	// Of PWM: the percentage that was last desired, as it was written, and what it
 	// means. Rounded to milliseconds and back it might differ.
 	percent any
@@ -191,6 +193,7 @@ func (Tick) apply(e *Engine, now time.Time) {
 }
 
 func (in Stop) apply(e *Engine, now time.Time) {
+	e.measureLast(now)
 	e.memory.freeze(e.bank.Memory())
 	e.stopped, e.since = true, now
 	e.bank.Stop(now, in.Kept)

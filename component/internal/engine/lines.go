@@ -65,6 +65,7 @@ func (e *Engine) refuseConflict(p *property, err error) {
 	r.line, r.conflict = false, err.Error()
 	p.shadow.asked[p.key] = r
 	delete(e.memory.commands, p.id())
+	p.pulsing = false
 	e.answer(p.shadow, p.key, shadow.Conflict, err.Error())
 }
 

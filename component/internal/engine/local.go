@@ -6,6 +6,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -87,9 +88,9 @@ func (e *Engine) overrule(now time.Time, p *property, on, limit bool) {
 		}
 	}
 	r := s.asked[p.key]
-	local, again := e.memory.locals[p.id()]
-	if !again || s.read {
-		local.Seen, local.At, local.Unseen = r.value, r.at, !s.read
+	local := e.memory.locals[p.id()]
+	if local.Unseen = !s.read; s.read {
+		local.Seen, local.At, local.Sent = s.desired[p.key], s.desiredAt[p.key], s.sent[p.key]
 	}
 	local.Value, local.Made, local.Write = value, now.Unix(), p.Override == config.UpdatesDesired
 	e.memory.locals[p.id()] = local
@@ -99,14 +100,28 @@ func (e *Engine) overrule(now time.Time, p *property, on, limit bool) {
 		s.overruled[p.key] = value
 	} else if r.line {
 		r.line = false
-		s.asked[p.key] = r // its answer stays as it was
+		s.asked[p.key] = r
+		if s.wantAck[p.key].Code != shadow.Done { // that answer stays
+			e.answer(s, p.key, shadow.Conflict, overruledReason)
+		}
 	}
 	e.touch(s)
 }
 
+// overruledReason answers a value that is not carried out any more.
+const overruledReason = "overruled by a local change"
+
+// dropLocal forgets a local change.
+func (e *Engine) dropLocal(now time.Time, p *property) {
+	if _, changed := e.memory.locals[p.id()]; changed {
+		delete(e.memory.locals, p.id())
+		e.remember(now, saveDelay)
+	}
+}
+
 // reviewLocals looks at the local changes of a shadow that was read. Those made
 // where nothing was desired hold unless something is by now.
-func (e *Engine) reviewLocals(s *shadowState) {
+func (e *Engine) reviewLocals(now time.Time, s *shadowState) {
 	for key, p := range s.props {
 		local, changed := e.memory.locals[p.id()]
 		if _, desired := s.desired[key]; !changed || desired {
@@ -114,8 +129,9 @@ func (e *Engine) reviewLocals(s *shadowState) {
 		}
 		if local.Write && local.Seen == nil {
 			s.overruled[key] = local.Value
+			e.restate(p, local, 0)
 		} else {
-			delete(e.memory.locals, p.id())
+			e.dropLocal(now, p)
 		}
 	}
 }
@@ -123,43 +139,56 @@ func (e *Engine) reviewLocals(s *shadowState) {
 // stands reports whether a local change still holds against a desired value that
 // was read, and drives it if so: the value is the one that it was made against or,
 // where that is not known, an older one.
-func (e *Engine) stands(p *property, r request) bool {
+func (e *Engine) stands(now time.Time, p *property, r request) bool {
 	local, changed := e.memory.locals[p.id()]
 	if !changed {
 		return false
 	}
-	same := local.Seen != nil && local.At == r.at && shadow.Equal(local.Seen, r.value)
-	if !same && !(local.Unseen && r.at < local.Made) {
-		delete(e.memory.locals, p.id())
+	before := r.at <= local.Made
+	seen := local.Seen != nil && shadow.Equal(local.Seen, r.value) && (local.At == r.at || local.At == 0 && before)
+	sent := local.Sent != nil && shadow.Equal(local.Sent, r.value) && before
+	if !seen && !sent && !(local.Unseen && r.at < local.Made) || shadow.Equal(local.Value, r.value) {
+		e.dropLocal(now, p)
 		return false
 	}
-	if demand, err := e.demand(p, local.Value); err == nil {
-		e.orders[p.output] = lines.Order{Demand: demand, Cause: "local", Rank: r.at}
-	}
+	e.restate(p, local, r.at)
 	if local.Write {
 		p.shadow.forget(p.key)
 		p.shadow.overruled[p.key] = local.Value
+		return true
+	}
+	s := p.shadow
+	have, answered := s.haveAck[p.key]
+	switch _, answers := s.wantAck[p.key]; {
+	case answers: // it stays
+	case answered && r.stands(have.Code) && have.Code == shadow.Done:
+		s.wantAck[p.key] = have
+	default:
+		e.answer(s, p.key, shadow.Conflict, overruledReason)
 	}
 	return true
 }
 
+// restate drives a local change that still holds: the line may have been restored as
+// something else, or taken its failsafe state.
+func (e *Engine) restate(p *property, local state.Local, rank int64) {
+	if demand, err := e.demand(p, local.Value); err == nil {
+		e.orders[p.output] = lines.Order{Demand: demand, Cause: "local", Rank: rank}
+	}
+}
+
 // settleDesired takes note that what we desire was written.
-func (e *Engine) settleDesired(now time.Time, s *shadowState, sent map[string]any) {
-	s.noteDesired(sent)
+func (e *Engine) settleDesired(now time.Time, s *shadowState, sent map[string]any, at map[string]int64) {
+	s.noteDesired(sent, at)
 	for key, value := range sent {
 		p := s.props[key]
-		e.remember(now, saveDelay)
-		if value == nil {
-			if command, ok := e.memory.commands[p.id()]; ok {
-				command.Cleared = true
-				e.memory.commands[p.id()] = command
-			}
+		switch {
+		case value == nil:
+			e.commandCleared(now, p)
 			delete(s.clears, key)
-			continue
-		}
-		if shadow.Equal(s.overruled[key], value) {
+		case shadow.Equal(s.overruled[key], value):
 			delete(s.overruled, key)
-			delete(e.memory.locals, p.id())
+			e.dropLocal(now, p)
 		}
 	}
 }

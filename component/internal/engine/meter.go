@@ -77,6 +77,19 @@ func (e *Engine) measure(now time.Time) {
 	}
 }
 
+// measureLast reports what the interval holds back, since nothing comes after it.
+func (e *Engine) measureLast(now time.Time) {
+	for _, properties := range sorted(e.inputs) {
+		for _, p := range properties {
+			if p.meter.due.IsZero() {
+				continue
+			}
+			p.meter.shownAt = time.Time{}
+			e.showMeasured(now, p)
+		}
+	}
+}
+
 // read is the value of a measured property.
 func (m *meter) read(now time.Time, p config.Property, seen tally) any {
 	if p.Kind == config.Count {
@@ -99,7 +112,7 @@ func (m *meter) update(now time.Time, p config.Property, seen tally) {
 	before := m.last
 	if seen.count > before.count {
 		m.last, m.seenAt = seen, now
-		if before.count > 0 && seen.at.Clock > before.at.Clock {
+		if before.at.Clock > 0 && seen.at.Clock > before.at.Clock {
 			m.rate = float64(seen.count-before.count) / (seen.at.Clock - before.at.Clock).Seconds()
 		}
 		return

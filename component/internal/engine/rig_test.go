@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,7 @@ type rig struct {
 	updates []UpdateShadow
 	saves   []Save
 	noDisk  error
+	hold    bool // saves are answered by the test
 	asked   []lines.Request
 	guards  map[string]lines.Guard
 }
@@ -111,6 +114,9 @@ func (r *rig) carryOut(effect Effect) Input {
 		r.updates = append(r.updates, e)
 	case Save:
 		r.saves = append(r.saves, e)
+		if r.hold {
+			return nil
+		}
 		return Saved{e.Seq, r.noDisk}
 	}
 	return nil
@@ -253,6 +259,24 @@ func (r *rig) fails(name string, outcome Outcome) {
 	r.t.Helper()
 	u, _ := r.update(name)
 	r.step(Updated{Shadow: name, Seq: u.Seq, Outcome: outcome, Err: fmt.Errorf("outcome %d", outcome)})
+}
+
+// keysOf are the keys of a JSON object.
+func keysOf(t *testing.T, text string) []string {
+	t.Helper()
+	var members map[string]any
+	if err := json.Unmarshal([]byte(text), &members); err != nil {
+		t.Fatal(err)
+	}
+	return slices.Sorted(maps.Keys(members))
+}
+
+// reportedNow is what a shadow is known to report, answers included.
+func (r *rig) reportedNow(name string) map[string]any {
+	s := r.shadows[name]
+	reported := maps.Clone(s.have)
+	reported[shadow.AckKey] = s.haveAck
+	return reported
 }
 
 func asJSON(t *testing.T, v any) string {

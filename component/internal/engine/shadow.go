@@ -61,9 +61,13 @@ type shadowState struct {
 	wantAck, haveAck map[string]shadow.Ack
 	asked            map[string]request // the desired values that were seen
 
-	desired   map[string]any  // what the shadow is known to desire
-	overruled map[string]any  // local changes to be written as desired
-	clears    map[string]bool // desired values of ours to be cleared: commands that are over
+	desired   map[string]any   // what the shadow is known to desire
+	desiredAt map[string]int64 // and since when, in seconds since the epoch; 0 when that is not known
+	sent      map[string]any   // what we desire, and do not know to be stored
+	overruled map[string]any   // local changes to be written as desired
+	clears    map[string]bool  // desired values of ours to be cleared: commands that are over
+
+	replied int64 // version of our last update that was accepted since the document was read
 
 	flight *flight   // the update under way, nil when none is
 	sendAt time.Time // no update before
@@ -107,7 +111,9 @@ func newShadowState(label string, cfg config.Shadow) *shadowState {
 	s.want, s.have = map[string]any{}, map[string]any{}
 	s.wantAck, s.haveAck = map[string]shadow.Ack{}, map[string]shadow.Ack{}
 	s.asked = map[string]request{}
-	s.desired, s.overruled, s.clears = map[string]any{}, map[string]any{}, map[string]bool{}
+	s.desired, s.desiredAt = map[string]any{}, map[string]int64{}
+	s.sent = map[string]any{}
+	s.overruled, s.clears = map[string]any{}, map[string]bool{}
 	return s
 }
 
@@ -194,10 +200,13 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	if !s.create {
 		e.log.Info("shadow read", "shadow", s.id, "version", doc.Version)
 	}
-	s.read, s.desired = true, own(doc.Desired)
+	s.read, s.desired, s.desiredAt, s.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
 	e.keepConclusions(s)
 	e.desireAll(now, s, doc)
 	e.touch(s)
+	if s.flight == nil {
+		clear(s.sent) // the document has it, or nothing ever will
+	}
 	early := s.early
 	s.early = nil
 	for _, message := range early {
@@ -230,21 +239,25 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 			e.resync(now, s, 0)
 			return
 		}
-		if !e.own(in.ClientToken) {
+		if e.own(in.ClientToken) {
+			e.settleDesired(now, s, in.Desired, in.DesiredAt)
+		} else {
 			e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
+			s.noteDesired(in.Desired, in.DesiredAt)
 		}
-		s.noteDesired(in.Desired)
 		e.touch(s)
 	}
 }
 
 // noteDesired keeps what the shadow is known to desire up to date.
-func (s *shadowState) noteDesired(written map[string]any) {
+func (s *shadowState) noteDesired(written map[string]any, at map[string]int64) {
 	for key, value := range written {
+		delete(s.sent, key)
 		if withdrawn(value) {
 			delete(s.desired, key)
+			delete(s.desiredAt, key)
 		} else {
-			s.desired[key] = value
+			s.desired[key], s.desiredAt[key] = value, at[key]
 		}
 	}
 }
@@ -256,7 +269,8 @@ func (e *Engine) keepConclusions(s *shadowState) {
 		ack, answered := s.haveAck[key]
 		_, desired := s.desired[key]
 		_, asked := s.asked[key]
-		if (p.Kind == config.Pulse || p.Kind == config.Count) && answered && !desired && !asked {
+		over := answered && ack.Code != shadow.InProgress
+		if (p.Kind == config.Pulse || p.Kind == config.Count) && over && !desired && !asked {
 			s.asked[key] = request{version: ack.Version, over: true}
 			s.wantAck[key] = ack
 		}
@@ -289,11 +303,15 @@ func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired ma
 	for _, key := range slices.Sorted(maps.Keys(desired)) {
 		delete(s.clears, key)
 		delete(s.overruled, key)
-		if p := s.props[key]; p != nil {
-			delete(e.memory.locals, p.id())
+		p := s.props[key]
+		if p != nil {
+			e.dropLocal(now, p)
 		}
 		if value := desired[key]; withdrawn(value) {
 			s.forget(key)
+			if p != nil {
+				e.commandCleared(now, p)
+			}
 		} else {
 			s.asked[key] = request{value: value, at: at[key], version: version}
 			e.obey(now, s, key, value, true)
@@ -317,19 +335,25 @@ func withdrawn(value any) bool {
 func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
 	// A shadow can hold a null where nothing was before; it desires nothing.
 	maps.DeleteFunc(s.desired, func(_ string, value any) bool { return value == nil })
-	for key := range s.asked {
-		if _, desired := s.desired[key]; !desired && !s.asked[key].over {
+	for key, r := range s.asked {
+		// An answer stays with its document, not with one that was created again.
+		if _, desired := s.desired[key]; !desired && (!r.over || r.version > doc.Version) {
 			s.forget(key)
+		}
+	}
+	for key, p := range s.props {
+		if _, desired := s.desired[key]; !desired {
+			e.commandCleared(now, p)
 		}
 	}
 	clear(s.clears)
 	clear(s.overruled)
-	e.reviewLocals(s)
+	e.reviewLocals(now, s)
 	for _, key := range slices.Sorted(maps.Keys(s.desired)) {
 		r := request{value: s.desired[key], at: doc.DesiredAt[key], version: doc.Version}
 		old, seen := s.asked[key]
 		switch {
-		case seen && !old.over && old.at == r.at && shadow.Equal(old.value, r.value):
+		case seen && old.at == r.at && shadow.Equal(old.value, r.value):
 			r = old
 		case !seen:
 			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
@@ -356,6 +380,8 @@ func (e *Engine) obey(now time.Time, s *shadowState, key string, value any, fres
 	switch {
 	case !known:
 		e.answer(s, key, shadow.NoProperty, "no such property")
+	case s.asked[key].over:
+		s.clears[key] = true // it is still to be cleared; its answer stays
 	case p.Kind == config.Count:
 		e.setCount(now, p, value, fresh)
 	case !p.Output:
@@ -364,7 +390,7 @@ func (e *Engine) obey(now time.Time, s *shadowState, key string, value any, fres
 		e.answer(s, key, shadow.Conflict, s.asked[key].conflict)
 	case p.Kind == config.Pulse:
 		e.pulse(now, p, value, fresh)
-	case e.stands(p, s.asked[key]):
+	case e.stands(now, p, s.asked[key]):
 		// A local change was made against this very value.
 	default:
 		demand, err := e.demand(p, value)
@@ -415,7 +441,7 @@ func (in Updated) apply(e *Engine, now time.Time) {
 		}
 		s.shed++
 		e.warn(s, "report is too large; leaving out "+s.shed.String(), in.Err)
-	case Conflict:
+	case Conflict: // not stored
 		e.log.Info("shadow was changed meanwhile; it is read again", "shadow", s.id)
 		e.resync(now, s, 0)
 	case Invalid, Unauthorized:
@@ -445,7 +471,12 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 			s.haveAck[key] = ack
 		}
 	}
-	e.settleDesired(now, s, sent.desired)
+	if s.phase == synced && version > s.gate.Seen() {
+		// Else the messages or the document up to here were seen already, and what
+		// was desired since is newer.
+		e.settleDesired(now, s, sent.desired, nil)
+		s.replied = version
+	}
 	if !s.create {
 		return
 	}
@@ -467,6 +498,9 @@ func (e *Engine) pump(now time.Time, s *shadowState) {
 		})
 	case s.flight == nil:
 		difference := s.difference()
+		if s.lock() == 0 {
+			difference.desired = nil // not before the document exists
+		}
 		if difference.empty() {
 			return
 		}
@@ -474,6 +508,11 @@ func (e *Engine) pump(now time.Time, s *shadowState) {
 			s.seq++
 			s.sendAt = now.Add(reportInterval)
 			s.flight = &flight{s.seq, difference}
+			for key, value := range difference.desired {
+				if value != nil {
+					s.sent[key] = value
+				}
+			}
 			u := UpdateShadow{
 				Shadow:   s.label,
 				Seq:      s.seq,
@@ -483,11 +522,20 @@ func (e *Engine) pump(now time.Time, s *shadowState) {
 			}
 			if len(u.Desired) > 0 {
 				// Not over what somebody desired meanwhile.
-				u.Version = s.gate.Seen()
+				u.Version = s.lock()
 			}
 			e.do(u)
 		})
 	}
+}
+
+// lock is the version of the document that we know, 0 while there is none. The
+// reply to an update of ours may come before its message.
+func (s *shadowState) lock() int64 {
+	if seen := s.gate.Seen(); s.replied != seen+1 {
+		return seen
+	}
+	return s.replied
 }
 
 // whenAllowed sends not before the time and not above the budget.

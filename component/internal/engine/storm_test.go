@@ -6,7 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
+	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
 )
 
@@ -58,14 +62,36 @@ type world struct {
 	engine *Engine
 	now    time.Time
 	saved  state.State
+	disk   *disk // nil saves at once
 
 	lines  map[string]bool  // what they are
+	sturdy map[string]bool  // outputs that always follow
 	broken map[string]error // what requests and sets fail with
 	held   map[string]bool
 
 	link    bool
 	shadows map[string]*service
 	times   []time.Time // of requests, for the budget
+
+	turns  map[string]int     // how often each line went on
+	stored func(UpdateShadow) // told of each update of the engine that was stored, if not nil
+}
+
+func (w *world) labels() []string { return slices.Sorted(maps.Keys(w.shadows)) }
+
+func (w *world) set(line string, on bool) {
+	if on && !w.lines[line] {
+		w.turns[line]++
+	}
+	w.lines[line] = on
+}
+
+func (w *world) read(claim string) []bool {
+	var values []bool
+	for _, line := range strings.Split(claim, "+") {
+		values = append(values, w.lines[line])
+	}
+	return values
 }
 
 // service is the shadow manager's side of one shadow. Each stream is in order;
@@ -77,18 +103,26 @@ type service struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	t.Helper()
-	cfg, err := config.Parse([]byte(testConfig), "gw")
+	w := makeWorld(t, seed, testConfig)
+	w.start()
+	return w
+}
+
+// makeWorld is a world whose engine has not been started.
+func makeWorld(t *testing.T, seed uint64, text string) *world {
+	t.Helper()
+	cfg, err := config.Parse([]byte(text), "gw")
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, now: time.Unix(1_700_000_000, 0),
 		lines: map[string]bool{}, broken: map[string]error{}, held: map[string]bool{}, shadows: map[string]*service{},
+		sturdy: map[string]bool{}, turns: map[string]int{},
 	}
 	for label := range cfg.Shadows {
 		w.shadows[label] = &service{}
 	}
-	w.start()
 	return w
 }
 
@@ -144,6 +178,9 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 		w.t.Fatalf("%s: %v", document, err)
 	}
 	change, err := shadowdoc.Apply(s.doc, u, w.now.Unix(), shadowdoc.DefaultSizeLimit, shadowdoc.Fixed)
+	if refused, ok := errors.AsType[*shadowdoc.Refusal](err); ok && (refused.Code == 409 || refused.Message == "Invalid version") {
+		return nil
+	}
 	if err != nil {
 		w.t.Fatalf("%s: %v", document, err)
 	}
@@ -171,7 +208,7 @@ func (w *world) delete(label string) {
 
 // deliver hands over the next message of a random stream.
 func (w *world) deliver() {
-	label := pick(w, "main", "plant")
+	label := pick(w, w.labels()...)
 	for _, i := range w.random.Perm(3) {
 		if stream := w.shadows[label].streams[i]; len(stream) > 0 {
 			w.shadows[label].streams[i] = stream[1:]
@@ -186,7 +223,7 @@ func (w *world) setLink(up bool) {
 		return
 	}
 	w.link = up
-	for _, label := range []string{"main", "plant"} {
+	for _, label := range w.labels() {
 		s := w.shadows[label]
 		if up {
 			w.step(ShadowLive{label})
@@ -244,13 +281,15 @@ func (w *world) breakOrMend() {
 // release lets the level fall to the pull, as gpio-sim does.
 func (w *world) release(label string) {
 	w.held[label] = false
-	if label != "door" {
-		w.lines[label] = false
+	for _, line := range strings.Split(label, "+") {
+		if w.cfg.Lines[line].Direction == gpio.Output {
+			w.set(line, false)
+		}
 	}
 }
 
 func (w *world) restart() {
-	for label := range w.lines {
+	for label := range w.held {
 		w.release(label)
 	}
 	for _, s := range w.shadows {
@@ -278,24 +317,32 @@ func (w *world) carryOut(effect Effect) Input {
 			return LinesFailed{e.Claim, err}
 		}
 		w.held[e.Claim] = true
-		if e.Values[0] != nil {
-			w.lines[e.Claim] = *e.Values[0]
+		for i, value := range e.Values {
+			if value != nil {
+				w.set(e.Lines[i], *value)
+			}
 		}
-		return LinesReady{e.Claim, []bool{w.lines[e.Claim]}}
+		return LinesReady{e.Claim, w.read(e.Claim)}
 	case lines.Write:
 		if err := w.broken[e.Claim]; err != nil {
 			w.release(e.Claim)
 			return LinesFailed{e.Claim, err}
 		}
-		if w.chance(95) { // else it does not follow this time
-			w.lines[e.Claim] = e.Values[0]
+		if w.sturdy[e.Claim] || w.chance(95) { // else it does not follow this time
+			for i, line := range strings.Split(e.Claim, "+") {
+				w.set(line, e.Values[i])
+			}
 		}
-		return LinesWritten{e.Claim, []bool{w.lines[e.Claim]}}
+		return LinesWritten{e.Claim, w.read(e.Claim)}
 	case FetchShadow:
 		w.reply(e.Shadow, w.fetch(e))
 	case UpdateShadow:
 		w.reply(e.Shadow, w.report(e))
 	case Save:
+		if w.disk != nil {
+			w.disk.save(w.t, e)
+			return nil
+		}
 		w.saved = e.State
 		return Saved{Seq: e.Seq}
 	}
@@ -339,7 +386,15 @@ func (w *world) report(e UpdateShadow) Input {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	in.Version = w.update(e.Shadow, string(payload)).After.Version
+	change := w.update(e.Shadow, string(payload))
+	if change == nil {
+		in.Outcome, in.Err = Conflict, errors.New("version conflict")
+		return in
+	}
+	in.Version = change.After.Version
+	if w.stored != nil {
+		w.stored(e)
+	}
 	if w.chance(8) { // stored, but nobody knows
 		in.Outcome, in.Err, in.Version = Unknown, errors.New("reply lost"), 0
 	}

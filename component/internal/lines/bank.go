@@ -50,6 +50,9 @@ type Bank struct {
 	inputs  map[string]*input
 	byLine  map[string]member // of every output line
 	groups  []*interlock
+	// The same in the order of their labels, so that effects are in an order too.
+	outputOrder []*output
+	inputOrder  []*input
 
 	random *rand.Rand
 	log    *slog.Logger
@@ -107,16 +110,17 @@ func New(cfg *config.Config, memory Memory, random *rand.Rand, log *slog.Logger)
 	for label, c := range cfg.Interlocks {
 		b.addInterlock(label, c)
 	}
+	b.outputOrder, b.inputOrder = sorted(b.outputs), sorted(b.inputs)
 	return b
 }
 
 // Start requests all lines. There is no link yet.
 func (b *Bank) Start(now time.Time) {
 	b.away = now
-	for _, u := range sorted(b.outputs) {
+	for _, u := range b.outputOrder {
 		b.request(now, u)
 	}
-	for _, in := range sorted(b.inputs) {
+	for _, in := range b.inputOrder {
 		b.requestInput(in)
 	}
 	b.at(now)
@@ -132,7 +136,7 @@ func (b *Bank) Link(now time.Time, up bool) {
 		b.away = now
 	}
 	if up {
-		for _, u := range b.outputs {
+		for _, u := range b.outputOrder {
 			clear(u.failsafed)
 		}
 	}
@@ -146,14 +150,14 @@ func (b *Bank) Tick(now time.Time) {
 		return
 	}
 	b.failsafe(now)
-	for _, u := range sorted(b.outputs) {
+	for _, u := range b.outputOrder {
 		if u.state == faulted && b.due(now, &u.claim) {
 			b.request(now, u)
 		} else {
 			b.advance(now, u)
 		}
 	}
-	for _, in := range sorted(b.inputs) {
+	for _, in := range b.inputOrder {
 		b.tickInput(now, in)
 	}
 }
@@ -169,6 +173,11 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 	b.well(&u.claim)
 	b.observe(now, u, values)
 	u.set = slices.Clone(values)
+	for i, value := range u.requested {
+		if value != nil {
+			u.set[i] = *value
+		}
+	}
 	b.begin(now, u)
 	b.advanceGroups(now, u)
 }
@@ -223,10 +232,16 @@ func (b *Bank) Notices() []Notice {
 func (b *Bank) do(e Effect)       { b.effects = append(b.effects, e) }
 func (b *Bank) notify(n Notice)   { b.notices = append(b.notices, n) }
 func (b *Bank) changed(u *output) { b.notify(OutputChanged{u.label}) }
-func onOff(on bool) string        { return map[bool]string{true: "on", false: "off"}[on] }
 func (m member) value() (on bool) { return m.values[m.index] }
 func (m member) line() string     { return m.lines[m.index] }
 func (m member) since() time.Time { return m.output.since[m.index] }
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
 
 // at asks for a tick at t at the latest.
 func (b *Bank) at(t time.Time) {
@@ -235,7 +250,7 @@ func (b *Bank) at(t time.Time) {
 	}
 }
 
-// sorted makes the order of effects independent of the order of maps.
+// sorted gives the values in the order of their keys.
 func sorted[V any](m map[string]V) []V {
 	keys := slices.SortedFunc(maps.Keys(m), cmp.Compare[string])
 	values := make([]V, len(keys))

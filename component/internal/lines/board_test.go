@@ -39,6 +39,17 @@ type rig struct {
 	now   time.Time
 	held  map[string]gpio.Lines
 	trace []change
+
+	marked int               // changes before the event of the case
+	was    map[string]change // the last one of each line before it
+}
+
+// mark takes what was seen until now for what was before the event.
+func (r *rig) mark() {
+	r.marked, r.was = len(r.trace), map[string]change{}
+	for _, c := range r.trace {
+		r.was[c.line] = c
+	}
 }
 
 // change is what the far side saw of a line.
@@ -65,6 +76,11 @@ func (r *rig) start(memory lines.Memory) {
 func (r *rig) restart() {
 	memory := r.Memory()
 	r.release()
+	r.look()
+	r.mark()
+	for _, label := range []string{lineA, lineB} { // each is off, as far as can be seen from now on
+		r.was[label] = change{r.now, label, false}
+	}
 	r.start(memory)
 }
 

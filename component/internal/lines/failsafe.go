@@ -13,9 +13,12 @@ func (b *Bank) failsafe(now time.Time) {
 	if b.away.IsZero() || b.stopped {
 		return
 	}
-	orders := map[string]Order{}
-	for _, u := range b.outputs {
+	var orders map[string]Order
+	for _, u := range b.outputOrder {
 		if levels, due := b.failsafeOf(now, u); due {
+			if orders == nil {
+				orders = map[string]Order{}
+			}
 			orders[u.label] = Order{Demand: Pattern(levels), Cause: "failsafe"}
 		}
 	}

@@ -24,7 +24,24 @@ func (b *Bank) addInterlock(label string, c config.Interlock) {
 		g.members = append(g.members, m)
 		m.groups[m.index] = g
 	}
+	g.settle()
 	b.groups = append(b.groups, g)
+}
+
+// settle leaves at most one line of an interlock to be on at the start, one that is
+// configured so before one that an earlier run remembers.
+func (g *interlock) settle() {
+	var chosen *member
+	for _, m := range g.members {
+		if m.wantsOn(m.index) && (chosen == nil || m.cfgs[m.index].Start == config.StartOn) {
+			chosen = &m
+		}
+	}
+	for _, m := range g.members {
+		if m.wantsOn(m.index) && m != *chosen {
+			m.initial[m.index], m.demand = new(false), Demand{}
+		}
+	}
 }
 
 // others are the further lines of the interlock of a line.

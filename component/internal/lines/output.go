@@ -21,6 +21,8 @@ type output struct {
 	begun   time.Time // when a timed demand was observed to begin; zero before
 	active  Demand    // the demand that was reached last
 
+	requested []*bool // of the last request
+
 	asked   []bool      // of the write under way
 	set     []bool      // what the lines were last set to, or found as; they may not read so
 	since   []time.Time // when each line was seen to change last, or seen at all
@@ -34,6 +36,7 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 	u := &output{
 		claim:     claim{label: Label(labels...), lines: labels, values: make([]bool, len(labels))},
 		groups:    make([]*interlock, len(labels)),
+		asked:     make([]bool, len(labels)),
 		set:       make([]bool, len(labels)),
 		since:     make([]time.Time, len(labels)),
 		failsafed: make([]bool, len(labels)),
@@ -54,7 +57,8 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 }
 
 // initial is the start state of a line, nil for as it is. An output of pulses
-// starts off: that it is on can only come from a pulse that was cut short.
+// starts off, and so does one that goes on and off of which nothing is remembered:
+// that it is on can only come from what was cut short.
 func initial(line config.Line, kind config.Kind, memory Memory, label string) *bool {
 	saved, known := memory.Levels[label]
 	switch {
@@ -64,9 +68,13 @@ func initial(line config.Line, kind config.Kind, memory Memory, label string) *b
 		return new(false)
 	case line.Start == config.StartRestore && known:
 		return &saved
+	case line.Start == config.StartRestore && goesOnAndOff(kind):
+		return new(false)
 	}
 	return nil
 }
+
+func goesOnAndOff(kind config.Kind) bool { return kind == config.Blink || kind == config.PWM }
 
 // resumes reports whether a saved wave is one that the property still makes.
 func resumes(wave Demand, p config.Property) bool {
@@ -98,6 +106,7 @@ func (b *Bank) request(now time.Time, u *output) {
 			values[i] = nil
 		}
 	}
+	u.requested = values
 	b.do(Request{u.label, u.lines, values})
 }
 
@@ -146,11 +155,11 @@ func (u *output) wantsOn(i int) bool {
 
 // observe takes what the lines of an output read. One that was on when it failed
 // and is on again counts as having been on all the time, one that is off as off from
-// now. So does one that was set on and did not follow: it may have been on.
+// now. One that did not follow may have done so meanwhile, unseen; it counts from now.
 func (b *Bank) observe(now time.Time, u *output, values []bool) {
 	for i, value := range values {
 		same := u.values[i] == value
-		if same && (value || u.known && !u.set[i]) {
+		if same && value && (u.set[i] || !u.asked[i]) || same && !value && !u.set[i] && u.known {
 			continue
 		}
 		u.since[i] = now

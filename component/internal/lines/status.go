@@ -104,6 +104,8 @@ func (b *Bank) Memory() Memory {
 func (u *output) remember(levels map[string]bool) {
 	for i, line := range u.lines {
 		switch {
+		case goesOnAndOff(u.kind) && u.demand.Levels != nil:
+			levels[line] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
 		case !u.since[i].IsZero():
 			levels[line] = u.values[i]
 		case u.cfgs[i].Start == config.StartRestore && u.initial[i] != nil:

@@ -14,7 +14,7 @@ import (
 // somebody keeps the lines, and carries out their [Guard].
 func (b *Bank) Stop(now time.Time, kept bool) {
 	b.stopped = true
-	for _, u := range sorted(b.outputs) {
+	for _, u := range b.outputOrder {
 		if u.state != held {
 			continue
 		}

@@ -24,7 +24,9 @@ const (
 	pwmOn    = 3
 	pwmOff   = 9
 	failsafe = 2
-	quiet    = 100 // long enough for every rule to be over
+	quiet    = 50 // long enough for every rule to be over
+
+	backAfter = 5 // a chip that is away comes back
 )
 
 // A situation is a row of the table: what goes on when the demand comes.
@@ -202,24 +204,20 @@ func playCell(t *testing.T, b board, s situation, event func(*rig, lines.Demand)
 	r.link(true)
 	r.pass(quiet * b.unit)
 	now := s.begin(r)
-	c := &cellCheck{rig: r, seen: len(r.trace), came: r.now, back: r.now.Add(5 * b.unit)}
+	r.mark()
 	err := event(r, now)
-	status := r.Output(lineA)
-	c.demand = status.Demand
-	r.pass(c.back.Sub(r.now))
-	if !errors.Is(b.plug(lineA), errPlugged) {
-		c.away = true
+	if _, refused := errors.AsType[*lines.Conflict](err); refused != (cell == "refused") {
+		t.Fatalf("want %q, got %v", cell, err)
 	}
-	end := 4 * (blinkOn + blinkOff) * b.unit
-	if c.away {
-		end += 10 * time.Second // retries are in seconds
+	c := newCase(r, cell)
+	r.pass(backAfter * b.unit)
+	if b.plug(lineA) == nil {
+		r.pass(2 * time.Second) // the first retries come within seconds
 	}
-	r.pass(end)
-	c.check(cell, err, status)
+	r.pass(quiet * b.unit)
+	c.saw = r.trace[r.marked:]
+	c.check()
 }
-
-// errPlugged says that a chip was there already.
-var errPlugged = errors.New("already plugged in")
 
 func tableConfig(s situation, unit time.Duration) *config.Config {
 	line := func(label string) config.Line {
@@ -236,166 +234,4 @@ func tableConfig(s situation, unit time.Duration) *config.Config {
 		Interlocks: map[string]config.Interlock{"ab": {Lines: []string{lineA, lineB}, DeadTime: deadTime * unit}},
 		Shadows:    map[string]config.Shadow{"main": {ID: shadow.ID{}, Properties: map[string]config.Property{"a": property}}},
 	}
-}
-
-// cellCheck holds what was seen of a case against its cell.
-type cellCheck struct {
-	*rig
-	seen   int       // changes before the event
-	came   time.Time // the event
-	back   time.Time // when a chip that was away came back
-	away   bool
-	demand lines.Demand // of line A after the event
-}
-
-// check understands a cell: "refused", or steps parted by commas, each a level and
-// what it comes after: "on after minOff, off after pulse". They are line A's, or
-// with "other" line B's. "blinks" is the wave that is demanded, from its beginning;
-// "blinks on" is the wave that went on before, in its period.
-func (c *cellCheck) check(cell string, err error, status lines.Status) {
-	c.t.Helper()
-	if conflict, refused := errors.AsType[*lines.Conflict](err); refused != (cell == "refused") {
-		c.t.Fatalf("want %q, got %v", cell, conflict)
-	}
-	if cell == "refused" {
-		if c.on(lineB) {
-			c.t.Error("the other line went on although it was refused")
-		}
-		return
-	}
-	line := lineA
-	for step := range strings.SplitSeq(cell, ", ") {
-		if rest, other := strings.CutPrefix(step, "other "); other {
-			line, step = lineB, rest
-		}
-		c.step(cell, line, step)
-	}
-	if !strings.Contains(cell, "blinks") && c.next(line) != nil {
-		c.t.Errorf("%q: more came: %v", cell, c.trace[c.seen:])
-	}
-	if waits := strings.Contains(cell, "after") && !strings.Contains(cell, "failsafe") && !strings.Contains(cell, "maxOn") && line == lineA; waits &&
-		status.Progress != lines.Underway && status.Progress != lines.Done {
-		c.t.Errorf("%q: status %+v", cell, status)
-	}
-}
-
-// next is the next change of a line that no step has explained yet.
-func (c *cellCheck) next(line string) *change {
-	for i := c.seen; i < len(c.trace); i++ {
-		if c.trace[i].line == line {
-			return &c.trace[i]
-		}
-	}
-	return nil
-}
-
-func (c *cellCheck) step(cell, line, step string) {
-	c.t.Helper()
-	what, after, _ := strings.Cut(step, " after ")
-	what, whenBack := strings.CutSuffix(what, " when back")
-	switch what {
-	case "blinks":
-		at := c.came
-		if after != "" {
-			at = c.time(line, after)
-		}
-		c.edge(cell, line, true, at, whenBack)
-		begun := at
-		if last := c.last(line); whenBack || last.After(at) {
-			begun = last
-		}
-		for range 2 {
-			begun = begun.Add(c.demand.On)
-			c.edge(cell, line, false, begun, false)
-			begun = begun.Add(c.demand.Off)
-			c.edge(cell, line, true, begun, false)
-		}
-	case "blinks on":
-		c.inStep(cell, line)
-	case "on", "off":
-		at := c.came
-		if after != "" {
-			at = c.time(line, after)
-		}
-		c.edge(cell, line, what == "on", at, whenBack)
-	default:
-		c.t.Fatalf("%q: step %q is none that is known", cell, step)
-	}
-}
-
-// edge wants a line to change at that time, or to be so already.
-func (c *cellCheck) edge(cell, line string, on bool, at time.Time, whenBack bool) {
-	c.t.Helper()
-	next := c.next(line)
-	switch {
-	case c.before(line) == on && at.Equal(c.came) && !whenBack:
-		return // it is so already
-	case next == nil || next.on != on:
-		c.t.Fatalf("%q: want %s %v, saw %v", cell, line, on, c.after())
-	case whenBack && next.at.Before(c.back), !whenBack && !next.at.Equal(at):
-		c.t.Fatalf("%q: want %s %v %v after the event, saw %v", cell, line, on, at.Sub(c.came), c.after())
-	}
-	for i := range c.trace[c.seen:] {
-		if &c.trace[c.seen+i] == next {
-			c.seen += i + 1
-			break
-		}
-	}
-}
-
-// after is what was seen, with times from the event.
-func (c *cellCheck) after() (seen []string) {
-	for _, ch := range c.trace {
-		if !ch.at.Before(c.came) {
-			seen = append(seen, ch.line+" "+map[bool]string{true: "on", false: "off"}[ch.on]+" "+ch.at.Sub(c.came).String())
-		}
-	}
-	return seen
-}
-
-// before is a line's level by the changes that are explained.
-func (c *cellCheck) before(line string) (on bool) {
-	for _, ch := range c.trace[:c.seen] {
-		if ch.line == line {
-			on = ch.on
-		}
-	}
-	return on
-}
-
-// last is when a line changed last by the changes that are explained.
-func (c *cellCheck) last(line string) (at time.Time) {
-	for _, ch := range c.trace[:c.seen] {
-		if ch.line == line {
-			at = ch.at
-		}
-	}
-	return at
-}
-
-// time is when a rule lets go.
-func (c *cellCheck) time(line, rule string) time.Time {
-	c.t.Helper()
-	other := map[string]string{lineA: lineB, lineB: lineA}[line]
-	from, units := map[string]struct {
-		from  time.Time
-		units time.Duration
-	}{
-		"minOn":     {c.last(line), minTime},
-		"minOff":    {c.last(line), minTime},
-		"maxOn":     {c.last(line), maxOn},
-		"dead time": {c.last(other), deadTime},
-		"restart":   {c.came, deadTime},
-		"failsafe":  {c.came, failsafe},
-		"pulse":     {latest(c.came, c.last(line)), pulseOn},
-	}[rule].from, time.Duration(0)
-	_ = units
-	return from
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

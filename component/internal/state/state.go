@@ -42,11 +42,12 @@ type Wave struct {
 
 // Command is a desired value that is carried out once.
 type Command struct {
-	Value   any   `json:"value"`             // as it was desired
-	At      int64 `json:"at"`                // when, in seconds since the epoch
-	Version int64 `json:"version"`           // of the document in which it was first seen
-	Done    bool  `json:"done,omitempty"`    // it is over
-	Cleared bool  `json:"cleared,omitempty"` // and no longer desired
+	Value   any    `json:"value"`             // as it was desired
+	At      int64  `json:"at"`                // when, in seconds since the epoch
+	Version int64  `json:"version"`           // of the document in which it was first seen
+	Done    bool   `json:"done,omitempty"`    // it is over
+	Failure string `json:"failure,omitempty"` // why it was not carried out as a whole
+	Cleared bool   `json:"cleared,omitempty"` // and no longer desired
 }
 
 // Local is a change of an output by something else than its shadow.
@@ -60,6 +61,8 @@ type Local struct {
 	Seen   any   `json:"seen,omitempty"`
 	At     int64 `json:"at,omitempty"`
 	Unseen bool  `json:"unseen,omitempty"`
+	// What we had desired by then, and did not know to be stored; nil for nothing.
+	Sent any `json:"sent,omitempty"`
 }
 
 // Equal reports whether both hold the same.
