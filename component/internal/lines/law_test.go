@@ -87,7 +87,7 @@ func (l *law) unseen(line string) bool {
 	if slices.Contains(stormPattern, line) {
 		claim = lines.Label(stormPattern...)
 	}
-	return l.bank.Fault(claim) != nil
+	return l.bank.Faults()[claim] != nil
 }
 
 // lock is the interlock of a line.
@@ -119,7 +119,7 @@ func (l *law) check() {
 		if limit == 0 || !on || l.stopping {
 			continue
 		}
-		if l.stuck[line] || !l.held[line] || l.bank.Fault(line) != nil {
+		if l.stuck[line] || !l.held[line] || l.bank.Faults()[line] != nil {
 			l.doubt(line)
 		}
 		if d := l.now.Sub(later(l.onAt[line], l.trusted[line])); d > limit {

@@ -302,7 +302,7 @@ func (s *storm) write(e lines.Write) {
 		s.bank.Failed(s.now, e.Claim, errors.New("input/output error"))
 		return
 	}
-	if s.bank.Fault(e.Claim) != nil {
+	if s.bank.Faults()[e.Claim] != nil {
 		s.law.doubt(e.Claim) // what it was since the fault is seen only now
 	}
 	for i, line := range strings.Split(e.Claim, "+") {
