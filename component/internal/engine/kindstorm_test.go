@@ -60,9 +60,6 @@ shadows:
 type disk struct {
 	pending *Save
 	broken  bool
-	state   state.State
-	edges   int // that were counted when what is pending was said
-	kept    int // that were counted when the state was said
 }
 
 func (d *disk) save(t *testing.T, s Save) {

@@ -9,6 +9,7 @@
 //	subscribe  calls a streaming operation and names its inbox
 //	events     takes "count" events from an inbox; with 0, looks that none come
 //	close      ends the subscription of an inbox
+//	ask        has the core's side do something, and takes what it answers; see rig.do
 //	restart    asks for a restart of the core, and waits until the client noticed
 //
 // Requests and answers are as on the wire; {"$blob": …} stands for the base64 of a

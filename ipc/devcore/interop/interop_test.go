@@ -7,16 +7,19 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
 
@@ -107,12 +110,8 @@ func hold(t *testing.T, want, program string, args ...string) {
 		switch o.Ask {
 		case "":
 			outcomes[o.Name] = o
-		case "restart":
-			r.stop()
-			r.start()
-			fmt.Fprintln(in, "restarted")
 		default:
-			t.Errorf("the program asks for %q", o.Ask)
+			fmt.Fprintln(in, r.do(o.Ask))
 		}
 	}
 	if err := cmd.Wait(); err != nil {
@@ -252,8 +251,60 @@ func text(v any) string {
 type rig struct {
 	t           *testing.T
 	dir, socket string
+	core        *devcore.Core
+	outcome     chan string // of the deployment under way
 	stop        func()
 }
+
+// do is the core's side of a conversation, in the words of its steps.
+func (r *rig) do(what string) (answer string) {
+	switch what {
+	case "restart":
+		r.stop()
+		r.start()
+		return "restarted"
+	case "link down", "link up":
+		r.core.SetLink(what == "link up")
+		return strings.TrimPrefix(what, "link ")
+	case "deploy":
+		change := devcore.ConfigurationChange{Merge: json.RawMessage(`{"logLevel": "debug"}`)}
+		return r.deploy(devcore.Deployment{Configurations: map[string]devcore.ConfigurationChange{component: change}})
+	case "update":
+		return r.deploy(devcore.Deployment{Notify: true})
+	case "outcome":
+		return <-r.outcome
+	}
+	r.t.Errorf("the program asks for %q", what)
+	return "no such thing"
+}
+
+// deploy begins a deployment, which the component has its part in.
+func (r *rig) deploy(d devcore.Deployment) string {
+	d.ID = "interop"
+	r.outcome = make(chan string, 1)
+	go func() {
+		err := r.core.Deploy(r.t.Context(), d)
+		switch refused, ok := errors.AsType[*devcore.InvalidConfigurationError](err); {
+		case ok:
+			r.outcome <- "refused: " + refused.Error()
+		case err != nil:
+			r.outcome <- err.Error()
+		default:
+			r.outcome <- "done"
+		}
+	}()
+	return "begun"
+}
+
+// crew is what a core runs, in words only.
+type crew struct{ devcore.Component }
+
+func (c *crew) List() []devcore.Component           { return []devcore.Component{c.Component} }
+func (c *crew) Restart(string) bool                 { return true }
+func (c *crew) Stop(string)                         {}
+func (c *crew) Pause(string) error                  { c.Paused = true; return nil }
+func (c *crew) Resume(string) error                 { c.Paused = false; return nil }
+func (c *crew) Report(string, model.LifecycleState) {}
 
 func newRig(t *testing.T) *rig {
 	dir, err := os.MkdirTemp("", "interop") // short enough for a socket
@@ -272,11 +323,13 @@ func (r *rig) start() {
 		Dir:        filepath.Join(r.dir, "state"),
 		ThingName:  "gateway",
 		RateLimits: devcore.RateLimits{Total: 1000, PerThing: 60},
+		Components: &crew{devcore.Component{Name: component, Version: "1.2.3", State: model.StateRunning}},
 		Authorize:  func(_, _, _, resource string) bool { return resource != "$aws/things/forbidden/shadow" },
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.core = core
 	core.SetToken(component, token)
 	configuration := `{"logLevel": "info", "lines": {"lamp": {"line": "GPIO17"}}}`
 	if err := core.SetConfiguration(component, json.RawMessage(configuration)); err != nil {

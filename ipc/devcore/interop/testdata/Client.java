@@ -118,6 +118,10 @@ public final class Client {
             operations.get(step.get("close").getAsString()).closeStream().get(TIMEOUT, TimeUnit.SECONDS);
             return with("closed", true);
         }
+        if (step.has("ask")) {
+            say(with("ask", step.get("ask").getAsString()));
+            return with("answer", IN.readLine());
+        }
         if (step.has("restart")) {
             say(with("ask", "restart"));
             IN.readLine();

@@ -109,6 +109,10 @@ class Conversation {
       await this.operations[step.close].close();
       return { closed: true };
     }
+    if (step.ask) {
+      say({ ask: step.ask });
+      return { answer: (await lines.next()).value };
+    }
     if (step.restart) {
       say({ ask: "restart" });
       await lines.next();

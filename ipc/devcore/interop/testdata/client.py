@@ -63,7 +63,7 @@ class Conversation:
     def call(self, step, **handlers):
         name = step["call"]
         request = getattr(model, name + "Request")._from_payload(step["request"])
-        method = getattr(self.client, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+        method = getattr(self.client, re.sub(r"(?<!^)(?=[A-Z])", "_", name.replace("IoT", "Iot")).lower())
         arguments = {k: v for k, v in vars(request).items() if v is not None}
         try:
             return method(**arguments, **handlers)
@@ -96,6 +96,9 @@ class Conversation:
         if "close" in step:
             self.operations[step["close"]].close().result(TIMEOUT)
             return {"closed": True}
+        if "ask" in step:
+            say({"ask": step["ask"]})
+            return {"answer": sys.stdin.readline().strip()}
         if "restart" in step:
             say({"ask": "restart"})
             sys.stdin.readline()
