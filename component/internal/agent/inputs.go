@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -59,8 +60,7 @@ func note(burst *lines.Burst, event gpio.Event, last uint32) {
 
 // poll reads a line whose chip reports no edges, again and again. A change counts
 // once it has lasted for the line's debounce time.
-func (a *agent) poll(ctx context.Context, label string, held gpio.Lines, value bool) {
-	cfg := a.Config.Lines[label]
+func (a *agent) poll(ctx context.Context, label string, cfg config.Line, held gpio.Lines, value bool) {
 	begin := time.Now()
 	ticker := time.NewTicker(cfg.Poll)
 	defer ticker.Stop()

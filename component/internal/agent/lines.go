@@ -66,7 +66,7 @@ func (a *agent) request(e lines.Request) (*claim, []bool, error) {
 		return nil, nil, err
 	}
 	if polled {
-		return a.watched(held, func(ctx context.Context) { a.poll(ctx, e.Claim, held, values[0]) }), values, nil
+		return a.watched(held, func(ctx context.Context) { a.poll(ctx, e.Claim, cfg, held, values[0]) }), values, nil
 	}
 	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
 }
