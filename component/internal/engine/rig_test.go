@@ -37,19 +37,20 @@ shadows:
 // are asked, and holds the clock.
 type rig struct {
 	*Engine
-	t       *testing.T
-	now     time.Time
-	lines   map[string]bool // what the lines are
-	broken  map[string]error
-	stuck   map[string]bool // outputs that do not follow
-	sets    []lines.Write
-	fetches []FetchShadow
-	updates []UpdateShadow
-	saves   []Save
-	noDisk  error
-	hold    bool // saves are answered by the test
-	asked   []lines.Request
-	guards  map[string]lines.Guard
+	t        *testing.T
+	now      time.Time
+	lines    map[string]bool // what the lines are
+	broken   map[string]error
+	stuck    map[string]bool // outputs that do not follow
+	sets     []lines.Write
+	fetches  []FetchShadow
+	updates  []UpdateShadow
+	saves    []Save
+	noDisk   error
+	hold     bool // saves are answered by the test
+	asked    []lines.Request
+	released []lines.Release
+	guards   map[string]lines.Guard
 }
 
 func newRig(t *testing.T, text string, saved state.State) *rig {
@@ -106,6 +107,8 @@ func (r *rig) carryOut(effect Effect) Input {
 			}
 		}
 		return LinesWritten{e.Claim, r.read(labels...)}
+	case lines.Release:
+		r.released = append(r.released, e)
 	case lines.Guard:
 		r.guards[e.Claim] = e
 	case FetchShadow:
