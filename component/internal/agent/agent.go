@@ -39,7 +39,7 @@ import (
 // flushTime is how long the last reports may take after the stop is asked for. A
 // nucleus kills what is still there 5 s after SIGTERM
 // (aws-greengrass/aws-greengrass-nucleus src/main/java/com/aws/greengrass/util/platforms/unix/UnixPlatform.java).
-const flushTime = 3 * time.Second
+const flushTime = 2500 * time.Millisecond
 
 // Parts are what the agent is made of. All are required.
 type Parts struct {

@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+)
+
+// request is one desired value that was answered or is being answered.
+type request struct {
+	value   any
+	at      int64 // when it was sent, seconds since the epoch
+	version int64 // of the document in which it was first seen
+	line    bool  // a line is to follow it, and gives the answer
+
+	conflict string // why an interlock refused it; that stands until it is desired anew
+	over     bool   // it was a command that is carried out; its answer stays
+
+	// Of a value that an earlier run may have answered: when the ack that is in
+	// the shadow was sent, 0 for none, and whether the shadow reports the value.
+	answered int64
+	settled  bool
+}
+
+// stands reports whether an answer with that code, found in the shadow, answers
+// this value. Within one second only what is reported tells which came first.
+func (r request) stands(code shadow.Code) bool {
+	return r.answered > r.at || r.answered != 0 && r.answered == r.at && (code != shadow.Done || r.settled)
+}
+
+// noteDesired keeps what the shadow is known to desire up to date.
+func (s *shadowState) noteDesired(written map[string]any, at map[string]int64) {
+	for key, value := range written {
+		delete(s.sent, key)
+		if withdrawn(value) {
+			delete(s.desired, key)
+			delete(s.desiredAt, key)
+		} else {
+			s.desired[key], s.desiredAt[key] = value, at[key]
+		}
+	}
+}
+
+// keepConclusions keeps the answers to commands that an earlier run has carried
+// out and cleared.
+func (e *Engine) keepConclusions(s *shadowState) {
+	for key, p := range s.props {
+		ack, answered := s.haveAck[key]
+		_, desired := s.desired[key]
+		_, asked := s.asked[key]
+		over := answered && ack.Code != shadow.InProgress
+		if (p.Kind == config.Pulse || p.Kind == config.Count) && over && !desired && !asked {
+			s.asked[key] = request{version: ack.Version, over: true}
+			s.wantAck[key] = ack
+		}
+	}
+}
+
+// desire takes the desired values that were written.
+func (e *Engine) desire(now time.Time, s *shadowState, version int64, desired map[string]any, at map[string]int64) {
+	for _, key := range slices.Sorted(maps.Keys(desired)) {
+		delete(s.clears, key)
+		delete(s.overruled, key)
+		p := s.props[key]
+		if p != nil {
+			e.dropLocal(now, p)
+		}
+		if value := desired[key]; withdrawn(value) {
+			s.forget(key)
+			if p != nil {
+				e.commandCleared(now, p)
+			}
+		} else {
+			s.asked[key] = request{value: value, at: at[key], version: version}
+			e.obey(now, s, key, value, true)
+		}
+	}
+	e.drive(now)
+}
+
+// withdrawn reports whether a value that was written deletes its key: null does,
+// and so does an empty object
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/util/JsonMerger.java).
+func withdrawn(value any) bool {
+	members, object := value.(map[string]any)
+	return value == nil || object && len(members) == 0
+}
+
+// desireAll takes all desired values of a document. A value that was seen before,
+// in this run or by the signs in the document in an earlier one, is not answered
+// again.
+func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
+	// A shadow can hold a null where nothing was before; it desires nothing.
+	maps.DeleteFunc(s.desired, func(_ string, value any) bool { return value == nil })
+	for key, r := range s.asked {
+		// An answer stays with its document, not with one that was created again.
+		if _, desired := s.desired[key]; !desired && (!r.over || r.version > doc.Version) {
+			s.forget(key)
+		}
+	}
+	for key, p := range s.props {
+		if _, desired := s.desired[key]; !desired {
+			e.commandCleared(now, p)
+		}
+	}
+	clear(s.clears)
+	clear(s.overruled)
+	e.reviewLocals(now, s)
+	for _, key := range slices.Sorted(maps.Keys(s.desired)) {
+		r := request{value: s.desired[key], at: doc.DesiredAt[key], version: doc.Version}
+		old, seen := s.asked[key]
+		switch {
+		case seen && old.at == r.at && shadow.Equal(old.value, r.value):
+			r = old
+		case !seen:
+			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
+			if ack := s.haveAck[key]; ack.Code == shadow.Conflict && r.stands(shadow.Conflict) {
+				r.conflict = ack.Reason
+			}
+		}
+		s.asked[key] = r
+		e.obey(now, s, key, r.value, false)
+	}
+	e.drive(now)
+}
+
+// forget drops the answer to a value that is no longer desired.
+func (s *shadowState) forget(key string) {
+	delete(s.asked, key)
+	delete(s.wantAck, key)
+}
+
+// obey does what one desired value asks, or refuses it. fresh says that the value
+// was written just now. Lines follow with the next drive.
+func (e *Engine) obey(now time.Time, s *shadowState, key string, value any, fresh bool) {
+	p, known := s.props[key]
+	switch {
+	case !known:
+		e.answer(s, key, shadow.NoProperty, "no such property")
+	case s.asked[key].over:
+		s.clears[key] = true // it is still to be cleared; its answer stays
+	case p.Kind == config.Count:
+		e.setCount(now, p, value, fresh)
+	case !p.Output:
+		e.answer(s, key, shadow.Refused, "line "+p.Line+" is an input")
+	case s.asked[key].conflict != "":
+		e.answer(s, key, shadow.Conflict, s.asked[key].conflict)
+	case p.Kind == config.Pulse:
+		e.pulse(now, p, value, fresh)
+	case e.stands(now, p, s.asked[key]):
+		// A local change was made against this very value.
+	default:
+		demand, err := e.demand(p, value)
+		if err != nil {
+			e.answer(s, key, shadow.Refused, err.Error())
+			return
+		}
+		e.follow(p, demand)
+	}
+}
+
+// answer notes the answer to the value last asked for. An answer that is already
+// in the shadow, and was given after the value was sent, is not given again.
+func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason string) {
+	r, asked := s.asked[key]
+	if !asked {
+		return
+	}
+	ack := shadow.Ack{Code: code, Version: r.version, Reason: shadow.CutReason(reason)}
+	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && r.stands(code) {
+		ack.Version = have.Version
+	}
+	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {
+		e.log.Warn("desired value not applied", "shadow", s.id, "property", key, "value", r.value, "code", int(code), "reason", reason)
+	}
+	s.wantAck[key] = ack
+}

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+)
+
+// flight is what an update under way reports.
+type flight struct {
+	seq uint64
+	report
+}
+
+func (in Updated) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	if s.flight == nil || in.Seq != s.flight.seq {
+		return // sent before the link was lost
+	}
+	sent := s.flight
+	s.flight = nil
+	switch in.Outcome {
+	case OK:
+		s.warned = ""
+		e.reported(now, s, in.Version, sent)
+	case Throttled:
+		e.warn(s, "shadow manager is busy; the report is kept", in.Err)
+		s.sendAt = now.Add(e.jitter(throttlePause))
+	case TooLarge:
+		if s.shed == shedAnswers {
+			e.warn(s, "report is too large even without answers; it waits for the shadow to shrink", in.Err)
+			s.sendAt = now.Add(refusedPause)
+			break
+		}
+		s.shed++
+		e.warn(s, "report is too large; leaving out "+s.shed.String(), in.Err)
+	case Conflict: // not stored
+		e.log.Info("shadow was changed meanwhile; it is read again", "shadow", s.id)
+		e.resync(now, s, 0)
+	case Invalid, Unauthorized:
+		e.warn(s, "report was refused", in.Err)
+		s.sendAt = now.Add(refusedPause)
+	default:
+		// It may have been stored: read what is there and send only what is missing.
+		e.warn(s, "report with unknown outcome; the shadow is read again", in.Err)
+		e.resync(now, s, e.jitter(firstFetch))
+	}
+	e.touch(s)
+}
+
+// reported takes note of an update that was accepted.
+func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
+	for key, value := range sent.values {
+		if value == nil {
+			delete(s.have, key)
+		} else {
+			s.have[key] = value
+		}
+	}
+	for key, ack := range sent.acks {
+		if ack == (shadow.Ack{}) {
+			delete(s.haveAck, key)
+		} else {
+			s.haveAck[key] = ack
+		}
+	}
+	if s.phase == synced && version > s.gate.Seen() {
+		// Else the messages or the document up to here were seen already, and what
+		// was desired since is newer.
+		e.settleDesired(now, s, sent.desired, nil)
+		s.replied = version
+	}
+	if !s.create {
+		return
+	}
+	s.create = false
+	if version != 1 {
+		e.resync(now, s, 0) // somebody else created it first
+	}
+}
+
+// pump sends what can be sent now, and asks for a tick for what must wait.
+func (e *Engine) pump(now time.Time, s *shadowState) {
+	switch {
+	case !s.live || s.phase == fetching:
+	case s.phase == unknown:
+		e.whenAllowed(now, s, s.fetchAt, func() {
+			s.seq++
+			s.phase, s.fetch, s.early = fetching, s.seq, nil
+			e.do(FetchShadow{s.label, s.seq})
+		})
+	case s.flight == nil:
+		difference := s.difference()
+		if s.lock() == 0 {
+			difference.desired = nil // not before the document exists
+		}
+		if difference.empty() {
+			return
+		}
+		e.whenAllowed(now, s, s.sendAt, func() {
+			s.seq++
+			s.sendAt = now.Add(reportInterval)
+			s.flight = &flight{s.seq, difference}
+			for key, value := range difference.desired {
+				if value != nil {
+					s.sent[key] = value
+				}
+			}
+			u := UpdateShadow{
+				Shadow:   s.label,
+				Seq:      s.seq,
+				Token:    fmt.Sprintf("%s%d", e.tokens, s.seq),
+				Reported: s.reported(difference),
+				Desired:  difference.desired,
+			}
+			if len(u.Desired) > 0 {
+				// Not over what somebody desired meanwhile.
+				u.Version = s.lock()
+			}
+			e.do(u)
+		})
+	}
+}
+
+// lock is the version of the document that we know, 0 while there is none. The
+// reply to an update of ours may come before its message.
+func (s *shadowState) lock() int64 {
+	if seen := s.gate.Seen(); s.replied != seen+1 {
+		return seen
+	}
+	return s.replied
+}
+
+// whenAllowed sends not before the time and not above the budget.
+func (e *Engine) whenAllowed(now time.Time, s *shadowState, earliest time.Time, send func()) {
+	if now.Before(earliest) && !(e.stopped && s.phase == synced) {
+		e.at(earliest)
+		return
+	}
+	if ok, when := e.budget.take(now, s.id.Thing); !ok {
+		e.at(when)
+		return
+	}
+	send()
+}
