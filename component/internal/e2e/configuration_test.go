@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,4 +167,20 @@ shadows:
 		t.Errorf("exit code %d", code)
 	}
 	r.reported("health", `{"status":{"running":false}}`)
+}
+
+func TestLastConfigurationThatIsNoneIsSaid(t *testing.T) {
+	for _, text := range []string{"{not json", `{"lines": {"lamp": {"line": "LAMP", "direction": "sideways"}}}`} {
+		r := newRig(t, houseConfig)
+		r.simulate()
+		r.serve()
+		file := filepath.Join(r.work(), "configuration.json")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := r.start()
+		p.says("last good configuration is none for this version")
+		r.reported("", `{"lights":"off","locked":false}`)
+		awaitFile(t, file, `"lights"`) // the present one is kept in its place
+	}
 }
