@@ -62,6 +62,10 @@ func (e *Engine) placeShadows(now time.Time, before *config.Config) {
 	}
 	e.shadows = shadows
 	clear(e.touched)
+	for _, s := range e.queue {
+		s.queued = false // all are touched below
+	}
+	e.queue = nil
 }
 
 // properties are all, by their ids.

@@ -54,6 +54,7 @@ type Engine struct {
 
 	effects []Effect                // of the step in progress
 	touched map[string]*shadowState // may have something to send
+	queue   []*shadowState          // have something to send, and wait for their turn
 }
 
 // property is one property of a shadow, bound to lines.
@@ -136,6 +137,7 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 			e.pump(now, s)
 		}
 		clear(e.touched)
+		e.serve(now)
 	}
 	return e.effects
 }
@@ -186,8 +188,14 @@ func (Tick) apply(e *Engine, now time.Time) {
 	e.wake = time.Time{}
 	e.bank.Tick(now)
 	e.measure(now)
-	for _, s := range sorted(e.shadows) {
-		e.touch(s)
+	for _, s := range e.shadows {
+		switch {
+		case s.due.IsZero():
+		case now.Before(s.due):
+			e.at(s.due)
+		default:
+			e.touch(s)
+		}
 	}
 	e.save(now)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
@@ -522,25 +523,21 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 	for i := range shadows {
 		r.step(ShadowLive{fmt.Sprintf("s%d", i)})
 	}
-	var times []time.Time
 	done := 0
 	for step := 0; step < 20_000 && done < 3*shadows; step++ {
-		for range r.fetches {
-			times = append(times, r.now)
+		for fetches := r.fetches; len(fetches) > 0; fetches = r.fetches {
+			r.fetches = fetches[1:]
+			f := fetches[0]
+			doc, err := shadow.ParseDocument([]byte(`{"version":1,"state":{"reported":{"door":true}}}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.step(Fetched{Shadow: f.Shadow, Seq: f.Seq, Document: doc})
 		}
-		fetches := r.fetches
-		r.fetches = nil
-		for _, f := range fetches {
-			r.fetches = []FetchShadow{f}
-			r.fetched(f.Shadow, `{"version":1,"state":{"reported":{"door":true}}}`)
-			r.fetches = nil
-		}
-		updates := r.updates
-		r.updates = nil
-		for _, u := range updates {
-			times = append(times, r.now)
+		for updates := r.updates; len(updates) > 0; updates = r.updates {
+			r.updates = updates[1:]
 			done++
-			r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: 2})
+			r.step(Updated{Shadow: updates[0].Shadow, Seq: updates[0].Seq, Version: 2})
 		}
 		if step%97 == 0 {
 			r.edge("door", step%2 == 0)
@@ -550,6 +547,7 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 	if done < 3*shadows {
 		t.Fatalf("only %d updates went out", done)
 	}
+	times := r.requests
 	for i := perThing; i < len(times); i++ {
 		if d := times[i].Sub(times[i-perThing]); d < time.Second {
 			t.Fatalf("%d requests within %v, want at most %d a second", perThing+1, d, perThing)
@@ -612,4 +610,44 @@ func TestChipThatDisappearsAndComesBack(t *testing.T) {
 		t.Error("the lamp is off after its chip came back, want on as desired")
 	}
 	r.reports("main", `{"ack":{"lights":{"code":200,"reason":null,"version":4}}}`, 7)
+}
+
+// TestBusyShadowsDoNotStarveOthers: with more to report than the budget allows, each
+// shadow has its turn.
+func TestBusyShadowsDoNotStarveOthers(t *testing.T) {
+	const things = 60
+	var lines, shadows strings.Builder
+	for i := range things {
+		fmt.Fprintf(&lines, "  l%02d: {line: L%d, direction: input}\n", i, i)
+		fmt.Fprintf(&shadows, "  s%02d: {thing: t%d, properties: {v: {line: l%02d}}}\n", i, i, i)
+	}
+	r := newRig(t, "lines:\n"+lines.String()+"shadows:\n"+shadows.String(), state.State{})
+	r.step(Start{})
+	for i := range things {
+		r.step(ShadowLive{fmt.Sprintf("s%02d", i)})
+	}
+	sent := map[string]int{}
+	for step := range 1000 {
+		for fetches := r.fetches; len(fetches) > 0; fetches = r.fetches {
+			r.fetches = fetches[1:]
+			r.step(Fetched{Shadow: fetches[0].Shadow, Seq: fetches[0].Seq, Outcome: Missing})
+		}
+		for updates := r.updates; len(updates) > 0; updates = r.updates {
+			r.updates = updates[1:]
+			sent[updates[0].Shadow]++
+			r.step(Updated{Shadow: updates[0].Shadow, Seq: updates[0].Seq, Version: int64(sent[updates[0].Shadow])})
+		}
+		for i := range things {
+			r.edge(fmt.Sprintf("l%02d", i), step%2 == 0)
+		}
+		r.pass(10 * time.Millisecond)
+	}
+	least, most := 1<<30, 0
+	for i := range things {
+		n := sent[fmt.Sprintf("s%02d", i)]
+		least, most = min(least, n), max(most, n)
+	}
+	if least < 15 || most > 2*least {
+		t.Errorf("in 10 s the shadows were updated between %d and %d times", least, most)
+	}
 }

@@ -45,6 +45,7 @@ type rig struct {
 	sets     []lines.Write
 	fetches  []FetchShadow
 	updates  []UpdateShadow
+	requests []time.Time // when each fetch and update was asked for
 	saves    []Save
 	noDisk   error
 	hold     bool // saves are answered by the test
@@ -113,8 +114,10 @@ func (r *rig) carryOut(effect Effect) Input {
 		r.guards[e.Claim] = e
 	case FetchShadow:
 		r.fetches = append(r.fetches, e)
+		r.requests = append(r.requests, r.now)
 	case UpdateShadow:
 		r.updates = append(r.updates, e)
+		r.requests = append(r.requests, r.now)
 	case Save:
 		r.saves = append(r.saves, e)
 		if r.hold {

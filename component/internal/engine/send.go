@@ -80,47 +80,102 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 	}
 }
 
-// pump sends what can be sent now, and asks for a tick for what must wait.
+// pump queues a shadow that has something to send, or asks for a tick when its
+// time has not come.
 func (e *Engine) pump(now time.Time, s *shadowState) {
+	s.due = time.Time{}
+	earliest, wants := s.wants()
+	switch {
+	case !wants || s.queued:
+	case now.Before(earliest) && !(e.stopped && s.phase == synced):
+		s.due = earliest
+		e.at(earliest)
+	default:
+		s.queued = true
+		e.queue = append(e.queue, s)
+	}
+}
+
+// wants reports whether there is something to send, and when at the earliest.
+func (s *shadowState) wants() (earliest time.Time, wants bool) {
 	switch {
 	case !s.live || s.phase == fetching:
+		return time.Time{}, false
 	case s.phase == unknown:
-		e.whenAllowed(now, s, s.fetchAt, func() {
-			s.seq++
-			s.phase, s.fetch, s.early = fetching, s.seq, nil
-			e.do(FetchShadow{s.label, s.seq})
-		})
-	case s.flight == nil:
-		difference := s.difference()
-		if s.lock() == 0 {
-			difference.desired = nil // not before the document exists
-		}
-		if difference.empty() {
-			return
-		}
-		e.whenAllowed(now, s, s.sendAt, func() {
-			s.seq++
-			s.sendAt = now.Add(reportInterval)
-			s.flight = &flight{s.seq, difference}
-			for key, value := range difference.desired {
-				if value != nil {
-					s.sent[key] = value
-				}
-			}
-			u := UpdateShadow{
-				Shadow:   s.label,
-				Seq:      s.seq,
-				Token:    fmt.Sprintf("%s%d", e.tokens, s.seq),
-				Reported: s.reported(difference),
-				Desired:  difference.desired,
-			}
-			if len(u.Desired) > 0 {
-				// Not over what somebody desired meanwhile.
-				u.Version = s.lock()
-			}
-			e.do(u)
-		})
+		return s.fetchAt, true
 	}
+	return s.sendAt, s.flight == nil && !s.sendable().empty()
+}
+
+// sendable is the difference that can be sent.
+func (s *shadowState) sendable() report {
+	difference := s.difference()
+	if s.lock() == 0 {
+		difference.desired = nil // not before the document exists
+	}
+	return difference
+}
+
+// serve sends for the shadows in the queue what the budget allows. Who came first
+// is served first, so that busy shadows do not starve the others; one that only
+// its thing's limit holds up does not hold up other things.
+func (e *Engine) serve(now time.Time) {
+	waiting := e.queue[:0]
+	for i, s := range e.queue {
+		if free := e.budget.all.free(); now.Before(free) {
+			e.at(free)
+			waiting = append(waiting, e.queue[i:]...)
+			break
+		}
+		if earliest, wants := s.wants(); !wants || now.Before(earliest) && !(e.stopped && s.phase == synced) {
+			s.queued = false
+			e.pump(now, s) // it was overtaken by something
+			continue
+		}
+		if ok, when := e.budget.take(now, s.id.Thing); !ok {
+			e.at(when)
+			waiting = append(waiting, s)
+			continue
+		}
+		s.queued = false
+		if s.phase == unknown {
+			e.fetchNow(s)
+		} else {
+			e.sendNow(now, s)
+		}
+	}
+	clear(e.queue[len(waiting):])
+	e.queue = waiting
+}
+
+func (e *Engine) fetchNow(s *shadowState) {
+	s.seq++
+	s.phase, s.fetch, s.early = fetching, s.seq, nil
+	e.do(FetchShadow{s.label, s.seq})
+}
+
+func (e *Engine) sendNow(now time.Time, s *shadowState) {
+	difference := s.sendable()
+	s.seq++
+	s.sendAt = now.Add(reportInterval)
+	s.flight = &flight{s.seq, difference}
+	for key, value := range difference.desired {
+		if value != nil {
+			s.sent[key] = value
+		}
+	}
+	u := UpdateShadow{
+		Shadow:   s.label,
+		Seq:      s.seq,
+		Token:    fmt.Sprintf("%s%d", e.tokens, s.seq),
+		Reported: s.reported(difference),
+		Desired:  difference.desired,
+	}
+	if len(u.Desired) > 0 {
+		// Not over what somebody desired meanwhile.
+		u.Version = s.lock()
+	}
+	e.do(u)
 }
 
 // lock is the version of the document that we know, 0 while there is none. The
@@ -130,17 +185,4 @@ func (s *shadowState) lock() int64 {
 		return seen
 	}
 	return s.replied
-}
-
-// whenAllowed sends not before the time and not above the budget.
-func (e *Engine) whenAllowed(now time.Time, s *shadowState, earliest time.Time, send func()) {
-	if now.Before(earliest) && !(e.stopped && s.phase == synced) {
-		e.at(earliest)
-		return
-	}
-	if ok, when := e.budget.take(now, s.id.Thing); !ok {
-		e.at(when)
-		return
-	}
-	send()
 }

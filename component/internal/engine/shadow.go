@@ -71,6 +71,9 @@ type shadowState struct {
 	shed   shedding  // what is left out, since the document is near its limit
 	create bool      // there is no document
 
+	due    time.Time // when to look again whether there is something to send; zero for never
+	queued bool      // it is in the engine's queue
+
 	seq   uint64 // of the last fetch or update; the answer to an earlier one is void
 	fetch uint64 // of the fetch that is awaited
 }
