@@ -41,6 +41,9 @@ func main() {
 	python := flag.String("python", os.Getenv("SHADOWGPIO_PYTHON"), "Python with awsiotsdk; without one AWS's client for it is left out")
 	node := flag.String("node", os.Getenv("SHADOWGPIO_NODE"), "directory of the node_modules with aws-iot-device-sdk-v2; likewise")
 	java := flag.String("java", os.Getenv("SHADOWGPIO_JAVA"), "class path of aws-iot-device-sdk; likewise")
+	soaks := flag.Bool("soak", false, "instead, one component with many shadows of many things")
+	things := flag.Int("things", 200, "things of -soak")
+	each := flag.Int("shadows", 5, "shadows of each thing of -soak")
 	role := flag.String("role", "", "for the processes it starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -54,6 +57,11 @@ func main() {
 	case "subscriber":
 		err = subscribe(ctx, flag.Arg(0))
 	default:
+		if *soaks {
+			s := soak{things: *things, each: *each, idle: *idle}
+			err = s.run(ctx)
+			break
+		}
 		b := bench{calls: *calls, eventCount: *events, samples: *samples, idle: *idle, python: *python, node: *node, java: *java}
 		err = b.run(ctx)
 	}

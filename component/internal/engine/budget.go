@@ -13,53 +13,70 @@ const (
 	window    = time.Second
 )
 
-// budget counts requests, of gets and updates alike.
+// budget counts requests, of gets and updates alike. The shadow manager counts one
+// when it takes it, which is at some time between our sending and its answer: so a
+// request is counted from the one to a second after the other, and a nucleus that is
+// slow gets fewer of them.
 type budget struct {
-	things map[string]*ring
-	all    *ring
+	things map[string]*allowance
+	all    *allowance
 }
 
 func newBudget() *budget {
-	return &budget{things: map[string]*ring{}, all: newRing(allThings)}
+	return &budget{things: map[string]*allowance{}, all: newAllowance(allThings)}
 }
 
-// take counts one request for thing at now. When there is no room it counts
-// nothing and says when there will be.
+// take counts one request for thing. When there is no room it counts nothing and
+// says when there will be, zero for not before an answer.
 func (b *budget) take(now time.Time, thing string) (ok bool, when time.Time) {
-	r := b.things[thing]
-	if r == nil {
-		r = newRing(perThing)
-		b.things[thing] = r
+	t := b.things[thing]
+	if t == nil {
+		t = newAllowance(perThing)
+		b.things[thing] = t
 	}
-	free := r.free()
-	if all := b.all.free(); all.After(free) {
-		free = all
+	for _, a := range []*allowance{b.all, t} {
+		if room, when := a.room(now); !room {
+			return false, when
+		}
 	}
-	if now.Before(free) {
-		return false, free
-	}
-	r.add(now)
-	b.all.add(now)
+	t.open++
+	b.all.open++
 	return true, time.Time{}
 }
 
-// ring remembers the times of the last requests.
-type ring struct {
-	times []time.Time
-	next  int
+// answered notes the answer to a request for thing, whatever it was.
+func (b *budget) answered(now time.Time, thing string) {
+	b.things[thing].answer(now)
+	b.all.answer(now)
 }
 
-func newRing(size int) *ring { return &ring{times: make([]time.Time, size)} }
+// allowance is so many requests that are counted at a time.
+type allowance struct {
+	open  int         // not answered yet
+	done  []time.Time // a ring of when others were answered
+	first int         // the oldest of them
+	count int
+}
 
-// free is when the oldest remembered request has left the window.
-func (r *ring) free() time.Time {
-	if oldest := r.times[r.next]; !oldest.IsZero() {
-		return oldest.Add(window)
+func newAllowance(size int) *allowance { return &allowance{done: make([]time.Time, size)} }
+
+// room reports whether one more may be sent, and if not, when.
+func (a *allowance) room(now time.Time) (ok bool, when time.Time) {
+	for a.count > 0 && !now.Before(a.done[a.first].Add(window)) {
+		a.first = (a.first + 1) % len(a.done)
+		a.count--
 	}
-	return time.Time{}
+	switch {
+	case a.open+a.count < len(a.done):
+		return true, time.Time{}
+	case a.count == 0:
+		return false, time.Time{}
+	}
+	return false, a.done[a.first].Add(window)
 }
 
-func (r *ring) add(now time.Time) {
-	r.times[r.next] = now
-	r.next = (r.next + 1) % len(r.times)
+func (a *allowance) answer(now time.Time) {
+	a.open--
+	a.done[(a.first+a.count)%len(a.done)] = now
+	a.count++
 }

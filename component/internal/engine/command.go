@@ -16,11 +16,12 @@ import (
 
 // isNew reports whether the value of a command is not the one that is remembered.
 // fresh says that it came as a message of its own: then it is a new one even if it
-// looks the same.
+// looks the same; so it is in a document that was created again, whose versions
+// began anew, though it may be of the same second.
 func (e *Engine) isNew(p *property, fresh bool) bool {
 	r := p.shadow.asked[p.key]
 	old, known := e.memory.commands[p.id()]
-	return fresh || !known || old.Cleared || old.At != r.at || !shadow.Equal(old.Value, r.value)
+	return fresh || !known || old.Cleared || old.Version > r.version || old.At != r.at || !shadow.Equal(old.Value, r.value)
 }
 
 // command takes the value of a property for its command, and saves it with all

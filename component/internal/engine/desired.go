@@ -114,7 +114,7 @@ func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
 		r := request{value: s.desired[key], at: doc.DesiredAt[key], version: doc.Version}
 		old, seen := s.asked[key]
 		switch {
-		case seen && old.at == r.at && shadow.Equal(old.value, r.value):
+		case seen && old.at == r.at && old.version <= doc.Version && shadow.Equal(old.value, r.value):
 			r = old
 		case !seen:
 			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
@@ -164,14 +164,15 @@ func (e *Engine) obey(now time.Time, s *shadowState, key string, value any, fres
 }
 
 // answer notes the answer to the value last asked for. An answer that is already
-// in the shadow, and was given after the value was sent, is not given again.
+// in the shadow, and was given after the value was sent, is not given again,
+// unless it is for a document that was deleted since.
 func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason string) {
 	r, asked := s.asked[key]
 	if !asked {
 		return
 	}
 	ack := shadow.Ack{Code: code, Version: r.version, Reason: shadow.CutReason(reason)}
-	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && r.stands(code) {
+	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && have.Version <= r.version && r.stands(code) {
 		ack.Version = have.Version
 	}
 	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {

@@ -55,6 +55,8 @@ type Engine struct {
 	effects []Effect                // of the step in progress
 	touched map[string]*shadowState // may have something to send
 	queue   []*shadowState          // have something to send, and wait for their turn
+	seq     uint64                  // of the last request
+	awaited map[call]string         // requests without an answer, and whose thing they are about
 }
 
 // property is one property of a shadow, bound to lines.
@@ -87,6 +89,7 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 		outputs: map[string]*property{},
 		inputs:  map[string][]*property{},
 		touched: map[string]*shadowState{},
+		awaited: map[call]string{},
 		orders:  map[string]lines.Order{},
 		budget:  newBudget(),
 		random:  random,

@@ -14,8 +14,8 @@ type flight struct {
 }
 
 func (in Updated) apply(e *Engine, now time.Time) {
-	s := e.shadows[in.Shadow]
-	if s.flight == nil || in.Seq != s.flight.seq {
+	s, ok := e.answered(now, in.Shadow, in.Seq)
+	if !ok || s.flight == nil || in.Seq != s.flight.seq {
 		return // sent before the link was lost
 	}
 	sent := s.flight
@@ -122,8 +122,8 @@ func (s *shadowState) sendable() report {
 func (e *Engine) serve(now time.Time) {
 	waiting := e.queue[:0]
 	for i, s := range e.queue {
-		if free := e.budget.all.free(); now.Before(free) {
-			e.at(free)
+		if room, when := e.budget.all.room(now); !room {
+			e.at(when)
 			waiting = append(waiting, e.queue[i:]...)
 			break
 		}
@@ -143,20 +143,23 @@ func (e *Engine) serve(now time.Time) {
 		} else {
 			e.sendNow(now, s)
 		}
+		e.awaited[call{s.label, s.seq}] = s.id.Thing
 	}
 	clear(e.queue[len(waiting):])
 	e.queue = waiting
 }
 
 func (e *Engine) fetchNow(s *shadowState) {
-	s.seq++
+	e.seq++
+	s.seq = e.seq
 	s.phase, s.fetch, s.early = fetching, s.seq, nil
 	e.do(FetchShadow{s.label, s.seq})
 }
 
 func (e *Engine) sendNow(now time.Time, s *shadowState) {
 	difference := s.sendable()
-	s.seq++
+	e.seq++
+	s.seq = e.seq
 	s.sendAt = now.Add(reportInterval)
 	s.flight = &flight{s.seq, difference}
 	for key, value := range difference.desired {
@@ -176,6 +179,23 @@ func (e *Engine) sendNow(now time.Time, s *shadowState) {
 		u.Version = s.lock()
 	}
 	e.do(u)
+}
+
+// call is a request to the shadow manager.
+type call struct {
+	shadow string
+	seq    uint64
+}
+
+// answered takes note of the answer to a request. ok is false if the shadow is no
+// longer configured.
+func (e *Engine) answered(now time.Time, label string, seq uint64) (s *shadowState, ok bool) {
+	if thing, awaited := e.awaited[call{label, seq}]; awaited {
+		delete(e.awaited, call{label, seq})
+		e.budget.answered(now, thing)
+	}
+	s, ok = e.shadows[label]
+	return s, ok
 }
 
 // lock is the version of the document that we know, 0 while there is none. The

@@ -90,13 +90,19 @@ func newShadowState(label string, cfg config.Shadow) *shadowState {
 }
 
 func (in ShadowLive) apply(e *Engine, now time.Time) {
-	s := e.shadows[in.Shadow]
+	s, ok := e.shadows[in.Shadow]
+	if !ok {
+		return // no longer configured
+	}
 	s.live, s.pause = true, 0
 	e.resync(now, s, 0)
 }
 
 func (in ShadowLost) apply(e *Engine, _ time.Time) {
-	s := e.shadows[in.Shadow]
+	s, ok := e.shadows[in.Shadow]
+	if !ok {
+		return // no longer configured
+	}
 	e.warn(s, "shadow is out of reach; lines stay as they are", in.Err)
 	s.live, s.phase, s.flight = false, unknown, nil
 	s.gate.Forget()
@@ -111,8 +117,8 @@ func (e *Engine) resync(now time.Time, s *shadowState, pause time.Duration) {
 }
 
 func (in Fetched) apply(e *Engine, now time.Time) {
-	s := e.shadows[in.Shadow]
-	if s.phase != fetching || in.Seq != s.fetch {
+	s, ok := e.answered(now, in.Shadow, in.Seq)
+	if !ok || s.phase != fetching || in.Seq != s.fetch {
 		return // overtaken by a newer doubt
 	}
 	s.phase = unknown
@@ -191,7 +197,10 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 const maxEarly = 64
 
 func (in Accepted) apply(e *Engine, now time.Time) {
-	s := e.shadows[in.Shadow]
+	s, ok := e.shadows[in.Shadow]
+	if !ok {
+		return // no longer configured
+	}
 	switch s.phase {
 	case unknown:
 		return // the document that will be fetched holds it
@@ -237,7 +246,10 @@ func (s *shadowState) overwritten(reported map[string]any) bool {
 }
 
 func (in Deleted) apply(e *Engine, now time.Time) {
-	s := e.shadows[in.Shadow]
+	s, ok := e.shadows[in.Shadow]
+	if !ok {
+		return // no longer configured
+	}
 	e.log.Info("shadow was deleted", "shadow", s.id)
 	e.resync(now, s, e.jitter(deletedPause))
 }
