@@ -53,17 +53,21 @@ func main() {
 	case "core":
 		err = serveCore(ctx, flag.Arg(0))
 	case "component":
-		err = runComponent(ctx)
+		err = runComponent(ctx, flag.Args())
 	case "subscriber":
 		err = subscribe(ctx, flag.Arg(0))
-	default:
-		if *soaks {
-			s := soak{things: *things, each: *each, idle: *idle}
-			err = s.run(ctx)
-			break
-		}
+	case "":
 		b := bench{calls: *calls, eventCount: *events, samples: *samples, idle: *idle, python: *python, node: *node, java: *java}
-		err = b.run(ctx)
+		switch {
+		case flag.NArg() > 0:
+			err = fmt.Errorf("want options only, got %q", flag.Args())
+		case *soaks:
+			err = (&soak{bench: &b, things: *things, each: *each}).run(ctx)
+		default:
+			err = b.run(ctx)
+		}
+	default:
+		err = fmt.Errorf("want a role that is known, got %q", *role)
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, "bench:", err)

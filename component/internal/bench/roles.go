@@ -150,14 +150,23 @@ func readFull(r io.Reader, buf []byte) error {
 }
 
 // runComponent is the component's process: what shadowgpio run does.
-func runComponent(ctx context.Context) error {
+func runComponent(ctx context.Context, args []string) error {
 	chips, err := sim.Dial(os.Getenv(chipsVariable))
 	if err != nil {
 		return err
 	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"run"}
+	}
 	code := cli.Run(ctx, cli.Env{
-		Args: []string{"run"}, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Args: args, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Backend: func() gpio.Backend { return chips },
+		// It starts its holder in this role, too, and not another measurement.
+		Self: []string{exe, "-role", "component"},
 	})
 	if code != 0 {
 		return fmt.Errorf("component: exit code %d", code)

@@ -26,10 +26,9 @@ const (
 
 // soak is one component with many shadows of many things.
 type soak struct {
+	*bench
 	things, each int
-	idle         time.Duration
 
-	bench
 	core *devcore.Core
 	stop func() // ends the serving of the core
 
@@ -100,8 +99,12 @@ func (s *soak) run(ctx context.Context) error {
 		cpu := stat.CPUTime() - used
 		used += cpu
 		// The first of the budget go at once, the rest one after the other.
-		least := time.Duration(float64(requests-soakBudget) / soakBudget * float64(time.Second))
-		fmt.Printf("   %-44s %7.2f s %7.2f s %7.2f %7.2f s\n", what, took.Seconds(), least.Seconds(), took.Seconds()/least.Seconds(), cpu)
+		least := max(0, float64(requests-soakBudget)/soakBudget)
+		ratio := "-"
+		if least > 0 {
+			ratio = fmt.Sprintf("%.2f", took.Seconds()/least)
+		}
+		fmt.Printf("   %-44s %7.2f s %7.2f s %7s %7.2f s\n", what, took.Seconds(), least, ratio, cpu)
 		return nil
 	}
 	if err := row("from start to all created (get and update)", 2*total, func() bool { return len(s.updates) == total }); err != nil {
