@@ -22,6 +22,7 @@ const consumer = "shadowgpio"
 type claim struct {
 	lines   gpio.Lines
 	output  bool
+	held    bool // since an earlier run
 	end     context.CancelFunc
 	watcher sync.WaitGroup
 }
@@ -35,7 +36,7 @@ func (a *agent) requestLines(e lines.Request) engine.Input {
 		return engine.LinesFailed{Claim: e.Claim, Err: err}
 	}
 	a.claims[e.Claim] = c
-	return engine.LinesReady{Claim: e.Claim, Values: values}
+	return engine.LinesReady{Claim: e.Claim, Values: values, Held: c.held}
 }
 
 // request finds and takes the lines of a claim and reads them.
@@ -93,7 +94,8 @@ func (a *agent) locate(labels []string) (chip gpio.ChipInfo, configs []gpio.Line
 // makes one.
 func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gpio.LineConfig) (*claim, []bool, error) {
 	held := a.adopt(e, chip, configs)
-	if held == nil {
+	adopted := held != nil
+	if !adopted {
 		var err error
 		if held, err = a.takeOutputs(e, chip, configs); err != nil {
 			return nil, nil, err
@@ -106,7 +108,7 @@ func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gp
 	}
 	a.keep(e.Claim, held, chip, configs)
 	c := a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) })
-	c.output = true
+	c.output, c.held = true, adopted
 	return c, values, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -261,4 +262,21 @@ func section(t *testing.T, e devcore.Event, name string) map[string]any {
 		t.Fatal(err)
 	}
 	return doc.State[name]
+}
+
+// TestHeldOutputIsNewerThanTheState: a lamp that was turned on a moment before the
+// kill, when its state was not saved yet, does not go off at the restart.
+func TestHeldOutputIsNewerThanTheState(t *testing.T) {
+	r, p := house(t)
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":false`)
+	r.answered("", r.desire("", `{"lights":"on"}`), `{"lights":"on"}`)
+	moves := r.moves(lampOffset)
+	p.signal(syscall.SIGKILL)
+	p.ends()
+	p = r.start()
+	p.says("shadow read", "(classic)")
+	r.answered("", r.desire("", `{"lights":"off"}`), `{"lights":"off"}`)
+	if got := moves.all(); len(got) != 1 {
+		t.Errorf("the lamp moved %v, want off only as it was desired", got)
+	}
 }

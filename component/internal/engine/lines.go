@@ -8,7 +8,13 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
-func (in LinesReady) apply(e *Engine, now time.Time)   { e.bank.Ready(now, in.Claim, in.Values) }
+func (in LinesReady) apply(e *Engine, now time.Time) {
+	if in.Held {
+		e.bank.Held(in.Claim)
+	}
+	e.bank.Ready(now, in.Claim, in.Values)
+}
+
 func (in LinesWritten) apply(e *Engine, now time.Time) { e.bank.Written(now, in.Claim, in.Values) }
 func (in LinesFailed) apply(e *Engine, now time.Time)  { e.bank.Failed(now, in.Claim, in.Err) }
 func (in LineSeen) apply(e *Engine, now time.Time)     { e.bank.Seen(now, in.Line, in.Burst) }

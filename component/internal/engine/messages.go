@@ -34,10 +34,12 @@ type (
 	// Link says whether the nucleus can be reached. There is no link at the start.
 	Link struct{ Up bool }
 
-	// LinesReady says that lines were requested, and what they read.
+	// LinesReady says that lines were requested, and what they read. Held is set
+	// when they were held since an earlier run.
 	LinesReady struct {
 		Claim  string
 		Values []bool
+		Held   bool
 	}
 
 	// LinesWritten says what outputs read after they were written.

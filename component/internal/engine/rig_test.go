@@ -95,7 +95,7 @@ func (r *rig) carryOut(effect Effect) Input {
 				r.lines[e.Lines[i]] = *value
 			}
 		}
-		return LinesReady{e.Claim, r.read(e.Lines...)}
+		return LinesReady{Claim: e.Claim, Values: r.read(e.Lines...)}
 	case lines.Write:
 		r.sets = append(r.sets, e)
 		if err := r.broken[e.Claim]; err != nil {

@@ -322,7 +322,7 @@ func (w *world) carryOut(effect Effect) Input {
 				w.set(e.Lines[i], *value)
 			}
 		}
-		return LinesReady{e.Claim, w.read(e.Claim)}
+		return LinesReady{Claim: e.Claim, Values: w.read(e.Claim)}
 	case lines.Write:
 		if err := w.broken[e.Claim]; err != nil {
 			w.release(e.Claim)

@@ -182,6 +182,17 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 	b.advanceGroups(now, u)
 }
 
+// Held tells, before [Bank.Ready], that the lines of an output were held since an
+// earlier run: what they are is what they were last, newer than what is remembered.
+func (b *Bank) Held(claim string) {
+	u := b.outputs[claim]
+	for i, cfg := range u.cfgs {
+		if cfg.Start == config.StartRestore && u.kind != config.Pulse && u.demand.Levels == nil {
+			u.initial[i] = nil
+		}
+	}
+}
+
 // Written tells what the lines of an output read after a [Write].
 func (b *Bank) Written(now time.Time, claim string, values []bool) {
 	u := b.outputs[claim]
