@@ -51,6 +51,12 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "shadowgpio":
 		os.Exit(cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend}))
+	case "core":
+		if err := coreMain(ctx, os.Getenv(coreVariable), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "shadowctl":
 		os.Exit(ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}))
 	}
