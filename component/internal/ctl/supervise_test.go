@@ -85,8 +85,10 @@ const (
 	finished  = model.StateFinished
 )
 
-// blocking is a script that tells when it waits and when it was asked to end.
-const blocking = `trap 'echo asked; exit 0' TERM; echo ready; mkfifo wait; exec 3<>wait; while :; do read x <&3; done`
+// blocking is a script that tells when it waits and when it was asked to end. From
+// then on it has no child: a shell that is paused while it starts one is not stopped
+// itself, it waits for a child that is.
+const blocking = `trap 'echo asked; exit 0' TERM; mkfifo wait; exec 3<>wait; echo ready; while :; do read x <&3; done`
 
 func TestSupervisorStates(t *testing.T) {
 	again := []model.LifecycleState{errored, stopping, installed, starting, running}
