@@ -11,7 +11,7 @@ func (in Configure) apply(e *Engine, now time.Time) {
 	if e.stopped {
 		return
 	}
-	counts := e.counts()
+	counts, shown := e.counts(), e.shown()
 	before, old := e.cfg, e.properties()
 	e.cfg, e.refused = in.Config, ""
 	e.bank.Configure(now, in.Config)
@@ -29,14 +29,15 @@ func (in Configure) apply(e *Engine, now time.Time) {
 			_, edges, _ := e.bank.Input(p.Line)
 			p.meter.base = count - int64(edgesOf(edges, p.Edges).count)
 		}
-		if was := old[id]; was != nil && p.Kind == config.PWM {
-			p.percent, p.means = was.percent, was.means
+		if was := old[id]; was != nil {
+			e.carryOn(p, was)
 		}
 		delete(old, id)
 	}
 	for id, p := range old {
 		e.drop(id, p)
 	}
+	e.withdraw(shown)
 	for _, s := range sorted(e.shadows) {
 		e.touch(s)
 		if c, was := before.Shadows[s.label]; !was || !reflect.DeepEqual(c, in.Config.Shadows[s.label]) || !sameLines(before, in.Config, s) {
@@ -79,8 +80,22 @@ func (e *Engine) properties() map[string]*property {
 	return all
 }
 
-// drop forgets a property that is no longer configured, and has what it reported
-// deleted.
+// carryOn has a property go on where the one of the configuration before was.
+func (e *Engine) carryOn(p, was *property) {
+	switch {
+	case p.Kind != was.Kind || p.output != was.output:
+		delete(e.memory.waiting, p.id()) // it asks for something else now
+		return
+	case p.Kind == config.PWM:
+		p.percent, p.means = was.percent, was.means
+	}
+	p.pulsing = was.pulsing
+	if w, waits := e.memory.waiting[p.id()]; waits {
+		e.memory.waiting[p.id()] = wait{p, w.seq}
+	}
+}
+
+// drop forgets a property that is no longer configured.
 func (e *Engine) drop(id string, p *property) {
 	delete(e.memory.commands, id)
 	delete(e.memory.locals, id)
@@ -89,7 +104,6 @@ func (e *Engine) drop(id string, p *property) {
 	if s != p.shadow {
 		return // the shadow went with it
 	}
-	s.want[p.key] = nil
 	s.forget(p.key)
 	delete(s.clears, p.key)
 	delete(s.overruled, p.key)

@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
@@ -111,6 +113,53 @@ func TestConfigureGivesUpWhatIsGone(t *testing.T) {
 	_, got := r.update("main")
 	if want := `{"ack":{"fan":{"code":404,"reason":"no such property","version":9}},"fan":null}`; got != want {
 		t.Errorf("reported\n got %s\nwant %s", got, want)
+	}
+}
+
+// TestConfigureDeletesWhatIsGoneAfterAKill: the run that took the configuration may
+// end before it has reported.
+func TestConfigureDeletesWhatIsGoneAfterAKill(t *testing.T) {
+	r := configured(t)
+	saved := r.saves[len(r.saves)-1].State
+	after := newRig(t, replace(before, "      turns:  {line: meter, count: rising}\n", ""), saved)
+	after.step(Start{})
+	after.step(ShadowLive{"main"})
+	after.fetched("main", `{"version":9,"state":{"reported":{"lights":true,"fan":true,"bell":true,"horn":true,"turns":4,"foreign":1}}}`)
+	after.pass(time.Second)
+	u, got := after.update("main")
+	if turns, written := u.Reported["turns"]; !written || turns != nil || strings.Contains(got, "foreign") {
+		t.Errorf("reported %s, want turns deleted and what is not ours left alone", got)
+	}
+	after.accept(u, 10)
+	after.pass(time.Minute)
+	if left := after.saves[len(after.saves)-1].State.Shown["gw (classic)"]; slices.Contains(left, "turns") {
+		t.Errorf("still remembered: %v", left)
+	}
+}
+
+func TestConfigureLetsAPulseEnd(t *testing.T) {
+	for _, c := range []struct {
+		change, with string
+		code         shadow.Code
+	}{
+		{"{line: A, direction: output}", "{line: A, direction: output, maxOn: 3s}", shadow.Done},
+		{"lights: {line: lamp}", "lights: {line: lamp, override: cloudWins}", shadow.Done}, // the shadow is read again
+		{"{line: C, direction: output}", "{line: C, direction: output, activeLow: true}", shadow.LineFailed},
+	} {
+		r := newRig(t, before, state.State{})
+		r.step(Start{})
+		r.step(ShadowLive{"main"})
+		r.fetched("main", `{"version":3,"state":{}}`)
+		r.accepted("main", 4, `{"bell":true}`, `{"bell":{"timestamp":5}}`)
+		r.pass(time.Second)
+		r.configure(replace(before, c.change, c.with))
+		if r.shadows["main"].phase == fetching {
+			r.fetched("main", `{"version":4,"state":{"desired":{"bell":true}},"metadata":{"desired":{"bell":{"timestamp":5}}}}`)
+		}
+		r.pass(10 * time.Second)
+		if got := r.shadows["main"].wantAck["bell"].Code; got != c.code || r.lines["bell"] {
+			t.Errorf("%s: answered %d, want %d; the bell is %v", c.with, got, c.code, r.lines["bell"])
+		}
 	}
 }
 

@@ -118,14 +118,43 @@ func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
 			r = old
 		case !seen:
 			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
-			if ack := s.haveAck[key]; ack.Code == shadow.Conflict && r.stands(shadow.Conflict) {
-				r.conflict = ack.Reason
-			}
+			r.conflict = e.conflict(s, key, r)
+			fallthrough
+		default:
+			s.keepAnswer(key)
 		}
 		s.asked[key] = r
 		e.obey(now, s, key, r.value, false)
 	}
 	e.drive(now)
+}
+
+// conflict is the reason of a refusal by an earlier run that stands against a
+// value, "" if none does. An output that is, or is to be, as desired tells that
+// another value was refused.
+func (e *Engine) conflict(s *shadowState, key string, r request) string {
+	ack := s.haveAck[key]
+	if ack.Code != shadow.Conflict || !r.stands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(r.value)) {
+		return ""
+	}
+	if p := s.props[key]; p != nil && p.Output {
+		status := e.bank.Output(p.output)
+		shown, known := p.shown(status)
+		demand, err := e.demand(p, r.value)
+		if known && shadow.Equal(shown, r.value) || err == nil && demand.Equal(status.Demand) {
+			return ""
+		}
+	}
+	return ack.Reason
+}
+
+// keepAnswer leaves the answer that is in the shadow, until there is one to a
+// value that was read: one to an older value may be of a document that is gone.
+func (s *shadowState) keepAnswer(key string) {
+	delete(s.wantAck, key)
+	if ack, answered := s.haveAck[key]; answered {
+		s.wantAck[key] = ack
+	}
 }
 
 // forget drops the answer to a value that is no longer desired.
@@ -172,7 +201,10 @@ func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason str
 		return
 	}
 	ack := shadow.Ack{Code: code, Version: r.version, Reason: shadow.CutReason(reason)}
-	if have, ok := s.haveAck[key]; ok && have.Code == code && have.Reason == ack.Reason && have.Version <= r.version && r.stands(code) {
+	if code == shadow.Conflict {
+		ack.Value = shadow.Scalar(r.value)
+	}
+	if have, ok := s.haveAck[key]; ok && have.Version <= r.version && r.stands(code) && ack == (shadow.Ack{Code: have.Code, Version: r.version, Reason: have.Reason, Value: have.Value}) {
 		ack.Version = have.Version
 	}
 	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {

@@ -104,6 +104,7 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 			e.bind(&property{Property: p, shadow: s, key: key})
 		}
 	}
+	e.withdraw(remembered.Shown)
 	return e
 }
 
@@ -183,6 +184,7 @@ func (e *Engine) jitter(d time.Duration) time.Duration {
 func (Start) apply(e *Engine, now time.Time) {
 	e.since = now
 	e.showStatus()
+	e.remember(now, saveDelay)
 	e.bank.Start(now)
 	e.at(now)
 }

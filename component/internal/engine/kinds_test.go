@@ -3,9 +3,11 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
@@ -349,7 +351,7 @@ func TestValuesOfEachKind(t *testing.T) {
 		{`{"speed":1}`, `{"ack":{"speed":{"code":400,"reason":"line meter is an input","version":3}}}`},
 		{`{"turned":1}`, `{"ack":{"turned":{"code":400,"reason":"line meter is an input","version":3}}}`},
 		{`{"ack":1}`, `{"ack":{"ack":{"code":404,"reason":"no such property","version":3}}}`},
-		{`{"up":true,"down":true}`, `{"ack":{"down":{"code":200,"version":3},"up":{"code":409,"reason":"down is on, which interlock lift does not allow beside up","version":3}},"down":true}`},
+		{`{"up":true,"down":true}`, `{"ack":{"down":{"code":200,"version":3},"up":{"code":409,"reason":"down is on, which interlock lift does not allow beside up","value":true,"version":3}},"down":true}`},
 	} {
 		r := kinds(t, state.State{})
 		r.desired(3, c.desired)
@@ -397,7 +399,7 @@ func TestInterlockRefusalStands(t *testing.T) {
 	r.pass(time.Second)
 	r.desired(5, `{"down":true}`)
 	at := r.now.Unix()
-	const refused = `{"code":409,"reason":"up is on, which interlock lift does not allow beside down","version":5}`
+	const refused = `{"code":409,"reason":"up is on, which interlock lift does not allow beside down","value":true,"version":5}`
 	r.reports("main", `{"ack":{"down":`+refused+`}}`, 6)
 	r.pass(time.Second)
 	r.desired(7, `{"up":false}`)
@@ -427,6 +429,49 @@ func TestInterlockRefusalStands(t *testing.T) {
 	again.desired(10, `{"down":true}`)
 	if !again.lines["down"] {
 		t.Error("it stays though it was desired anew")
+	}
+}
+
+// TestRefusalOfAnotherValueOfTheSameSecond does not stand: times of a shadow are
+// whole seconds, the refused value and the line tell which value it was.
+func TestRefusalOfAnotherValueOfTheSameSecond(t *testing.T) {
+	const document = `{"version":8,"state":{"desired":{"down":%[1]s},"reported":{"down":false,"ack":{"down":{"code":409,"reason":"up is on","value":%[2]s,"version":5}}}},
+		"metadata":{"desired":{"down":{"timestamp":70}},"reported":{"ack":{"down":{"code":{"timestamp":70}}}}}}`
+	for _, c := range []struct {
+		desired, refused string
+		on               bool // the line, before the restart
+		code             shadow.Code
+		down             bool
+	}{
+		{"true", "true", false, shadow.Conflict, false},
+		{"true", "true", true, shadow.Done, true},
+		{"false", "true", false, shadow.Done, false},
+		{"true", "false", false, shadow.Done, true},
+	} {
+		r := newRig(t, kindsConfig, state.State{Outputs: map[string]bool{"down": c.on}})
+		r.step(Start{})
+		r.step(ShadowLive{"main"})
+		r.fetched("main", fmt.Sprintf(document, c.desired, c.refused))
+		r.pass(time.Second)
+		if got := r.shadows["main"].wantAck["down"].Code; got != c.code || r.lines["down"] != c.down {
+			t.Errorf("%+v: %+v answered %d, the line is %v", c, r.shadows["main"].wantAck["down"], got, r.lines["down"])
+		}
+	}
+}
+
+// TestAnswersOfADeletedDocument are not given in the one that follows it, not even
+// while the component stops and carries nothing out any more.
+func TestAnswersOfADeletedDocument(t *testing.T) {
+	r := kinds(t, state.State{})
+	r.desired(3, `{"lamp":true}`)
+	r.pass(time.Second)
+	r.step(ShadowLost{"main", errors.New("cut")})
+	r.step(Stop{})
+	r.step(ShadowLive{"main"})
+	r.updates = nil
+	r.fetched("main", `{"version":4,"state":{"desired":{"lamp":false}},"metadata":{"desired":{"lamp":{"timestamp":90}}}}`)
+	if _, got := r.update("main"); !strings.Contains(got, `"lamp":true`) || strings.Contains(got, "ack") {
+		t.Errorf("reported %s, want the lamp on and no answer", got)
 	}
 }
 

@@ -114,6 +114,7 @@ func (e *Engine) snapshot() state.State {
 		Counts:   e.counts(),
 		Commands: maps.Clone(e.memory.commands),
 		Locals:   maps.Clone(e.memory.locals),
+		Shown:    e.shown(),
 	}
 	for label, w := range outputs.Waves {
 		s.Waves[label] = state.Wave{On: w.On, Off: w.Off}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
@@ -69,6 +70,43 @@ func (s *shadowState) changedDesired() map[string]any {
 	return changed
 }
 
+// shown is what the shadows may report, by shadow: what is configured, and what is
+// no longer and was not seen to be gone.
+func (e *Engine) shown() map[string][]string {
+	all := map[string][]string{}
+	for _, s := range e.shadows {
+		keys := slices.Collect(maps.Keys(s.props))
+		if s.showsStatus {
+			keys = append(keys, shadow.StatusKey)
+		}
+		for key := range s.want {
+			_, there := s.have[key]
+			if !s.reports(key) && (there || s.phase != synced) {
+				keys = append(keys, key)
+			}
+		}
+		slices.Sort(keys)
+		all[s.id.String()] = keys
+	}
+	return all
+}
+
+// withdraw has deleted what the shadows may report and are not to any more.
+func (e *Engine) withdraw(shown map[string][]string) {
+	for _, s := range e.shadows {
+		for _, key := range shown[s.id.String()] {
+			if !s.reports(key) {
+				s.want[key] = nil
+			}
+		}
+	}
+}
+
+// reports reports whether the configuration has the shadow report that key.
+func (s *shadowState) reports(key string) bool {
+	return s.props[key] != nil || key == shadow.StatusKey && s.showsStatus
+}
+
 // shedding is what is left out of a report that would be too large: the least
 // useful first, what lines are never.
 type shedding uint8
@@ -127,6 +165,12 @@ func ackPatch(ack, have shadow.Ack) any {
 		patch["reason"] = ack.Reason
 	case have.Reason != "":
 		patch["reason"] = nil
+	}
+	switch {
+	case ack.Value != nil:
+		patch["value"] = ack.Value
+	case have.Value != nil:
+		patch["value"] = nil
 	}
 	return patch
 }

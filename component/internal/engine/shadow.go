@@ -167,7 +167,7 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	s.have, s.haveAck = map[string]any{}, map[string]shadow.Ack{}
 	for key, value := range doc.Reported {
 		_, wanted := s.want[key] // also what is no longer configured, and is to be deleted
-		if s.props[key] != nil || wanted || key == shadow.StatusKey && s.showsStatus {
+		if s.reports(key) || wanted {
 			s.have[key] = value
 		}
 	}

@@ -43,11 +43,12 @@ func (b *Bank) Configure(now time.Time, cfg *config.Config) {
 		case u == nil:
 			next.giveUp(now, old)
 		case !slices.EqualFunc(u.cfgs, old.cfgs, sameRequest):
+			next.cutPulse(old)
 			next.do(Release{Claim: old.label})
 		default:
 			u.continues(old)
 			if u.kind != old.kind && u.demand.Timed() {
-				next.replace(u, u.off(), "a change of configuration")
+				next.replace(u, u.off(), changeOfConfiguration)
 			}
 		}
 	}
@@ -94,9 +95,7 @@ func (u *output) continues(old *output) {
 
 // giveUp releases an output that is no longer configured, in its stop state.
 func (b *Bank) giveUp(now time.Time, u *output) {
-	if u.demand.IsPulse() {
-		b.notify(PulseEnded{u.label, "a change of configuration"})
-	}
+	b.cutPulse(u)
 	r := Release{Claim: u.label}
 	if u.state == held {
 		r.Values = slices.Clone(u.values)
@@ -106,6 +105,16 @@ func (b *Bank) giveUp(now time.Time, u *output) {
 	}
 	b.do(r)
 }
+
+// cutPulse notes that the pulse of an output, if there is one, ends with its request.
+func (b *Bank) cutPulse(u *output) {
+	if u.demand.IsPulse() {
+		b.notify(PulseEnded{u.label, changeOfConfiguration})
+	}
+}
+
+// changeOfConfiguration is the cause of what a new configuration ends.
+const changeOfConfiguration = "a change of configuration"
 
 // Busy says what goes on that should not be cut short, and until when at least:
 // a pulse, or a change that a rule makes wait. why is empty when nothing does.

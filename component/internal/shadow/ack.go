@@ -1,5 +1,7 @@
 package shadow
 
+import "encoding/json"
+
 // AckKey is the key of the reported section that holds the answers.
 const AckKey = "ack"
 
@@ -25,6 +27,23 @@ type Ack struct {
 	Code    Code   `json:"code"`
 	Version int64  `json:"version"` // of the document that was answered
 	Reason  string `json:"reason,omitempty"`
+	// Value is what was refused by a [Conflict], which stands over a restart: a
+	// bool, float64 or string. Times of a shadow are whole seconds, so they do not
+	// tell which of two values of one second was answered.
+	Value any `json:"value,omitempty"`
+}
+
+// Scalar is a value of a shadow as an [Ack] has it, nil if it is no scalar.
+func Scalar(value any) any {
+	switch value := value.(type) {
+	case bool, string, float64:
+		return value
+	case json.Number:
+		if f, err := value.Float64(); err == nil {
+			return f
+		}
+	}
+	return nil
 }
 
 // MaxReason is the largest reason in bytes; longer ones are cut.

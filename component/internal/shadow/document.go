@@ -174,6 +174,7 @@ func ParseAck(value any) (Ack, bool) {
 	if json.Unmarshal(text, &ack) != nil || ack.Code == 0 {
 		return Ack{}, false
 	}
+	ack.Value = Scalar(ack.Value)
 	return ack, true
 }
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -32,6 +33,9 @@ type State struct {
 	Counts   map[string]int64   `json:"counts,omitempty"`   // edges, by property
 	Commands map[string]Command `json:"commands,omitempty"` // the last one of a property
 	Locals   map[string]Local   `json:"locals,omitempty"`   // changes that the shadow does not show yet, by property
+	// What may be reported, by shadow, sorted: a later configuration that lacks
+	// some of it has to delete it there.
+	Shown map[string][]string `json:"shown,omitempty"`
 }
 
 // Wave is an output that goes on and off. Times are in nanoseconds.
@@ -73,6 +77,7 @@ func (s State) Equal(other State) bool {
 			a.Value, b.Value = nil, nil
 			return same && a == b
 		}) &&
+		maps.EqualFunc(s.Shown, other.Shown, slices.Equal) &&
 		maps.EqualFunc(s.Locals, other.Locals, func(a, b Local) bool { return reflect.DeepEqual(a, b) })
 }
 
