@@ -9,23 +9,22 @@ import (
 
 // component finds the running component, and where and as whom it works.
 func (x *examination) component() {
-	ownDir := x.Cwd
-	x.copied = x.copies(x.Self)
-	if len(x.copied) > 0 {
-		// The elder one may be left over from a nucleus that is gone.
-		x.running = &x.copied[len(x.copied)-1]
+	here := process{dir: x.Cwd}
+	x.Dir, x.file = here.at(x.Dir), here.at(x.Config)
+	all := x.copies(x.Self)
+	for i := range all {
+		// An elder one may be left over from a nucleus that is gone.
+		if x.Dir == "" || all[i].dir == x.Dir {
+			x.running = &all[i]
+		}
 	}
-	dir := cmp.Or(x.Dir, x.runningDir(), x.defaultDir())
-	x.Dir = (process{dir: ownDir}).at(dir)
-	x.file = (process{dir: ownDir}).at(x.Config)
+	x.Dir = cmp.Or(x.Dir, x.runningDir(), x.defaultDir())
 	if base := path.Base(x.workDir()); base != "." && path.Base(path.Dir(x.workDir())) == "work" {
 		x.name = base
 	}
 	x.identify()
 	x.presence()
-	if len(x.copied) > 1 {
-		x.twoCopies()
-	}
+	x.others(all)
 	if x.running != nil && x.file == "" {
 		x.file = x.running.configFile()
 	}
@@ -49,32 +48,28 @@ func (x *examination) defaultDir() string {
 
 // identify says whom the component runs as, with the groups in force.
 func (x *examination) identify() {
+	uid := x.likelyUID()
+	if u, ok := x.user(x.User); ok && x.running == nil {
+		uid = u.uid
+	} else if x.User != "" && !ok {
+		x.report("user", UserUnknown, fmt.Sprintf("there is no user %q", x.User), "the user that components run as, usually ggc_user",
+			"getent passwd ggc_user gg_component")
+	}
 	var known bool
+	if x.who, known = x.user(strconv.Itoa(uid)); !known {
+		x.who = user{name: strconv.Itoa(uid), uid: uid}
+	}
 	switch {
-	case x.running != nil && x.running.uid >= 0:
-		x.who, known = x.user(strconv.Itoa(x.running.uid))
-		x.who.uid, x.groups = x.running.uid, x.running.groups
-	case x.User != "":
-		if x.who, known = x.user(x.User); !known {
-			x.report("user", UserUnknown, fmt.Sprintf("there is no user %q", x.User), "the user that components run as, usually ggc_user",
-				"getent passwd ggc_user gg_component")
-		}
-	default:
-		x.who, known = x.user(strconv.Itoa(x.likelyUID()))
-	}
-	if !known {
-		x.who.uid = x.likelyUID()
-		x.who.name = strconv.Itoa(x.who.uid)
-	}
-	if x.groups == nil && x.self() {
+	case x.running != nil && x.running.groups != nil:
+		x.groups = x.running.groups
+	case x.self():
 		x.groups = x.Groups
-	}
-	if x.groups == nil {
+	default:
 		x.groups = x.who.groups
 	}
 }
 
-// likelyUID is the owner of the work directory, or the nucleus's usual user, or we.
+// likelyUID is the running component's user, or the owner of the work directory, or the nucleus's usual user, or we.
 func (x *examination) likelyUID() int {
 	if x.running != nil && x.running.uid >= 0 {
 		return x.running.uid
@@ -107,19 +102,19 @@ func (x *examination) presence() {
 	x.ok("component", "process %d of user %s in %s", x.running.pid, x.who.name, x.workDir())
 }
 
-// twoCopies finds a component that outlived its nucleus: the next nucleus starts
+// others finds a component that outlived its nucleus: the next nucleus starts
 // another, and both want the lines.
-func (x *examination) twoCopies() {
-	newest := x.copied[len(x.copied)-1]
-	for _, old := range x.copied[:len(x.copied)-1] {
+func (x *examination) others(all []process) {
+	for _, p := range all {
 		switch {
-		case old.dir == "" || newest.dir == "":
-			x.skip("copies", "processes %d and %d both run; where they work shows only to root and to their user", old.pid, newest.pid)
-		case old.dir != newest.dir:
-			x.ok("copies", "process %d is another component, in %s", old.pid, old.dir)
+		case x.running == nil || p.pid == x.running.pid:
+		case p.dir == "" || x.running.dir == "":
+			x.skip("copies", "processes %d and %d both run; where they work shows only to root and to their user", p.pid, x.running.pid)
+		case p.dir != x.running.dir:
+			x.ok("copies", "process %d is another component, in %s; to examine it: --dir %[2]s", p.pid, p.dir)
 		default:
-			x.report("copies", Copies, fmt.Sprintf("processes %d and %d both run in %s; %d is the elder", old.pid, newest.pid, old.dir, old.pid),
-				"one process for one work directory", fmt.Sprintf("sudo kill %d", old.pid))
+			x.report("copies", Copies, fmt.Sprintf("processes %d and %d both run in %s; %[1]d is the elder", p.pid, x.running.pid, p.dir),
+				"one process for one work directory", fmt.Sprintf("sudo kill %d", p.pid))
 		}
 	}
 }

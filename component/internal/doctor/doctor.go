@@ -82,7 +82,6 @@ type examination struct {
 	findings []Finding
 
 	running *process // nil if it does not run
-	copied  []process
 	who     user
 	groups  []int // in force for the component
 	name    string

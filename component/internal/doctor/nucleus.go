@@ -150,9 +150,7 @@ func (x *examination) token(ctx context.Context, token ipc.Token) {
 	x.why = "the nucleus cannot be asked"
 	switch {
 	case errors.Is(err, ipc.ErrRefused), errors.Is(err, ipc.ErrClosedBeforeAck):
-		x.ok("socket", "%s answers", x.socket)
-		x.report("token", TokenRefused, "the nucleus refuses the component's token: it was made by an earlier run of the nucleus",
-			"a component that this nucleus has started", x.restart())
+		x.tokenRefused(err)
 		return
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, fs.ErrNotExist):
 		x.notConnected(err)
@@ -161,6 +159,15 @@ func (x *examination) token(ctx context.Context, token ipc.Token) {
 			script("sudo systemctl status greengrass --no-pager", "sudo ss -xlp | grep "+path.Base(x.socket)))
 	}
 	x.skip("token", "%s", x.why)
+}
+
+func (x *examination) tokenRefused(err error) {
+	found := "the nucleus refuses the component's token: it was made by an earlier run of the nucleus"
+	if errors.Is(err, ipc.ErrClosedBeforeAck) {
+		found = "the nucleus closed the connection instead of answering: so nucleus lite refuses a token of an earlier run"
+	}
+	x.ok("socket", "%s takes connections", x.socket)
+	x.report("token", TokenRefused, found, "a component that this nucleus has started", x.restart())
 }
 
 // answers checks the socket without saying who we are.

@@ -15,6 +15,9 @@ type user struct {
 
 // user finds an account by name, or by number.
 func (m Machine) user(who string) (user, bool) {
+	if who == "" {
+		return user{}, false
+	}
 	text, _ := m.read("/etc/passwd")
 	for line := range strings.Lines(string(text)) {
 		f := strings.Split(strings.TrimSpace(line), ":")
