@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -44,6 +45,8 @@ func (x *examination) shadows(ctx context.Context) {
 			check := "shadow " + label
 			err := n.try(ctx)
 			switch {
+			case throttled(err):
+				x.skip(check, "%s on %s: the shadow manager has too many requests just now; ask again later", n.operation.Name, n.resource)
 			case errors.Is(err, ipc.ErrUnsupported):
 				x.noShadowManager(check)
 				return
@@ -76,7 +79,35 @@ func (x *examination) needs(id shadow.ID) []need {
 	}
 }
 
+// throttled says that the shadow manager refused for the rate of requests alone
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/model/ErrorMessage.java).
+func throttled(err error) bool {
+	service, ok := errors.AsType[*ipc.ServiceError](err)
+	return ok && service.Code == model.ServiceFailure && service.Message == "Too Many Requests"
+}
+
+// The shadow manager takes 20 requests a second for a thing, of which the component
+// uses 16 at most. The others are ours, so that it is not throttled for our sake.
+const (
+	freeRequests = 4
+	requestPause = time.Second / 4
+)
+
+// pace waits before a request to the shadow manager.
+func (x *examination) pace(ctx context.Context) {
+	x.requested++
+	if x.requested <= freeRequests {
+		return
+	}
+	select {
+	case <-time.After(requestPause):
+	case <-ctx.Done():
+	}
+}
+
 func (x *examination) get(ctx context.Context, id shadow.ID) error {
+	x.pace(ctx)
 	response, err := x.conn.GetThingShadow(ctx, model.GetThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name})
 	if errors.Is(err, model.ResourceNotFound) {
 		return nil // the component makes it
@@ -86,6 +117,7 @@ func (x *examination) get(ctx context.Context, id shadow.ID) error {
 }
 
 func (x *examination) update(ctx context.Context, id shadow.ID) error {
+	x.pace(ctx)
 	_, err := x.conn.UpdateThingShadow(ctx, model.UpdateThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name, Payload: []byte(stateless)})
 	if errors.Is(err, model.InvalidArguments) {
 		return nil // refused for its form, which is asked after the permission

@@ -97,7 +97,7 @@ func TestAsTheComponentsUser(t *testing.T) {
 	const lines = LineMissing // that backend has none
 	for _, c := range []struct {
 		name   string
-		groups []uint32
+		groups []uint32 // of the doctor, and of the component unless harm says otherwise
 		harm   func(*patient)
 		want   []Kind
 	}{
@@ -106,6 +106,7 @@ func TestAsTheComponentsUser(t *testing.T) {
 			p.write("/etc/group", "gpio:x:997:pi\n")
 		}, []Kind{ChipGroup}},
 		{"not in the group yet", []uint32{1234}, func(p *patient) {}, []Kind{ChipStale}},
+		{"only the doctor in the group", []uint32{1234, gpioGID}, (*patient).alone, []Kind{ChipStale, lines, lines}},
 		{"device of root", []uint32{1234, gpioGID}, func(p *patient) { p.own("/dev/gpiochip0", 0, 0, 0o600) }, []Kind{UdevUnmatched}},
 		{"socket of root", []uint32{1234, gpioGID}, func(p *patient) { p.own(socket, 0, 0, 0o600) }, []Kind{SocketDenied}},
 		{"directory of root above the socket", []uint32{1234, gpioGID}, func(p *patient) { p.own("/greengrass", 0, 0, 0o700) }, []Kind{SocketDenied}},

@@ -102,7 +102,7 @@ func (x *examination) permission(node string, chipsErr error) {
 		}
 		x.ok("permission", "%s is open to %s (%s)", node, x.who.name, x.mode(info))
 		x.volatile(node, info)
-	case x.self() && x.opens(node):
+	case x.self() && !may(info, mayRead, x.UID, x.Groups) && x.opens(node):
 		x.ok("permission", "%s is open to %s by more than its mode", node, x.who.name)
 	case may(info, mayRead, x.who.uid, x.who.groups):
 		x.report("permission", ChipStale, fmt.Sprintf("%s is in the group of %s (%s), and its process was started before that", x.who.name, node, x.mode(info)),

@@ -88,6 +88,7 @@ type examination struct {
 	file    string // the configuration file that run was given, or Config
 	config  *config.Config
 	connection
+	requested  int    // of the shadow manager
 	policyText string // the component's accessControl as the nucleus has it
 	stamps     stamps
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 )
 
 // TestWithoutTheToken shows what a person without privileges is told: nothing wrong, and
@@ -65,6 +67,29 @@ func TestSilentNucleus(t *testing.T) {
 		report := Examine(t.Context(), p.machine, p.options)
 		if found := wrong(report); len(found) != 1 || found[0].Kind != NucleusMute {
 			t.Errorf("got\n%v", report)
+		}
+	})
+}
+
+func TestBusyShadowManager(t *testing.T) {
+	p := newPatient(t)
+	rule, err := faults.ParseRule("UpdateThingShadow throttle")
+	p.must(err)
+	p.core.Faults().Add(rule)
+	report := p.examine()
+	if wrong(report) != nil || report.Count(NotChecked) != 2 || !strings.Contains(report.String(), "too many requests just now") {
+		t.Errorf("want neither a fault nor silence, got\n%v", report)
+	}
+}
+
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x, begin := new(examination), time.Now()
+		for range 12 {
+			x.pace(t.Context())
+		}
+		if got := time.Since(begin); got != 2*time.Second {
+			t.Errorf("12 requests took %v, want 4 at once and 4 a second", got)
 		}
 	})
 }

@@ -307,10 +307,10 @@ var nucleusFaults = []one{
 	}, `unknown property "operation"`, "reset", []Kind{AccessDenied}},
 	{"not deployed", ShadowManagerMissing, (*patient).withoutShadows, "ShadowManager is not deployed", "aws.greengrass.ShadowManager=", nil},
 	{"starting", ShadowFailed, func(p *patient) {
-		rule, err := faults.ParseRule("UpdateThingShadow throttle")
+		rule, err := faults.ParseRule("UpdateThingShadow refuse code ServiceError message broken")
 		p.must(err)
 		p.core.Faults().Add(rule)
-	}, "Too Many Requests", "greengrass.log", nil},
+	}, "UpdateThingShadow: ServiceError: broken", "greengrass.log", nil},
 	{"named one", ShadowUnsynced, func(p *patient) {
 		p.must(p.core.SetConfiguration(shadowService, map[string]any{"synchronize": map[string]any{"coreThing": map[string]any{}}}))
 	}, "gw/room is not synchronised", `coreThing`, nil},

@@ -137,8 +137,11 @@ func (p process) configFile() string {
 
 // at is a path as the process sees it.
 func (p process) at(file string) string {
-	if file == "" || path.IsAbs(file) {
-		return file
+	switch {
+	case file == "":
+		return ""
+	case path.IsAbs(file):
+		return path.Clean(file)
 	}
 	return path.Join(p.dir, file)
 }

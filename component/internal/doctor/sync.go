@@ -16,7 +16,7 @@ import (
 func (x *examination) noShadowManager(check string) {
 	x.report(check, ShadowManagerMissing, "the nucleus has no shadow operations: aws.greengrass.ShadowManager is not deployed, or this is nucleus lite, which has none",
 		"the component aws.greengrass.ShadowManager on this core device",
-		x.cli("deployment create --merge %q", shadowService+"=2.3.9"))
+		x.cli("deployment create --merge %q", shadowService+"=2.3.1"))
 }
 
 // thingSync is what the shadow manager synchronises of a thing.
