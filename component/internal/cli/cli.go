@@ -41,6 +41,7 @@ func Run(ctx context.Context, env Env) int {
 			{Name: "run", Summary: "keep device shadows and GPIO lines in step (what the nucleus starts)", Run: with(run)},
 			{Name: "check", Summary: "check a configuration without touching a line", Run: with(check)},
 			{Name: "lines", Summary: "list chips and lines, and who holds them", Run: with(lines)},
+			{Name: "doctor", Summary: "find out why the component does not work on this machine", Run: with(doctor)},
 			{Name: "hold", Summary: "keep outputs over a restart of run, which starts it", Run: with(hold)},
 			{Name: "version", Summary: "print the version", Run: with(version)},
 		},

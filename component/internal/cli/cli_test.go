@@ -54,6 +54,12 @@ func TestCommands(t *testing.T) {
 		{"lines", 0, "gpiochip0  board  1       LAMP  input      -", ""},
 		{"lines", 0, "power-button", ""},
 		{"run", 2, "", "SVCUID"},
+		{"doctor -h", 0, "", "Exit codes: 0 no fault, 1 faults, 2 wrong usage."},
+		{"doctor --bogus", 2, "", "bogus"},
+		{"doctor now", 2, "", `unexpected argument "now"`},
+		{"doctor --root /no/such/root", 1, "/no/such/root/ipc.socket does not exist [socket-missing]", ""},
+		{"doctor --root /no/such/root --config " + good, 1, "that of " + good + " has 1 lines and 1 shadows", ""},
+		{"doctor --json --root /no/such/root", 1, `"kind": "socket-missing"`, ""},
 		{"hold", 2, "", "want --socket PATH"},
 		{"hold --socket /no/such/socket", 1, "", "handing lines over: not supported"},
 	} {

@@ -102,17 +102,26 @@ func (f File) Load() (State, error) {
 	if err != nil {
 		return empty, fmt.Errorf("state not read: %w", err)
 	}
-	s := empty
+	s, err := Decode(text)
+	if err != nil {
+		return empty, f.setAside(err)
+	}
+	return s, nil
+}
+
+// Decode understands the text of a state file, and changes none.
+func Decode(text []byte) (State, error) {
+	s := State{Format: format}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber() // values of a shadow stay as they were written
 	if err := decoder.Decode(&s); err != nil {
-		return empty, f.setAside(err)
+		return State{}, err
 	}
 	if s.Format != format {
-		return empty, f.setAside(fmt.Errorf("want format %d, got %d", format, s.Format))
+		return State{}, fmt.Errorf("want format %d, got %d", format, s.Format)
 	}
 	if s.Outputs == nil {
-		s.Outputs = empty.Outputs
+		s.Outputs = map[string]bool{}
 	}
 	return s, nil
 }
