@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,13 @@ type Key struct {
 	Default any      // text, boolean or number as it would be written; nil is none
 	Needed  bool     // for the variants that have it
 	Of      []string // the variants that have it; nil is all
+	Needs   *Need    // nil is nothing
+}
+
+// Need is what a value asks for.
+type Need struct {
+	When *regexp.Regexp // matches the values that need the other key
+	Key  string         // the other key, not empty
 }
 
 // Has reports whether the variant has the key.
@@ -113,6 +121,12 @@ func (k key[T]) or(value any) key[T] {
 // the object says so itself.
 func (k key[T]) needed(want string) key[T] {
 	k.Needed, k.want = true, want
+	return k
+}
+
+// needs has values that match need another key. The reader of the object checks it.
+func (k key[T]) needs(when *regexp.Regexp, other string) key[T] {
+	k.Needs = &Need{when, other}
 	return k
 }
 

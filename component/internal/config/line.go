@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -25,11 +26,14 @@ func (p *parser) lines(n node) {
 	})
 }
 
+// offsetPattern is what an offset looks like.
+var offsetPattern = regexp.MustCompile(`^[0-9]{1,9}$`)
+
 var lineObject = declare("line", "One GPIO line.",
 	field("direction", oneOf(gpio.Input, gpio.Output), func(l *Line) *gpio.Direction { return &l.Direction },
 		"Whether it is read or driven.").needed("input or output"),
 	field("line", text, func(l *Line) *string { return &l.Ref.Line },
-		"Line name, looked up on all chips, or an offset.").needed("a line name or an offset"),
+		"Line name, looked up on all chips, or an offset.").needed("a line name or an offset").needs(offsetPattern, "chip"),
 	field("chip", text, func(l *Line) *string { return &l.Ref.Chip },
 		"Chip name, label or path; needed for an offset, and for a name that several chips have.").or(""),
 	field("activeLow", truth, func(l *Line) *bool { return &l.ActiveLow }, "The low level counts as on.").or(false),
@@ -89,7 +93,7 @@ func (p *parser) line(n node) Line {
 func (p *parser) lineRef(n node, ref gpio.Ref) {
 	if ref.Line == "" && !p.faults.has(n.path+".line") {
 		p.faults.add(n.path+".line", "a line name or an offset", "nothing", "")
-	} else if _, err := strconv.ParseUint(ref.Line, 10, 32); err == nil && ref.Chip == "" {
+	} else if offsetPattern.MatchString(ref.Line) && ref.Chip == "" {
 		p.faults.add(n.path+".chip", "a chip name, label or path, which an offset needs", `""`, "")
 	}
 }

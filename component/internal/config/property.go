@@ -14,10 +14,7 @@ import (
 
 // propertyKinds declares the kinds of properties. The key with the name of a kind makes a
 // property that kind; a level has none.
-var propertyKinds = [...]struct {
-	name, doc string
-	lines     gpio.Direction // of its lines; AsIs is either
-}{
+var propertyKinds = [...]kindDeclaration{
 	Level:   {"level", "whether a line is on: of an output it can be desired", gpio.AsIs},
 	Pulse:   {"pulse", "true while an output is on for a time; desire true to begin", gpio.Output},
 	Blink:   {"blink", "true while an output goes on and off", gpio.Output},
@@ -27,6 +24,11 @@ var propertyKinds = [...]struct {
 	Rate:    {"rate", "edges of an input in a unit of time", gpio.Input},
 	Period:  {"period", "seconds from edge to edge of an input", gpio.Input},
 	Changed: {"changed", "time of the last edge of an input", gpio.Input},
+}
+
+type kindDeclaration struct {
+	name, doc string
+	lines     gpio.Direction // of its lines; AsIs is either
 }
 
 func (k Kind) String() string { return propertyKinds[k].name }
@@ -82,7 +84,7 @@ func (p *parser) property(n node, name string) Property {
 	p.propertyName(n, name)
 	property.Kind = p.kind(n, given)
 	propertyObject.misplaced(property.Kind.String(), given, func(k Key, at node) {
-		p.faults.add(at.path, "no such key beside "+property.Kind.String(), "a key of "+kindNames(k.Of), "")
+		p.faults.add(at.path, "no such key beside "+property.Kind.String(), "a key of "+strings.Replace(strings.Join(k.Of, ", "), Level.String(), "a level", 1), "")
 	})
 	if property.Kind == Pattern {
 		property.Output = true
@@ -109,23 +111,24 @@ func (p *parser) propertyName(n node, key string) {
 
 // kind is what the given keys make of a property.
 func (p *parser) kind(n node, given map[string]node) Kind {
-	kind, names := Level, []string(nil)
-	for k := Pulse; int(k) < len(propertyKinds); k++ {
-		name := k.String()
-		if _, ok := given[name]; ok {
-			names = append(names, name)
-			kind = k
+	var found []string
+	for _, k := range propertyKinds {
+		if _, ok := given[k.name]; ok {
+			found = append(found, k.name)
 		}
 	}
-	if len(names) > 1 {
-		slices.Sort(names)
-		p.faults.add(n.path, "one of "+strings.Join(names, ", "), "all of them", "a property shows one thing")
+	slices.Sort(found)
+	if len(found) == 0 {
+		return Level
 	}
-	return kind
+	if len(found) > 1 {
+		p.faults.add(n.path, "one of "+strings.Join(found, ", "), "all of them", "a property shows one thing")
+	}
+	return kindOf(found[0])
 }
 
-func kindNames(kinds []string) string {
-	return strings.Replace(strings.Join(kinds, ", "), Level.String(), "a level", 1)
+func kindOf(name string) Kind {
+	return Kind(slices.IndexFunc(propertyKinds[:], func(k kindDeclaration) bool { return k.name == name }))
 }
 
 // patternsShape is words of lines and their states.

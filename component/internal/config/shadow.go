@@ -60,7 +60,7 @@ func (p *parser) properties(n node, s *Shadow) {
 	n.each(func(key string, n node) { s.Properties[key] = p.property(n, key) })
 }
 
-var shadowName = form[string]{Shape{Type: Text, Pattern: shadowPattern.String()}, func(_ *parser, n node) string {
+var shadowName = form[string]{Shape{Type: Text, Pattern: shadowPattern.String(), Except: []string{reservedShadow}}, func(_ *parser, n node) string {
 	name := n.text()
 	switch {
 	case name == reservedShadow:

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ const (
 type Shape struct {
 	Type        Type
 	Pattern     string   // of Text, and of the keys of a Map: what it has to match; "" is anything
-	Except      []string // of the keys of a Map: what it may not be
+	Except      []string // likewise: what it may not be
 	Words       []string // of Choice; "on" and "off" may be true and false, too
 	AnyCase     bool     // of Choice: capitals do not matter
 	Least, Most string   // of Duration and Number, as they are written
@@ -103,7 +104,7 @@ func oneOf[V fmt.Stringer](values ...V) form[V] {
 func anyCase[V any](f form[V]) form[V] {
 	f.AnyCase = true
 	return form[V]{f.Shape, func(p *parser, n node) V {
-		if s, ok := n.value.(string); ok {
+		if s, ok := n.value.(string); ok && slices.Contains(f.Words, strings.ToLower(s)) {
 			n.value = strings.ToLower(s)
 		}
 		return f.read(p, n)
