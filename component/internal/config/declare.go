@@ -178,7 +178,7 @@ func (o *object[T]) refuseUnknown(n node, members map[string]any) {
 		if name == "" {
 			n.emptyKey()
 		} else if _, ok := slices.BinarySearch(known, name); !ok {
-			n.faults.add(n.child(name, nil).path, "one of the keys "+strings.Join(known, ", "), "unknown key "+strconv.Quote(name), nearest(name, known))
+			n.faults.add(n.child(name, nil).path, "one of the keys "+strings.Join(known, ", "), "unknown key "+strconv.Quote(name), Nearest(name, known))
 		}
 	}
 }

@@ -118,5 +118,5 @@ func (p *parser) unknownLine(path, label string) {
 	for known := range p.config.Lines {
 		labels = append(labels, known)
 	}
-	p.faults.add(path, "the label of a line", strconv.Quote(label), nearest(label, labels))
+	p.faults.add(path, "the label of a line", strconv.Quote(label), Nearest(label, labels))
 }

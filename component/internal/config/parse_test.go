@@ -428,7 +428,7 @@ func TestNearest(t *testing.T) {
 	for got, want := range map[string]string{
 		"debonce": "debounce", "Direction": "direction", "driv": "drive", "zebra-crossing": "",
 	} {
-		hint := nearest(got, known)
+		hint := Nearest(got, known)
 		if (want == "") != (hint == "") || !strings.Contains(hint, want) {
 			t.Errorf("nearest to %q: got %q, want %q", got, hint, want)
 		}

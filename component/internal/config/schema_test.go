@@ -20,20 +20,11 @@ func schemaAgrees(t *testing.T, schema schematest.Schema, text []byte, parsed er
 	if parsed == nil && verdict != nil {
 		t.Errorf("the schema refuses what is valid: %v\n%s", verdict, text)
 	}
-	for _, fault := range faultsOf(parsed) {
+	for _, fault := range Faults(parsed) {
 		if wrongInItself(fault) && verdict == nil {
 			t.Errorf("the schema accepts %v\n%s", fault, text)
 		}
 	}
-}
-
-func faultsOf(err error) (list []*FieldError) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			list = append(list, e.(*FieldError))
-		}
-	}
-	return list
 }
 
 func wrongInItself(e *FieldError) bool {
