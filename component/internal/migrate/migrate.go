@@ -79,11 +79,11 @@ func find(tree map[string]any) (map[string]any, error) {
 				return find(connector)
 			}
 		}
-		return nil, errors.New("Connectors: want one with /connectors/RaspberryPiGPIO/ in its ConnectorArn, got none")
+		return nil, errors.New("no connector in Connectors: want one with /connectors/RaspberryPiGPIO/ in its ConnectorArn, got none")
 	}
 	if inner, ok := tree["Parameters"]; ok {
 		if tree, ok = inner.(map[string]any); !ok {
-			return nil, fmt.Errorf("Parameters: want a map, got %v", inner)
+			return nil, fmt.Errorf("the member Parameters: want a map, got %v", inner)
 		}
 	}
 	return tree, nil
