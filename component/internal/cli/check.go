@@ -3,31 +3,178 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
+	"text/tabwriter"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/preflight"
 )
 
+const checkText = `shadowgpio check FILE names every fault of a configuration at once. It touches no line.
+FILE (- is standard input) is YAML or JSON, and one of these, recognised by its keys:
+  a configuration
+  a recipe: its default configuration is checked
+  a deployment, of the cloud or of greengrass-cli (--update-config): the configuration
+    that it leads to is checked; name what was before with --onto and --recipe
+Exit code 0: no fault; 1: lines cannot be had on this machine (--chips); 2: faults.`
+
 func check(_ context.Context, env Env) int {
-	fs := flags(env, "check", "shadowgpio check --config FILE names every fault of a configuration at once. It touches no line.")
-	file := fs.String("config", "", "configuration `FILE` (YAML or JSON)")
-	if code, done := parse(fs, env.Args); done {
+	fs := flags(env, "check", checkText)
+	file := fs.String("config", "", "the `FILE`, if it is no argument")
+	as := fs.String("as", "", "take it for a `KIND`: configuration, recipe or deployment")
+	component := fs.String("component", preflight.ComponentName, "`NAME` of the component in a deployment")
+	onto := fs.String("onto", "", "`FILE` with the configuration in force before a deployment")
+	recipe := fs.String("recipe", "", "`FILE` with the recipe whose defaults a deployment fills in")
+	chips := fs.Bool("chips", false, "look the lines up on the chips of this machine, too")
+	asJSON := fs.Bool("json", false, "print JSON")
+	if code, done := parseFile(fs, env.Args, file); done {
 		return code
 	}
-	if *file == "" {
-		fmt.Fprintln(env.Stderr, "shadowgpio check: want --config FILE")
-		return command.Usage
-	}
-	// On a desk no nucleus names the core device; any name shows the same faults.
-	cfg, err := readConfig(*file, cmp.Or(thingName(env.Getenv), "core-device"))
-	if err != nil {
+	document, err := readInput(*file)
+	present, err2 := readInput(*onto)
+	defaults, err3 := readInput(*recipe)
+	if err := errors.Join(err, err2, err3); err != nil {
 		fmt.Fprintln(env.Stderr, err)
 		return command.Usage
 	}
-	fmt.Fprintf(env.Stdout, "%s is valid: %d lines, %d shadows\n", *file, len(cfg.Lines), len(cfg.Shadows))
+	report, err := preflight.Judge(preflight.Question{
+		Document: document, As: preflight.Kind(*as), Component: *component, Present: present, Recipe: defaults,
+		// On a desk no nucleus names the core device; any name shows the same faults.
+		Thing: cmp.Or(thingName(env.Getenv), "core-device"),
+	})
+	if err != nil {
+		fmt.Fprintf(env.Stderr, "%s: %v\n", *file, err)
+		return command.Usage
+	}
+	outcome := checked{File: *file, Report: report}
+	if *chips && report.Config != nil {
+		outcome.Lines, err = preflight.Lines(report.Config, env.Backend())
+		if err != nil {
+			outcome.ChipError = err.Error()
+		}
+	}
+	if *asJSON {
+		encoder := json.NewEncoder(env.Stdout)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		encoder.Encode(outcome)
+	} else {
+		outcome.print(env)
+	}
+	return outcome.code()
+}
+
+// parseFile reads the options of a command that takes a file, as an argument in any
+// place or as an option.
+func parseFile(fs *flag.FlagSet, args []string, file *string) (code int, done bool) {
+	var files []string
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			return command.OK, true
+		case err != nil:
+			return command.Usage, true
+		}
+		if fs.NArg() == 0 {
+			break
+		}
+		files = append(files, fs.Arg(0))
+		args = fs.Args()[1:]
+	}
+	if *file != "" {
+		files = append(files, *file)
+	}
+	if len(files) != 1 {
+		fmt.Fprintf(fs.Output(), "%s: want one FILE, got %d\n", fs.Name(), len(files))
+		return command.Usage, true
+	}
+	*file = files[0]
+	return command.OK, false
+}
+
+// readInput reads a file, or standard input for "-", or nothing for "".
+func readInput(file string) ([]byte, error) {
+	switch file {
+	case "":
+		return nil, nil
+	case "-":
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(file)
+}
+
+// checked is the outcome, as --json prints it.
+type checked struct {
+	File string `json:"file"`
+	*preflight.Report
+	Lines     []preflight.Line `json:"lines,omitempty"`
+	ChipError string           `json:"chipError,omitempty"` // chips that cannot be looked at
+}
+
+func (c checked) code() int {
+	switch {
+	case len(c.Faults) > 0:
+		return command.Usage
+	case c.ChipError != "" || c.problems() > 0:
+		return command.Failure
+	}
 	return command.OK
+}
+
+func (c checked) problems() (n int) {
+	for _, l := range c.Lines {
+		if l.Problem != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// print tells faults on standard error, everything else on standard output.
+func (c checked) print(env Env) {
+	of := map[preflight.Kind]string{
+		preflight.Recipe:     ", default configuration of a recipe",
+		preflight.Deployment: ", configuration after the deployment",
+	}[c.Kind]
+	if len(c.Faults) > 0 {
+		fmt.Fprintf(env.Stderr, "%s%s:\n", c.File, of)
+		for _, fault := range c.Faults {
+			fmt.Fprintln(env.Stderr, fault)
+		}
+		return
+	}
+	fmt.Fprintf(env.Stdout, "%s is valid: %d lines, %d shadows%s\n", c.File, len(c.Config.Lines), len(c.Config.Shadows), of)
+	for _, note := range c.Notes {
+		fmt.Fprintln(env.Stdout, "note:", note)
+	}
+	if len(c.Lines) > 0 {
+		c.printLines(env)
+	}
+	if c.ChipError != "" {
+		fmt.Fprintln(env.Stderr, c.ChipError)
+	}
+	if n := c.problems(); n > 0 {
+		fmt.Fprintf(env.Stderr, "%d of %d lines cannot be had on this machine\n", n, len(c.Lines))
+	}
+}
+
+func (c checked) printLines(env Env) {
+	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	fmt.Fprintln(w, "LABEL\tLINE\tDIRECTION\tCHIP\tOFFSET\tSTATE")
+	for _, l := range c.Lines {
+		chip, offset := "-", "-"
+		if l.Chip != "" {
+			chip, offset = l.Chip, fmt.Sprint(l.Offset)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\n", l.Label, l.Line, l.Direction, chip, offset, l.State())
+	}
 }
 
 // readConfig reads a configuration file; thing is the core device.

@@ -146,7 +146,7 @@ func (r *runner) firstConfig(ctx context.Context, updates <-chan deployed.Update
 			if u.Err == nil {
 				return u.Config, nil
 			}
-			for _, fault := range fieldErrors(u.Err) {
+			for _, fault := range config.Faults(u.Err) {
 				r.log.Error("configuration refused", "fault", fault)
 			}
 			r.log.Error("no line is touched before there is a configuration without faults")
@@ -170,7 +170,7 @@ func (r *runner) exit(ctx context.Context, err error) int {
 		r.log.Info("shadowgpio ends", "cause", cause)
 		return command.OK
 	case errors.As(err, &fault):
-		for _, e := range fieldErrors(err) {
+		for _, e := range config.Faults(err) {
 			r.log.Error("configuration", "fault", e)
 		}
 		return command.Usage
@@ -178,15 +178,4 @@ func (r *runner) exit(ctx context.Context, err error) int {
 		r.log.Error("shadowgpio ends", "error", err)
 	}
 	return command.Failure
-}
-
-// fieldErrors lists the faults that config.Parse joined.
-func fieldErrors(err error) []error {
-	for err != nil {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			return joined.Unwrap()
-		}
-		err = errors.Unwrap(err)
-	}
-	return nil
 }

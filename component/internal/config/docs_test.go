@@ -4,12 +4,15 @@ import (
 	"os"
 	"regexp"
 	"testing"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 )
 
 // TestDocumentedFragments parses what the documents show of configuration. A
 // fragment may name lines that stand elsewhere.
 func TestDocumentedFragments(t *testing.T) {
-	for _, file := range []string{"../../LINES.md", "../../../README.md"} {
+	schema := schematest.Load(t, "configuration")
+	for _, file := range []string{"../../CONFIGURATION.md", "../../LINES.md", "../../../README.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -20,6 +23,7 @@ func TestDocumentedFragments(t *testing.T) {
 		}
 		for _, block := range blocks {
 			_, err := Parse(block[1], "gw")
+			schemaAgrees(t, schema, block[1], err)
 			joined, _ := err.(interface{ Unwrap() []error })
 			if joined == nil {
 				if err != nil {

@@ -57,9 +57,25 @@ func (f *faults) err() error {
 	return errors.Join(errs...)
 }
 
-// nearest returns a hint that names the known word closest to got, or "" when
+// Faults lists the faults of an error of [Parse], in the order of their paths.
+func Faults(err error) (list []*FieldError) {
+	for err != nil {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				if fault, ok := errors.AsType[*FieldError](e); ok {
+					list = append(list, fault)
+				}
+			}
+			return list
+		}
+		err = errors.Unwrap(err)
+	}
+	return nil
+}
+
+// Nearest returns a hint that names the known word closest to got, or "" when
 // none is close enough to be a slip of the fingers.
-func nearest(got string, known []string) string {
+func Nearest(got string, known []string) string {
 	best, distance := "", len(got)/2+1
 	for _, k := range known {
 		if d := editDistance(strings.ToLower(got), strings.ToLower(k)); d < distance {

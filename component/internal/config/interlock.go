@@ -4,44 +4,45 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
+var interlockObject = declare("interlock", "A group of outputs of which one at most is on.",
+	part("lines", Shape{Type: List, Elem: &outputLabel.Shape, Size: [2]int{2, 0}}, (*parser).interlockLines,
+		"Labels of outputs.").needed("a list of outputs"),
+	field("deadTime", span(0, MaxTime), func(i *Interlock) *time.Duration { return &i.DeadTime },
+		"From the observed off of one to the on of another.").or(time.Duration(0)),
+)
+
 func (p *parser) interlocks(n node) {
-	if n.faults == nil {
-		return
-	}
-	member := map[string]string{}
 	n.each(func(label string, n node) {
 		lock := Interlock{}
-		lines := node{}
-		n.fields(map[string]func(node){
-			"lines":    func(n node) { lines = n },
-			"deadTime": func(n node) { lock.DeadTime = n.duration(0, MaxTime) },
-		})
-		if lines.faults == nil {
-			p.faults.add(n.path+".lines", "a list of outputs", "nothing", "")
-			return
-		}
-		for i, line := range lines.texts() {
-			at := node{fmt.Sprintf("%s[%d]", lines.path, i), line, p.faults}
-			if line = p.label(at, gpio.Output); line == "" {
-				continue
-			}
-			if other, taken := member[line]; taken {
-				at.fault("an output that is in no other place of an interlock; " + strconv.Quote(line) + " is in interlocks." + other)
-				continue
-			}
-			member[line] = label
-			lock.Lines = append(lock.Lines, line)
-		}
-		if len(lock.Lines) < 2 && !p.faults.under(lines.path) {
-			lines.fault("at least two outputs")
-		}
+		interlockObject.read(p, n, &lock)
 		p.exclusive(n, lock)
 		p.config.Interlocks[label] = lock
 	})
+}
+
+// interlockLines reads the outputs of an interlock, none of which is in another.
+func (p *parser) interlockLines(n node, lock *Interlock) {
+	for i, value := range n.list() {
+		at := node{fmt.Sprintf("%s[%d]", n.path, i), value, n.faults}
+		line := p.label(at, gpio.Output)
+		if line == "" {
+			continue
+		}
+		if other, taken := p.interlocked[line]; taken {
+			at.fault("an output that is in no other place of an interlock; " + strconv.Quote(line) + " is in " + other)
+			continue
+		}
+		p.interlocked[line] = strings.TrimSuffix(n.path, ".lines")
+		lock.Lines = append(lock.Lines, line)
+	}
+	if len(lock.Lines) < 2 && !p.faults.under(n.path) {
+		n.fault("at least two outputs")
+	}
 }
 
 // exclusive checks that no two lines of an interlock would be on by configuration.
@@ -66,26 +67,20 @@ func (p *parser) exclusive(n node, lock Interlock) {
 	}
 }
 
+var controlObject = declare("control", "An input that drives an output, with or without a link.",
+	field("input", inputLabel, func(c *Control) *string { return &c.Input }, "Label of an input.").needed("the label of an input"),
+	field("edge", edges, func(c *Control) *gpio.Edges { return &c.Edge }, "Which edges act.").or(gpio.RisingEdges),
+	field("action", oneOf(Toggle, Set, Reset), func(c *Control) *Action { return &c.Action },
+		"`set` turns it on, `reset` off.").needed("one of toggle, set, reset"),
+	field("output", outputLabel, func(c *Control) *string { return &c.Output },
+		"Label of an output that no pattern holds.").needed("the label of an output"),
+)
+
 func (p *parser) controls(n node) {
-	if n.faults == nil {
-		return
-	}
 	n.each(func(label string, n node) {
-		c := Control{Edge: gpio.RisingEdges}
-		given := map[string]bool{}
-		n.fields(map[string]func(node){
-			"input":  func(n node) { c.Input, given["input"] = p.label(n, gpio.Input), true },
-			"output": func(n node) { c.Output, given["output"] = p.label(n, gpio.Output), true; p.ownLine(n, c.Output) },
-			"edge":   func(n node) { c.Edge = edges(n) },
-			"action": func(n node) { c.Action, given["action"] = choose[Action](n, actionNames), true },
-		})
-		for key, want := range map[string]string{
-			"input": "the label of an input", "output": "the label of an output", "action": "one of " + strings.Join(actionNames, ", "),
-		} {
-			if !given[key] {
-				p.faults.add(n.path+"."+key, want, "nothing", "")
-			}
-		}
+		c := Control{}
+		given := controlObject.read(p, n, &c)
+		p.ownLine(given["output"], c.Output)
 		p.config.Controls[label] = c
 	})
 }
@@ -95,17 +90,4 @@ func (p *parser) ownLine(n node, label string) {
 	if o, ok := p.outputs[label]; ok && o.Kind == Pattern {
 		n.faults.add(n.path, "an output of its own", strconv.Quote(label), "it is set by the patterns of "+o.path)
 	}
-}
-
-// edges reads which edges count.
-func edges(n node) gpio.Edges {
-	var e gpio.Edges
-	n.decode(&e)
-	if e == gpio.NoEdges {
-		if !n.faults.has(n.path) {
-			n.fault("one of rising, falling, both")
-		}
-		return gpio.BothEdges
-	}
-	return e
 }

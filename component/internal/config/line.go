@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -9,9 +10,6 @@ import (
 )
 
 func (p *parser) lines(n node) {
-	if n.faults == nil {
-		return
-	}
 	owner := map[gpio.Ref]string{}
 	n.each(func(label string, n node) {
 		before := len(p.faults.list)
@@ -28,53 +26,63 @@ func (p *parser) lines(n node) {
 	})
 }
 
+// offsetPattern is what an offset looks like.
+var offsetPattern = regexp.MustCompile(`^[0-9]{1,9}$`)
+
+var lineObject = declare("line", "One GPIO line.",
+	field("direction", oneOf(gpio.Input, gpio.Output), func(l *Line) *gpio.Direction { return &l.Direction },
+		"Whether it is read or driven.").needed("input or output"),
+	field("line", text, func(l *Line) *string { return &l.Ref.Line },
+		"Line name, looked up on all chips, or an offset.").needed("a line name or an offset").needs(offsetPattern, "chip"),
+	field("chip", text, func(l *Line) *string { return &l.Ref.Chip },
+		"Chip name, label or path; needed for an offset, and for a name that several chips have.").or(""),
+	field("activeLow", truth, func(l *Line) *bool { return &l.ActiveLow }, "The low level counts as on.").or(false),
+	field("bias", oneOf(gpio.BiasAsIs, gpio.BiasDisabled, gpio.BiasPullUp, gpio.BiasPullDown), func(l *Line) *gpio.Bias { return &l.Bias },
+		"Resistor of the chip.").or(gpio.BiasAsIs),
+
+	field("debounce", span(0, MaxDebounce), func(l *Line) *time.Duration { return &l.Debounce },
+		"Edges that are closer together are none; done by the kernel.").or(time.Duration(0)).of(gpio.Input),
+	field("onDelay", span(0, MaxDelay), func(l *Line) *time.Duration { return &l.OnDelay },
+		"How long it has to be on to count as on.").or(time.Duration(0)).of(gpio.Input),
+	field("offDelay", span(0, MaxDelay), func(l *Line) *time.Duration { return &l.OffDelay },
+		"How long it has to be off to count as off.").or(time.Duration(0)).of(gpio.Input),
+	field("poll", span(MinPoll, MaxPoll), func(l *Line) *time.Duration { return &l.Poll },
+		"How often it is read where the chip reports no edges.").or(DefaultPoll).of(gpio.Input),
+
+	field("drive", oneOf(gpio.PushPull, gpio.OpenDrain, gpio.OpenSource), func(l *Line) *gpio.Drive { return &l.Drive },
+		"How it is driven.").or(gpio.PushPull).of(gpio.Output),
+	field("start", oneOf(StartRestore, StartKeep, StartOn, StartOff), func(l *Line) *Start { return &l.Start },
+		"State before its shadow is known: as it was last, as the line is, on or off.").or(StartRestore).of(gpio.Output),
+	field("stop", oneOf(StopKeep, StopOn, StopOff), func(l *Line) *Stop { return &l.Stop },
+		"State when the component stops.").or(StopKeep).of(gpio.Output),
+	field("failsafe", group(failsafeObject), func(l *Line) **Failsafe { return &l.Failsafe },
+		"State when the nucleus has been away for some time.").of(gpio.Output),
+	field("minOn", span(0, MaxTime), func(l *Line) *time.Duration { return &l.MinOn },
+		"Least time on; a change waits.").or(time.Duration(0)).of(gpio.Output),
+	field("minOff", span(0, MaxTime), func(l *Line) *time.Duration { return &l.MinOff },
+		"Least time off; a change waits.").or(time.Duration(0)).of(gpio.Output),
+	field("maxOn", span(0, MaxTime), func(l *Line) *time.Duration { return &l.MaxOn },
+		"Longest time on, then it goes off; `0s` is no limit.").or(time.Duration(0)).of(gpio.Output),
+).by("direction", Variant{gpio.Input.String(), "is read"}, Variant{gpio.Output.String(), "is driven"})
+
+var failsafeObject = declare("failsafe", "What an output becomes while the nucleus is away.",
+	field("after", span(MinFailsafe, MaxTime), func(f *Failsafe) *time.Duration { return &f.After },
+		"How long the nucleus has to be away.").needed("how long the nucleus has to be away, such as 10m"),
+	field("set", onOff, func(f *Failsafe) *bool { return &f.On }, "The state.").needed("on or off"),
+)
+
 func (p *parser) line(n node) Line {
 	line := Line{}
-	directed := false
-	var of [gpio.Output + 1][]string // paths of the keys that belong to one direction
-	only := func(d gpio.Direction, read func(node)) func(node) {
-		return func(n node) {
-			of[d] = append(of[d], n.path)
-			read(n)
-		}
+	given := lineObject.read(p, n, &line)
+	if is := line.Direction; is != gpio.AsIs {
+		lineObject.misplaced(is.String(), given, func(k Key, at node) {
+			p.faults.add(at.path, fmt.Sprintf("no such key on an %v", is), "a key of an "+k.Of[0], "")
+		})
 	}
-	span := func(d gpio.Direction, dst *time.Duration, least, most time.Duration) func(node) {
-		return only(d, func(n node) { *dst = n.duration(least, most) })
-	}
-	n.fields(map[string]func(node){
-		"line":      func(n node) { line.Ref.Line = n.text() },
-		"chip":      func(n node) { line.Ref.Chip = n.text() },
-		"direction": func(n node) { line.Direction, directed = direction(n), true },
-		"activeLow": func(n node) { line.ActiveLow = n.boolean() },
-		"bias":      func(n node) { n.decode(&line.Bias) },
-
-		"debounce": span(gpio.Input, &line.Debounce, 0, MaxDebounce),
-		"onDelay":  span(gpio.Input, &line.OnDelay, 0, MaxDelay),
-		"offDelay": span(gpio.Input, &line.OffDelay, 0, MaxDelay),
-		"poll":     span(gpio.Input, &line.Poll, MinPoll, MaxPoll),
-
-		"drive":    only(gpio.Output, func(n node) { n.decode(&line.Drive) }),
-		"start":    only(gpio.Output, func(n node) { line.Start = choose[Start](n, startNames) }),
-		"stop":     only(gpio.Output, func(n node) { line.Stop = choose[Stop](n, stopNames) }),
-		"failsafe": only(gpio.Output, func(n node) { line.Failsafe = p.failsafe(n) }),
-		"minOn":    span(gpio.Output, &line.MinOn, 0, MaxTime),
-		"minOff":   span(gpio.Output, &line.MinOff, 0, MaxTime),
-		"maxOn":    span(gpio.Output, &line.MaxOn, 0, MaxTime),
-	})
-	switch line.Direction {
-	case gpio.Input:
-		p.misplaced(of[gpio.Output], line.Direction, gpio.Output)
-		if line.Poll == 0 {
-			line.Poll = DefaultPoll
-		}
-	case gpio.Output:
-		p.misplaced(of[gpio.Input], line.Direction, gpio.Input)
+	if line.Direction == gpio.Output {
+		line.Poll = 0 // outputs are not polled
 		if line.MaxOn > 0 && line.MaxOn < line.MinOn {
 			p.faults.add(n.path+".maxOn", "at least minOn, "+brief(line.MinOn), brief(line.MaxOn), "")
-		}
-	case gpio.AsIs:
-		if !directed {
-			p.faults.add(n.path+".direction", "input or output", "nothing", "")
 		}
 	}
 	p.lineRef(n, line.Ref)
@@ -85,47 +93,8 @@ func (p *parser) line(n node) Line {
 func (p *parser) lineRef(n node, ref gpio.Ref) {
 	if ref.Line == "" && !p.faults.has(n.path+".line") {
 		p.faults.add(n.path+".line", "a line name or an offset", "nothing", "")
-	} else if _, err := strconv.ParseUint(ref.Line, 10, 32); err == nil && ref.Chip == "" {
+	} else if offsetPattern.MatchString(ref.Line) && ref.Chip == "" {
 		p.faults.add(n.path+".chip", "a chip name, label or path, which an offset needs", `""`, "")
-	}
-}
-
-func (p *parser) failsafe(n node) *Failsafe {
-	f := Failsafe{}
-	after, set := false, false
-	n.fields(map[string]func(node){
-		"after": func(n node) { f.After, after = n.duration(MinFailsafe, MaxTime), true },
-		"set":   func(n node) { f.On, set = choose[uint8](n, switchNames) == 1, true },
-	})
-	if !after {
-		p.faults.add(n.path+".after", "how long the nucleus has to be away, such as 10m", "nothing", "")
-	}
-	if !set {
-		p.faults.add(n.path+".set", "on or off", "nothing", "")
-	}
-	return &f
-}
-
-// switchNames are the states of a line.
-var switchNames = []string{"off", "on"}
-
-// direction is AsIs for what is none.
-func direction(n node) gpio.Direction {
-	index, ok := n.choice([]string{gpio.Input.String(), gpio.Output.String()})
-	if !ok {
-		return gpio.AsIs
-	}
-	return gpio.Input + gpio.Direction(index)
-}
-
-func choose[T ~uint8](n node, names []string) T {
-	index, _ := n.choice(names)
-	return T(index)
-}
-
-func (p *parser) misplaced(paths []string, is, wants gpio.Direction) {
-	for _, path := range paths {
-		p.faults.add(path, fmt.Sprintf("no such key on an %v", is), fmt.Sprintf("a key of an %v", wants), "")
 	}
 }
 
@@ -149,5 +118,5 @@ func (p *parser) unknownLine(path, label string) {
 	for known := range p.config.Lines {
 		labels = append(labels, known)
 	}
-	p.faults.add(path, "the label of a line", strconv.Quote(label), nearest(label, labels))
+	p.faults.add(path, "the label of a line", strconv.Quote(label), Nearest(label, labels))
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -53,30 +52,18 @@ func (n node) object() map[string]any {
 	return nil
 }
 
+func (n node) emptyKey() { n.faults.add(n.path, "keys of at least one character", `""`, "") }
+
 // each calls f for every member in the order of the keys.
 func (n node) each(f func(key string, child node)) {
 	members := n.object()
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		if key == "" {
-			n.faults.add(n.path, "keys of at least one character", `""`, "")
+			n.emptyKey()
 			continue
 		}
 		f(key, n.child(key, members[key]))
 	}
-}
-
-// fields reads the members of a map whose keys are known.
-func (n node) fields(known map[string]func(node)) {
-	n.each(func(key string, child node) {
-		if read, ok := known[key]; ok {
-			if child.value != nil {
-				read(child)
-			}
-			return
-		}
-		keys := slices.Sorted(maps.Keys(known))
-		n.faults.add(child.path, "one of the keys "+strings.Join(keys, ", "), "unknown key "+strconv.Quote(key), nearest(key, keys))
-	})
 }
 
 // text reads a string; a whole number, such as an offset, is taken as its digits.
@@ -136,8 +123,8 @@ func brief(d time.Duration) string {
 	return s
 }
 
-// number reads a finite number.
-func (n node) number() float64 {
+// number reads a number from least to most.
+func (n node) number(least, most float64) float64 {
 	v, ok := n.value.(float64)
 	switch raw := n.value.(type) {
 	case int:
@@ -146,34 +133,19 @@ func (n node) number() float64 {
 		parsed, err := strconv.ParseFloat(raw, 64)
 		v, ok = parsed, err == nil
 	}
-	if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
-		n.fault("a number")
-		return 0
+	if !ok || !(v >= least && v <= most) { // NaN is neither
+		n.fault(fmt.Sprintf("a number from %g to %g", least, most))
+		return least
 	}
 	return v
 }
 
-// texts reads a list of texts.
-func (n node) texts() []string {
+func (n node) list() []any {
 	list, ok := n.value.([]any)
 	if !ok {
 		n.fault("a list")
-		return nil
 	}
-	var texts []string
-	for i, value := range list {
-		texts = append(texts, node{fmt.Sprintf("%s[%d]", n.path, i), value, n.faults}.text())
-	}
-	return texts
-}
-
-// decode reads a value with a textual form of its own.
-func (n node) decode(dst encoding.TextUnmarshaler) {
-	text, ok := n.value.(string)
-	if err := dst.UnmarshalText([]byte(text)); err != nil || !ok {
-		want, _, _ := strings.Cut(fmt.Sprint(err), ", got ")
-		n.fault(strings.TrimPrefix(want, "want "))
-	}
+	return list
 }
 
 // choice reads the index of one of the names, 0 with a fault for any other.

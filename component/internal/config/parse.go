@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -25,14 +26,13 @@ func Parse(text []byte, thingName string) (*Config, error) {
 		return nil, errors.New("configuration: want one document, got more after it")
 	}
 	f := &faults{}
-	p := parser{thingName: thingName, faults: f, config: &Config{
-		HoldFor:    DefaultHoldFor,
+	p := parser{device: thingName, faults: f, config: &Config{
 		Lines:      map[string]Line{},
 		Interlocks: map[string]Interlock{},
 		Controls:   map[string]Control{},
 		Shadows:    map[string]Shadow{},
-	}, outputs: map[string]owner{}}
-	p.root(node{value: tree, faults: f})
+	}, interlocked: map[string]string{}, outputs: map[string]owner{}}
+	rootObject.read(&p, node{value: tree, faults: f}, &p)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -40,10 +40,12 @@ func Parse(text []byte, thingName string) (*Config, error) {
 }
 
 type parser struct {
-	config    *Config
-	thingName string
-	faults    *faults
-	outputs   map[string]owner // the property that drives an output, by the output's label
+	config      *Config
+	device      string // thing name of the core device
+	thingName   string // as it is configured
+	faults      *faults
+	interlocked map[string]string // path of its interlock, by the output's label
+	outputs     map[string]owner  // the property that drives an output, by the output's label
 }
 
 // owner is a property and where it stands.
@@ -52,36 +54,27 @@ type owner struct {
 	Property
 }
 
-func (p *parser) root(n node) {
-	var lines, interlocks, controls, shadows node
-	keep := func(dst *node) func(node) { return func(n node) { *dst = n } }
-	n.fields(map[string]func(node){
-		"logLevel":   func(n node) { n.decode((*level)(&p.config.LogLevel)) },
-		"thingName":  func(n node) { p.thing(n, &p.thingName) },
-		"holdFor":    func(n node) { p.config.HoldFor = n.duration(0, MaxTime) },
-		"lines":      keep(&lines),
-		"interlocks": keep(&interlocks),
-		"controls":   keep(&controls),
-		"shadows":    keep(&shadows),
-		// The nucleus keeps the component's policies beside its configuration.
-		"accessControl": func(node) {},
-	})
-	// Each looks at those before it.
-	p.lines(lines)
-	p.interlocks(interlocks)
-	p.shadows(shadows)
-	p.controls(controls)
+// rootObject is the whole. Each section looks at those before it.
+var rootObject = declare("configuration", "The whole configuration.",
+	field("logLevel", anyCase(oneOf(level(slog.LevelDebug), level(slog.LevelInfo), level(slog.LevelWarn), level(slog.LevelError))),
+		func(p *parser) *level { return (*level)(&p.config.LogLevel) }, "What is logged: this and what is worse.").or("info"),
+	field("thingName", thing, func(p *parser) *string { return &p.thingName },
+		"The thing whose shadows are meant where a shadow names none; `\"\"` is the core device.").or(""),
+	field("holdFor", span(0, MaxTime), func(p *parser) *time.Duration { return &p.config.HoldFor },
+		"How long outputs are held after the component is gone; `0s` is not at all.").or(DefaultHoldFor),
+	section("lines", labelled(&lineObject.Object), (*parser).lines, "GPIO lines."),
+	section("interlocks", labelled(&interlockObject.Object), (*parser).interlocks, "Groups of outputs of which one at most is on."),
+	section("shadows", labelled(&shadowObject.Object), (*parser).shadows, "Device shadows and their properties."),
+	section("controls", labelled(&controlObject.Object), (*parser).controls, "Inputs that drive outputs, with or without a link."),
+	section("accessControl", ignore, func(*parser, node) {}, "The component's policies, which the nucleus keeps beside its configuration. Not read."),
+)
+
+// section declares a part of the configuration.
+func section(name string, shape Shape, read func(*parser, node), doc string) key[parser] {
+	return part(name, shape, func(p *parser, n node, _ *parser) { read(p, n) }, doc)
 }
 
 // level is slog.Level with the names that are configured.
 type level slog.Level
 
-func (l *level) UnmarshalText(text []byte) error {
-	for _, known := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
-		if strings.EqualFold(known.String(), string(text)) {
-			*l = level(known)
-			return nil
-		}
-	}
-	return errors.New("want one of debug, info, warn, error")
-}
+func (l level) String() string { return strings.ToLower(slog.Level(l).String()) }

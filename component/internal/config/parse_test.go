@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -225,6 +226,7 @@ func shows(line string, output bool, values Values) Property {
 
 // A deployment turns numbers and booleans into text, or text into numbers.
 func TestParseTakesWhatDeploymentsMakeOfScalars(t *testing.T) {
+	schema := schematest.Load(t, "configuration")
 	for _, text := range []string{
 		`{"lines":{"a":{"chip":"gpiochip0","line":"17","direction":"output","activeLow":"true"}}}`,
 		`{"lines":{"a":{"chip":"gpiochip0","line":17,"direction":"output","activeLow":true}}}`,
@@ -238,19 +240,23 @@ func TestParseTakesWhatDeploymentsMakeOfScalars(t *testing.T) {
 		if got, want := c.Lines["a"], (Line{Ref: gpio.Ref{Chip: "gpiochip0", Line: "17"}, Direction: gpio.Output, ActiveLow: true}); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, want %+v", text, got, want)
 		}
+		schemaAgrees(t, schema, []byte(text), nil)
 	}
 }
 
 func TestParseAcceptsAnEmptyConfiguration(t *testing.T) {
+	schema := schematest.Load(t, "configuration")
 	for _, text := range []string{"", "{}", "# nothing yet\n", "lines:\nshadows:\n", "accessControl: {}"} {
 		if _, err := Parse([]byte(text), "gw"); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
+		schemaAgrees(t, schema, []byte(text), nil)
 	}
 }
 
 func TestParseNamesEveryFault(t *testing.T) {
 	const outputs = "lines: {lamp: {line: A, direction: output}, fan: {line: B, direction: output}, door: {line: C, direction: input}}\n"
+	schema := schematest.Load(t, "configuration")
 	const patterns = "shadows:\n  m: {properties: {p: {patterns: {x: {lamp: on, fan: off}, y: {lamp: off, fan: on}}}}}\n"
 	for _, c := range []struct {
 		name, text string
@@ -343,6 +349,7 @@ func TestParseNamesEveryFault(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted as %+v", cfg)
 			}
+			schemaAgrees(t, schema, []byte(c.text), err)
 			rest := err.Error()
 			for _, want := range c.want {
 				at := strings.Index(rest, want)
@@ -421,7 +428,7 @@ func TestNearest(t *testing.T) {
 	for got, want := range map[string]string{
 		"debonce": "debounce", "Direction": "direction", "driv": "drive", "zebra-crossing": "",
 	} {
-		hint := nearest(got, known)
+		hint := Nearest(got, known)
 		if (want == "") != (hint == "") || !strings.Contains(hint, want) {
 			t.Errorf("nearest to %q: got %q, want %q", got, hint, want)
 		}

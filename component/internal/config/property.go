@@ -12,61 +12,80 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// The keys that make a property something else than a level, and the further keys
-// of each kind.
-var (
-	kindKeys = map[string]Kind{
-		"pulse": Pulse, "blink": Blink, "pwm": PWM, "patterns": Pattern,
-		"count": Count, "rate": Rate, "period": Period, "changed": Changed,
-	}
-	furtherKeys = map[string][]Kind{
-		"line":     {Level, Pulse, Blink, PWM, Count, Rate, Period, Changed},
-		"values":   {Level, Pulse, Blink},
-		"override": {Level, Blink, PWM},
-		"scale":    {Count, Rate},
-		"per":      {Rate},
-		"timeout":  {Rate, Period},
-		"interval": {Count, Rate, Period},
-	}
-)
-
-func (k Kind) String() string {
-	for name, kind := range kindKeys {
-		if kind == k {
-			return name
-		}
-	}
-	return "level"
+// propertyKinds declares the kinds of properties. The key with the name of a kind makes a
+// property that kind; a level has none.
+var propertyKinds = [...]kindDeclaration{
+	Level:   {"level", "whether a line is on: of an output it can be desired", gpio.AsIs},
+	Pulse:   {"pulse", "true while an output is on for a time; desire true to begin", gpio.Output},
+	Blink:   {"blink", "true while an output goes on and off", gpio.Output},
+	PWM:     {"pwm", "percentage of each period that an output is on", gpio.Output},
+	Pattern: {"patterns", "word for what several outputs are together", gpio.Output},
+	Count:   {"count", "edges of an input; desire a number to set it", gpio.Input},
+	Rate:    {"rate", "edges of an input in a unit of time", gpio.Input},
+	Period:  {"period", "seconds from edge to edge of an input", gpio.Input},
+	Changed: {"changed", "time of the last edge of an input", gpio.Input},
 }
+
+type kindDeclaration struct {
+	name, doc string
+	lines     gpio.Direction // of its lines; AsIs is either
+}
+
+func (k Kind) String() string { return propertyKinds[k].name }
 
 // isOutput reports whether properties of the kind drive outputs; a Level is of
 // either direction.
-func (k Kind) isOutput() bool { return k == Pulse || k == Blink || k == PWM || k == Pattern }
+func (k Kind) isOutput() bool { return propertyKinds[k].lines == gpio.Output }
 
-func (p *parser) property(n node, key string) Property {
-	property := Property{Scale: 1, Per: DefaultPer, Timeout: DefaultTimeout, Interval: DefaultInterval}
-	given := map[string]node{}
-	fields := map[string]func(node){}
-	for _, keys := range []func(func(string) bool){maps.Keys(kindKeys), maps.Keys(furtherKeys)} {
-		keys(func(key string) bool {
-			fields[key] = func(n node) { given[key] = n }
-			return true
-		})
+func kindVariants() (variants []Variant) {
+	for _, k := range propertyKinds {
+		variants = append(variants, Variant{k.name, k.doc})
 	}
-	n.fields(fields)
-	for key, value := range n.object() {
-		if _, kind := kindKeys[key]; kind && value == nil {
-			n.child(key, value).fault("a value, since it says what kind of property this is")
-		}
-	}
-	p.propertyName(n, key)
+	return variants
+}
+
+var propertyObject = declare("property", "What one key of a shadow shows of a line, or of several.",
+	field("line", text, func(p *Property) *string { return &p.Line }, "Label of the line.").needed("").
+		of(Level, Pulse, Blink, PWM, Count, Rate, Period, Changed),
+	part("values", Shape{Type: Map, Size: [2]int{2, 2}, Elem: &onOff.Shape}, (*parser).values,
+		"Words of the shadow for on and off; true and false without it.").of(Level, Pulse, Blink),
+	field("override", oneOf(UpdatesDesired, CloudWins, HoldsUntilNextDesired), func(p *Property) *Override { return &p.Override },
+		"Of an output: who wins when it was changed locally.").or(UpdatesDesired).of(Level, Blink, PWM),
+
+	field("pulse", span(MinWave, MaxTime), func(p *Property) *time.Duration { return &p.Pulse }, "How long it is on.").of(Pulse),
+	inside("blink", blinkObject, "How long it is on and off.").of(Blink),
+	inside("pwm", pwmObject, "The time that the percentage is of.").of(PWM),
+	part("patterns", patternsShape, (*parser).patterns, "By word the state of each line; all words name the same lines of one chip.").of(Pattern),
+	field("count", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "Which edges count.").of(Count),
+	field("rate", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "Which edges count.").of(Rate),
+	field("period", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "From and to which edges.").of(Period),
+	field("changed", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "Which edges count.").of(Changed),
+
+	field("scale", number(MinScale, MaxScale), func(p *Property) *float64 { return &p.Scale }, "What one edge stands for.").or(1).of(Count, Rate),
+	field("per", span(time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Per }, "The unit of time.").or(DefaultPer).of(Rate),
+	field("timeout", span(10*time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Timeout },
+		"Without an edge for so long it is 0.").or(DefaultTimeout).of(Rate, Period),
+	field("interval", span(100*time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Interval },
+		"Least time between two reports.").or(DefaultInterval).of(Count, Rate, Period),
+).by("", kindVariants()...)
+
+var blinkObject = declare("blink", "How an output goes on and off.",
+	field("on", span(MinWave, MaxTime), func(p *Property) *time.Duration { return &p.On }, "How long it is on.").needed(""),
+	field("off", span(MinWave, MaxTime), func(p *Property) *time.Duration { return &p.Off }, "How long it is off.").needed(""),
+).complete("both times, such as {on: 500ms, off: 500ms}")
+
+var pwmObject = declare("pwm", "Slow pulse width modulation.",
+	field("period", span(10*MinWave, MaxTime), func(p *Property) *time.Duration { return &p.Period }, "From on to on.").needed(""),
+).complete("a period, such as {period: 10s}")
+
+func (p *parser) property(n node, name string) Property {
+	property := Property{}
+	given := propertyObject.read(p, n, &property)
+	p.propertyName(n, name)
 	property.Kind = p.kind(n, given)
-	for key, n := range given {
-		if kinds, further := furtherKeys[key]; further && !slices.Contains(kinds, property.Kind) {
-			p.faults.add(n.path, "no such key beside "+property.Kind.String(), "a key of "+kindNames(kinds), "")
-		}
-	}
-	p.propertyKeys(&property, given)
+	propertyObject.misplaced(property.Kind.String(), given, func(k Key, at node) {
+		p.faults.add(at.path, "no such key beside "+property.Kind.String(), "a key of "+strings.Replace(strings.Join(k.Of, ", "), Level.String(), "a level", 1), "")
+	})
 	if property.Kind == Pattern {
 		property.Output = true
 	} else {
@@ -78,98 +97,45 @@ func (p *parser) property(n node, key string) Property {
 	return property
 }
 
+// reservedProperties are names that a property may not have.
+var reservedProperties = []string{shadow.AckKey, shadow.StatusKey, "state"}
+
 func (p *parser) propertyName(n node, key string) {
 	switch {
 	case !propertyPattern.MatchString(key):
 		p.faults.add(n.path, "a property name, 1 to 64 of a-z A-Z 0-9 : _ -", strconv.Quote(key), "")
-	case slices.Contains([]string{shadow.AckKey, shadow.StatusKey, "state"}, key):
+	case slices.Contains(reservedProperties, key):
 		p.faults.add(n.path, "another property name", strconv.Quote(key), "ack and status are written by the component itself, and the shadow manager mistakes state")
 	}
 }
 
 // kind is what the given keys make of a property.
 func (p *parser) kind(n node, given map[string]node) Kind {
-	var keys []string
-	for _, key := range slices.Sorted(maps.Keys(given)) {
-		if _, ok := kindKeys[key]; ok {
-			keys = append(keys, key)
+	var found []string
+	for _, k := range propertyKinds {
+		if _, ok := given[k.name]; ok {
+			found = append(found, k.name)
 		}
 	}
-	switch len(keys) {
-	case 0:
+	slices.Sort(found)
+	if len(found) == 0 {
 		return Level
-	case 1:
-		return kindKeys[keys[0]]
 	}
-	p.faults.add(n.path, "one of "+strings.Join(keys, ", "), "all of them", "a property shows one thing")
-	return kindKeys[keys[0]]
+	if len(found) > 1 {
+		p.faults.add(n.path, "one of "+strings.Join(found, ", "), "all of them", "a property shows one thing")
+	}
+	return kindOf(found[0])
 }
 
-func kindNames(kinds []Kind) string {
-	var names []string
-	for _, k := range kinds {
-		if k == Level {
-			names = append(names, "a level")
-		} else {
-			names = append(names, k.String())
-		}
-	}
-	return strings.Join(names, ", ")
+func kindOf(name string) Kind {
+	return Kind(slices.IndexFunc(propertyKinds[:], func(k kindDeclaration) bool { return k.name == name }))
 }
 
-// propertyKeys reads the keys of a property.
-func (p *parser) propertyKeys(property *Property, given map[string]node) {
-	for key, read := range map[string]func(node){
-		"values":   func(n node) { property.Values = p.values(n) },
-		"override": func(n node) { property.Override = choose[Override](n, overrideNames) },
-		"pulse":    func(n node) { property.Pulse = n.duration(MinWave, MaxTime) },
-		"blink":    func(n node) { property.On, property.Off = p.blink(n) },
-		"pwm":      func(n node) { property.Period = p.pwm(n) },
-		"patterns": func(n node) { property.Patterns = p.patterns(n) },
-		"count":    func(n node) { property.Edges = edges(n) },
-		"rate":     func(n node) { property.Edges = edges(n) },
-		"period":   func(n node) { property.Edges = edges(n) },
-		"changed":  func(n node) { property.Edges = edges(n) },
-		"scale":    func(n node) { property.Scale = scale(n) },
-		"per":      func(n node) { property.Per = n.duration(time.Millisecond, MaxTime) },
-		"timeout":  func(n node) { property.Timeout = n.duration(10*time.Millisecond, MaxTime) },
-		"interval": func(n node) { property.Interval = n.duration(100*time.Millisecond, MaxTime) },
-	} {
-		if n, ok := given[key]; ok {
-			read(n)
-		}
-	}
-}
-
-func scale(n node) float64 {
-	v := n.number()
-	if (v < MinScale || v > MaxScale) && !n.faults.has(n.path) {
-		n.fault(fmt.Sprintf("a number from %g to %g", MinScale, MaxScale))
-	}
-	return max(v, MinScale)
-}
-
-func (p *parser) blink(n node) (on, off time.Duration) {
-	n.fields(map[string]func(node){
-		"on":  func(n node) { on = n.duration(MinWave, MaxTime) },
-		"off": func(n node) { off = n.duration(MinWave, MaxTime) },
-	})
-	if (on == 0 || off == 0) && !p.faults.under(n.path) {
-		n.fault("both times, such as {on: 500ms, off: 500ms}")
-	}
-	return on, off
-}
-
-func (p *parser) pwm(n node) (period time.Duration) {
-	n.fields(map[string]func(node){"period": func(n node) { period = n.duration(10*MinWave, MaxTime) }})
-	if period == 0 && !p.faults.under(n.path) {
-		n.fault("a period, such as {period: 10s}")
-	}
-	return period
-}
+// patternsShape is words of lines and their states.
+var patternsShape = Shape{Type: Map, Size: [2]int{2, 0}, Elem: &Shape{Type: Map, Size: [2]int{1, 0}, Elem: &onOff.Shape}}
 
 // patterns reads the words of a property and what each makes of the same lines.
-func (p *parser) patterns(n node) map[string]map[string]bool {
+func (p *parser) patterns(n node, property *Property) {
 	patterns := map[string]map[string]bool{}
 	owner := map[string]string{} // word by the states it stands for
 	var all []string
@@ -177,7 +143,7 @@ func (p *parser) patterns(n node) map[string]map[string]bool {
 		states := map[string]bool{}
 		n.each(func(label string, n node) {
 			if p.label(node{n.path, label, n.faults}, gpio.Output) != "" {
-				states[label] = choose[uint8](n, switchNames) == 1
+				states[label] = onOff.read(p, n)
 			}
 		})
 		lines := slices.Sorted(maps.Keys(states))
@@ -191,7 +157,7 @@ func (p *parser) patterns(n node) map[string]map[string]bool {
 		}
 		owner[fmt.Sprint(states)] = word
 		patterns[word] = states
-		p.interlocked(n, states)
+		p.apart(n, states)
 	})
 	if len(patterns) < 2 && !p.faults.under(n.path) {
 		n.fault("at least two words, each with the states of the same lines")
@@ -199,11 +165,11 @@ func (p *parser) patterns(n node) map[string]map[string]bool {
 	if len(all) == 0 && len(patterns) > 0 && !p.faults.under(n.path) {
 		n.fault("at least one line in each pattern")
 	}
-	return patterns
+	property.Patterns = patterns
 }
 
-// interlocked refuses a pattern that has two lines of an interlock on.
-func (p *parser) interlocked(n node, states map[string]bool) {
+// apart refuses a pattern that has two lines of an interlock on.
+func (p *parser) apart(n node, states map[string]bool) {
 	for label, lock := range p.config.Interlocks {
 		var on []string
 		for _, line := range lock.Lines {
@@ -299,11 +265,11 @@ func (p *parser) checkTimes(n node, property Property) {
 
 // values reads the words of a property. Each line state has exactly one: with
 // two words for one state a settled property would keep its delta for ever.
-func (p *parser) values(n node) Values {
+func (p *parser) values(n node, property *Property) {
 	words := map[bool]string{}
 	ok := true
 	n.each(func(word string, n node) {
-		on := choose[uint8](n, switchNames) == 1
+		on := onOff.read(p, n)
 		_, twice := words[on]
 		ok = ok && !twice && word != ""
 		words[on] = word
@@ -311,5 +277,5 @@ func (p *parser) values(n node) Values {
 	if !ok || len(words) != 2 {
 		n.fault(`one word for on and one for off, such as {"open": on, "closed": off}`)
 	}
-	return Words(words[true], words[false])
+	property.Values = Words(words[true], words[false])
 }

@@ -1,47 +1,42 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
+// Patterns of names. "" stands for another name, except of properties.
 var (
-	thingPattern    = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)
-	shadowPattern   = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,64}$`)
+	thingPattern    = regexp.MustCompile(`^[a-zA-Z0-9:_-]{0,128}$`)
+	shadowPattern   = regexp.MustCompile(`^[a-zA-Z0-9:_-]{0,64}$`)
 	propertyPattern = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,64}$`)
 )
 
 // reservedShadow belongs to the nucleus itself.
 const reservedShadow = "AWSManagedGreengrassV2Deployment"
 
-func (p *parser) thing(n node, dst *string) {
-	name := n.text()
-	if name == "" {
-		return
-	}
-	if !thingPattern.MatchString(name) {
-		n.fault("a thing name, 1 to 128 of a-z A-Z 0-9 : _ -")
-	}
-	*dst = name
-}
+// thing is the name of a thing, or "" for another one.
+var thing = matching(thingPattern, "a thing name, 1 to 128 of a-z A-Z 0-9 : _ -")
+
+var shadowObject = declare("shadow", "One device shadow.",
+	field("thing", thing, func(s *Shadow) *string { return &s.ID.Thing }, "The thing whose shadow it is; `\"\"` is `thingName`.").or(""),
+	field("name", shadowName, func(s *Shadow) *string { return &s.ID.Name }, "Name of the shadow; `\"\"` is the classic one.").or(""),
+	field("status", truth, func(s *Shadow) *bool { return &s.Status },
+		"The component tells of itself in `reported.status`; in one shadow at most.").or(false),
+	part("properties", Shape{Type: Map, Pattern: propertyPattern.String(), Except: reservedProperties, Elem: &Shape{Type: Group, Object: &propertyObject.Object}},
+		(*parser).properties, "What the shadow shows, by the key under desired and reported."),
+)
 
 func (p *parser) shadows(n node) {
-	if n.faults == nil {
-		return
-	}
 	owner := map[shadow.ID]string{}
 	status := "" // label of the shadow that has it
 	n.each(func(label string, n node) {
-		s := Shadow{ID: shadow.ID{Thing: p.thingName}, Properties: map[string]Property{}}
-		var properties node
-		n.fields(map[string]func(node){
-			"thing":      func(n node) { p.thing(n, &s.ID.Thing) },
-			"name":       func(n node) { s.ID.Name = p.shadowName(n) },
-			"status":     func(n node) { s.Status = n.boolean() },
-			"properties": func(n node) { properties = n },
-		})
+		s := Shadow{Properties: map[string]Property{}}
+		shadowObject.read(p, n, &s)
+		s.ID.Thing = cmp.Or(s.ID.Thing, p.thingName, p.device)
 		if s.ID.Thing == "" {
 			p.faults.add(n.path+".thing", "a thing name, here, as thingName, or in AWS_IOT_THING_NAME", `""`, "")
 		}
@@ -54,9 +49,6 @@ func (p *parser) shadows(n node) {
 		} else if s.Status {
 			status = label
 		}
-		if properties.faults != nil {
-			properties.each(func(key string, n node) { s.Properties[key] = p.property(n, key) })
-		}
 		if size := settledSize(s); size > MaxDocument {
 			p.faults.add(n.path, fmt.Sprintf("at most %d bytes of desired and reported state", MaxDocument), fmt.Sprintf("%d bytes", size), "move properties to another named shadow")
 		}
@@ -64,13 +56,17 @@ func (p *parser) shadows(n node) {
 	})
 }
 
-func (p *parser) shadowName(n node) string {
+func (p *parser) properties(n node, s *Shadow) {
+	n.each(func(key string, n node) { s.Properties[key] = p.property(n, key) })
+}
+
+var shadowName = form[string]{Shape{Type: Text, Pattern: shadowPattern.String(), Except: []string{reservedShadow}}, func(_ *parser, n node) string {
 	name := n.text()
 	switch {
 	case name == reservedShadow:
 		n.fault("another shadow than the nucleus's own")
-	case name != "" && !shadowPattern.MatchString(name):
+	case !shadowPattern.MatchString(name):
 		n.fault(`a shadow name, 1 to 64 of a-z A-Z 0-9 : _ -, or "" for the classic shadow`)
 	}
 	return name
-}
+}}

@@ -49,6 +49,7 @@ func Run(ctx context.Context, env Env) int {
 			{Name: "bounce", Args: "LINE", Summary: "press or let go as a worn contact does, with many edges", Run: env.with(bounce)},
 			{Name: "component", Args: "list|restart|…", Summary: "show, restart, stop, pause or resume components", Run: env.with(componentCommands)},
 			{Name: "deploy", Args: "CONFIG-FILE", Summary: "deploy a configuration, which the component may refuse", Run: env.with(deploy)},
+			{Name: "migrate", Args: "FILE", Summary: "make a configuration of the Raspberry Pi GPIO connector's parameters (Greengrass V1)", Run: env.with(migrateConnector)},
 			{Name: "link", Args: "up|down|status", Summary: "connect the core device to the cloud, or cut the connection", Run: env.with(linkCommands)},
 			{Name: "core", Args: "restart", Summary: "restart the core device", Run: env.with(coreCommands)},
 			{Name: "fault", Args: "add|list|clear", Summary: "have the core device fail on purpose", Run: env.with(faultCommands)},

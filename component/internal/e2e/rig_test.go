@@ -26,6 +26,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
+	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/cdev"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
@@ -457,6 +458,7 @@ func (r *rig) reportedOf(thing, shadow, want string, after int64) devcore.Event 
 		r.t.Fatal(err)
 	}
 	var last string
+	schema := schematest.Load(r.t, "shadow")
 	e, ok := r.events.wait(func(e devcore.Event) bool {
 		if e.Kind != devcore.ShadowUpdated || e.Thing != thing || e.Shadow != shadow || e.Version <= after {
 			return false
@@ -470,6 +472,9 @@ func (r *rig) reportedOf(thing, shadow, want string, after int64) devcore.Event 
 			r.t.Fatalf("document %s: %v", e.Document, err)
 		}
 		last = string(e.Document)
+		if err := schema.Check(e.Document); err != nil {
+			r.t.Errorf("the schema refuses a document: %v\n%s", err, e.Document)
+		}
 		return contains(doc.State.Reported, wanted)
 	})
 	if !ok {

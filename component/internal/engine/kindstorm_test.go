@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
@@ -360,6 +361,9 @@ func (w *kindWorld) checkKinds() {
 	doc := w.shadows["main"].doc
 	if doc == nil {
 		t.Fatal("the shadow does not exist")
+	}
+	if err := schematest.Load(t, "shadow").Check(doc.JSON()); err != nil {
+		t.Errorf("the schema refuses a document: %v\n%s", err, doc.JSON())
 	}
 	var document struct {
 		Desired, Reported map[string]any

@@ -15,6 +15,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -438,10 +439,14 @@ func (w *world) check() {
 			w.t.Fatalf("%d requests within %v, want at most %d a second", perThing+1, d, perThing)
 		}
 	}
+	schema := schematest.Load(w.t, "shadow")
 	for label, cfg := range w.cfg.Shadows {
 		doc := w.shadows[label].doc
 		if doc == nil {
 			w.t.Fatalf("shadow %s does not exist", label)
+		}
+		if err := schema.Check(doc.JSON()); err != nil {
+			w.t.Errorf("the schema refuses a document: %v\n%s", err, doc.JSON())
 		}
 		var document struct {
 			Desired, Reported, Delta map[string]any

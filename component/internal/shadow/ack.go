@@ -22,6 +22,19 @@ const (
 	LineFailed Code = 500 // the line could not be set, or is not what was set
 )
 
+// Codes are all codes, with what they mean.
+var Codes = []struct {
+	Code    Code
+	Meaning string
+}{
+	{Done, "the line is as desired"},
+	{InProgress, "it will be: a pulse runs, or a rule makes it wait; `reason` says which"},
+	{Refused, "unknown value, wrong type, or the property is an input; `reason` says which"},
+	{NoProperty, "no such property"},
+	{Conflict, "an interlock does not allow it, or it was overruled by hand; stands until it is desired anew"},
+	{LineFailed, "the line failed, or does not read what was set; it is retried, and answered again when it works"},
+}
+
 // Ack answers one desired value in reported.ack.<property>.
 type Ack struct {
 	Code    Code   `json:"code"`
