@@ -2,7 +2,10 @@ module github.com/shadowgpio/shadowgpio
 
 go 1.26.0
 
-require github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26
+require (
+	github.com/CycloneDX/cyclonedx-go v0.12.0
+	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26
+)
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
