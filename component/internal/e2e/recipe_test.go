@@ -46,7 +46,7 @@ func newRecipeRig(t *testing.T, defaults map[string]any, more string, settings d
 	}
 	if err == nil {
 		t.Cleanup(func() { r.core.Close() })
-		err = r.core.SetConfiguration(componentName, merged(defaults, tree))
+		err = r.core.SetConfiguration(componentName, recipe.Merge(defaults, tree))
 	}
 	if err == nil {
 		err = os.MkdirAll(r.work(), 0o700)
@@ -56,23 +56,6 @@ func newRecipeRig(t *testing.T, defaults map[string]any, more string, settings d
 	}
 	r.token = r.core.IssueToken(componentName)
 	return r
-}
-
-// merged is a with b over it, key by key.
-func merged(a, b map[string]any) map[string]any {
-	result := map[string]any{}
-	for key, value := range a {
-		result[key] = value
-	}
-	for key, value := range b {
-		below, ok := value.(map[string]any)
-		if under, both := result[key].(map[string]any); ok && both {
-			result[key] = merged(under, below)
-		} else {
-			result[key] = value
-		}
-	}
-	return result
 }
 
 // TestDefaultConfigurationIsHarmless runs the component as the recipe deploys it: it

@@ -6,6 +6,7 @@ package recipe
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 
 	"go.yaml.in/yaml/v3"
@@ -79,4 +80,22 @@ func (r *Recipe) For(os, architecture string) (Manifest, error) {
 		}
 	}
 	return Manifest{}, fmt.Errorf("recipe of %s: want a manifest for %s on %s, got none", r.Name, os, architecture)
+}
+
+// Merge returns a configuration with another one merged in, as a deployment does it:
+// key by key at every level; all but objects is replaced.
+func Merge(into, more map[string]any) map[string]any {
+	result := maps.Clone(into)
+	if result == nil {
+		result = map[string]any{}
+	}
+	for key, value := range more {
+		under, _ := result[key].(map[string]any)
+		below, ok := value.(map[string]any)
+		if ok && under != nil {
+			value = Merge(under, below)
+		}
+		result[key] = value
+	}
+	return result
 }
