@@ -59,15 +59,15 @@ rm -f "$out"/shadowgpio-linux-* "$out/SHA256SUMS"
 
 # build ARCHITECTURE: what may come from the environment and changes the bytes is set here.
 build() {
-  env -u GOFLAGS -u GOEXPERIMENT -u GOFIPS140 CGO_ENABLED=0 GOOS=linux GOARCH="$1" GOAMD64=v1 GOARM64=v8.0 GOARM=6 \
-    go build -mod=readonly -trimpath -buildvcs=false \
+  env -u GOEXPERIMENT -u GOFIPS140 GOFLAGS=-mod=readonly CGO_ENABLED=0 GOOS=linux GOARCH="$1" GOAMD64=v1 GOARM64=v8.0 GOARM=6 \
+    go build -trimpath -buildvcs=false \
     -ldflags "-s -w -buildid= -X github.com/shadowgpio/shadowgpio/component/internal/cli.Version=$version" \
     -o "$out/shadowgpio-linux-$1" ./component/cmd/shadowgpio
 }
 
 bill=$(mktemp)
 trap 'rm -f "$bill"' EXIT
-env -u GOFLAGS -u GOOS -u GOARCH go build -mod=readonly -o "$bill" ./scripts/sbom
+env -u GOOS -u GOARCH GOFLAGS=-mod=readonly go build -buildvcs=false -o "$bill" ./scripts/sbom
 large=()
 for architecture in "${chosen[@]}"; do
   file=shadowgpio-linux-$architecture
