@@ -3,6 +3,7 @@ module github.com/shadowgpio/shadowgpio
 go 1.26.0
 
 require (
+	github.com/CycloneDX/cyclonedx-go v0.12.0
 	github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream v1.7.26
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 )

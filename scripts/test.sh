@@ -111,13 +111,23 @@ check_go() {
 }
 
 install_packages() {
-  # gcc and the C library for the race detector; ip for the guest of the kernel tests.
-  scripts/packages.sh gcc libc6-dev shellcheck iproute2
+  # gcc and the C library for the race detector; ip for the guest of the kernel tests; sudo, which a nucleus starts
+  # components with.
+  scripts/packages.sh gcc libc6-dev shellcheck iproute2 sudo
 }
 
 # make_clients LANGUAGE: AWS's official client, which the tests find by a variable.
 make_clients() {
   scripts/"$1".sh >"$work/$1"
+}
+
+# find_gdk: without it, what it does in a build is played by the test of the build.
+find_gdk() {
+  if ! scripts/gdk.sh >"$work/gdk"; then
+    rm -f "$work/gdk"
+    detail "NOT checked"
+    echo "gdk: not installed, and its repository is out of reach; \"gdk component build\" SKIPPED" >"$work/loud"
+  fi
 }
 
 check_format() {
@@ -159,6 +169,12 @@ cross_build() {
   env CGO_ENABLED=0 GOOS=linux "$@" go build -trimpath -ldflags='-s -w' -o "$out/" ./component/cmd/...
   detail "$(cd "$out" && stat -c '%n %s' -- * |
     awk '{ printf "%s%s %.1f MB", (NR > 1 ? ", " : ""), $1, $2 / 1e6 }')"
+}
+
+# build_edge: the binaries of a deployment, which the kernel tests start.
+build_edge() {
+  scripts/build.sh --out "$work/dist" | tee "$work/sizes"
+  detail "$(awk '{ printf "%s%s %.1f MB", (NR > 1 ? ", " : ""), $1, $2 / 1e6 }' "$work/sizes")"
 }
 
 # report: what the tests printed, as JSON, on standard input.
@@ -237,6 +253,12 @@ SHADOWGPIO_PYTHON=$(cat "$work/python")
 SHADOWGPIO_NODE=$(cat "$work/node")
 SHADOWGPIO_JAVA=$(cat "$work/java")
 export SHADOWGPIO_PYTHON SHADOWGPIO_NODE SHADOWGPIO_JAVA
+step 'gdk' find_gdk
+unset SHADOWGPIO_GDK
+if [ -s "$work/gdk" ]; then
+  SHADOWGPIO_GDK=$(cat "$work/gdk")
+  export SHADOWGPIO_GDK
+fi
 
 step 'gofmt' check_format
 step 'go vet' go vet ./...
@@ -247,6 +269,8 @@ step 'shellcheck' check_shell
 if [ -z "$fast" ]; then
   step 'build for arm64' cross_build GOARCH=arm64
   step 'build for armv6' cross_build GOARCH=arm GOARM=6
+  step 'edge binaries' build_edge
+  export SHADOWGPIO_ARTIFACTS=$work/dist
 fi
 step 'tests, race detector' test_host
 if [ -z "$fast" ]; then

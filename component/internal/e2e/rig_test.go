@@ -291,9 +291,16 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(exe, args...), log: newLog(), done: make(chan struct{})}
-	p.cmd.Dir = dir
-	p.cmd.Env = append(environ(), env...)
+	cmd := exec.Command(exe, args...)
+	cmd.Dir = dir
+	cmd.Env = append(environ(), env...)
+	return start(t, cmd)
+}
+
+// start starts a program whose log is read, and which ends with the test.
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: newLog(), done: make(chan struct{})}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +319,7 @@ func run(t *testing.T, dir string, env []string, args ...string) *process {
 		p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", strings.Join(args, " "), p.log)
+			t.Logf("%s printed:\n%s", strings.Join(cmd.Args[1:], " "), p.log)
 		}
 	})
 	return p
