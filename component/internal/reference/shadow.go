@@ -84,6 +84,7 @@ func answerSchema() schema {
 		"code":    schema{"oneOf": codes},
 		"version": schema{"type": "integer", "minimum": 1, "description": "Of the document that was answered."},
 		"reason":  orNull(reasonSchema("What was wanted and what was found, or what it waits for." + nullWords)),
+		"value":   schema{"$ref": "#/$defs/value", "description": "What was refused, with code 409."},
 	})
 }
 
