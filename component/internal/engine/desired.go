@@ -31,6 +31,13 @@ func (r request) stands(code shadow.Code) bool {
 	return r.answered > r.at || r.answered != 0 && r.answered == r.at && (code != shadow.Done || r.settled)
 }
 
+// answeredBy reports whether an ack that was found in the shadow is the answer
+// that this value waits for. Where the times do not tell whether the same value
+// was desired again after it, versions do that leave no room for another update.
+func (r request) answeredBy(have shadow.Ack) bool {
+	return have.Version <= r.version && r.stands(have.Code) && (r.answered > r.at || r.version <= have.Version+1)
+}
+
 // noteDesired keeps what the shadow is known to desire up to date.
 func (s *shadowState) noteDesired(written map[string]any, at map[string]int64) {
 	for key, value := range written {
@@ -52,7 +59,7 @@ func (e *Engine) keepConclusions(s *shadowState) {
 		_, desired := s.desired[key]
 		_, asked := s.asked[key]
 		over := answered && ack.Code != shadow.InProgress
-		if (p.Kind == config.Pulse || p.Kind == config.Count) && over && !desired && !asked {
+		if p.command() && over && !desired && !asked {
 			s.asked[key] = request{version: ack.Version, over: true}
 			s.wantAck[key] = ack
 		}
@@ -92,8 +99,8 @@ func withdrawn(value any) bool {
 
 // desireAll takes all desired values of a document. A value that was seen before,
 // in this run or by the signs in the document in an earlier one, is not answered
-// again.
-func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
+// again. missed says that others may have written since that was known.
+func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document, missed bool) {
 	// A shadow can hold a null where nothing was before; it desires nothing.
 	maps.DeleteFunc(s.desired, func(_ string, value any) bool { return value == nil })
 	for key, r := range s.asked {
@@ -116,6 +123,9 @@ func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document) {
 		switch {
 		case seen && old.at == r.at && old.version <= doc.Version && shadow.Equal(old.value, r.value):
 			r = old
+			if p := s.props[key]; missed && doc.AckAt[key] <= r.at && (p == nil || !p.command()) {
+				r.version = doc.Version // it may have been desired again in that second
+			}
 		case !seen:
 			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
 			r.conflict = e.conflict(s, key, r)
@@ -204,7 +214,7 @@ func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason str
 	if code == shadow.Conflict {
 		ack.Value = shadow.Scalar(r.value)
 	}
-	if have, ok := s.haveAck[key]; ok && have.Version <= r.version && r.stands(code) && ack == (shadow.Ack{Code: have.Code, Version: r.version, Reason: have.Reason, Value: have.Value}) {
+	if have, ok := s.haveAck[key]; ok && r.answeredBy(have) && ack == (shadow.Ack{Code: have.Code, Version: r.version, Reason: have.Reason, Value: have.Value}) {
 		ack.Version = have.Version
 	}
 	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {

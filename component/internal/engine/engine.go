@@ -78,6 +78,9 @@ type property struct {
 // id names the property in the memory.
 func (p *property) id() string { return p.shadow.label + "/" + p.key }
 
+// command reports whether a desired value is carried out once and then deleted.
+func (p *property) command() bool { return p.Kind == config.Pulse || p.Kind == config.Count }
+
 // New makes an engine. version is the component's; remembered is what an earlier run saved; random spreads
 // retries.
 func New(cfg *config.Config, version string, remembered state.State, random *rand.Rand, log *slog.Logger) *Engine {

@@ -188,24 +188,55 @@ func TestAnswersOfAnEarlierRunStand(t *testing.T) {
 }
 
 // Metadata counts seconds: a value that was desired in the second of the last
-// answer is taken for answered only if the shadow shows that it was obeyed.
+// answer is taken for answered only if the shadow shows that it was obeyed, and no
+// update came between or after in which the same was desired again.
 func TestAnswersWithinOneSecond(t *testing.T) {
-	const document = `{"version":9,
+	const document = `{"version":%d,
 		"state":{"desired":{"lights":%q},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":5}}}},
 		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":100}}}}}}`
-	for desired, want := range map[string]string{
-		"on":  "",
-		"off": `{"ack":{"lights":{"code":200,"version":9}},"lights":"off"}`,
+	for _, c := range []struct {
+		desired string
+		version int64
+		want    string
+	}{
+		{"on", 6, ""},
+		{"on", 7, `{"ack":{"lights":{"code":200,"version":7}}}`},
+		{"off", 6, `{"ack":{"lights":{"code":200,"version":6}},"lights":"off"}`},
 	} {
 		r := newRig(t, testConfig, state.State{})
 		r.step(Start{})
 		r.step(ShadowLive{"main"})
-		r.fetched("main", fmt.Sprintf(document, desired))
+		r.fetched("main", fmt.Sprintf(document, c.version, c.desired))
+		if c.want == "" {
+			r.reportsNothing()
+			continue
+		}
+		r.reports("main", c.want, c.version+1)
+	}
+}
+
+// A value that was answered, and may have been desired again in the same second
+// while the link was lost, is answered again.
+func TestSameValueDesiredAgainWhileTheLinkWasLost(t *testing.T) {
+	const document = `{"version":%d,
+		"state":{"desired":{"lights":"on"},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":4}}}},
+		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":100}}}}}}`
+	for version, want := range map[int64]string{
+		5: "",
+		6: `{"ack":{"lights":{"code":200,"version":6}}}`,
+	} {
+		r := settled(t)
+		r.accepted("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
+		r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+		r.pass(time.Second)
+		r.step(ShadowLost{"main", errors.New("gone")})
+		r.step(ShadowLive{"main"})
+		r.fetched("main", fmt.Sprintf(document, version))
 		if want == "" {
 			r.reportsNothing()
 			continue
 		}
-		r.reports("main", want, 10)
+		r.reports("main", want, version+1)
 	}
 }
 

@@ -64,6 +64,7 @@ type shadowState struct {
 	overruled map[string]any   // local changes to be written as desired
 	clears    map[string]bool  // desired values of ours to be cleared: commands that are over
 
+	newest  int64 // version up to which no update was missed, 0 before the document was read
 	replied int64 // version of our last update that was accepted since the document was read
 
 	flight *flight   // the update under way, nil when none is
@@ -180,7 +181,8 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	}
 	s.read, s.desired, s.desiredAt, s.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
 	e.keepConclusions(s)
-	e.desireAll(now, s, doc)
+	e.desireAll(now, s, doc, doc.Version != s.newest)
+	s.newest = doc.Version
 	e.touch(s)
 	if s.flight == nil {
 		clear(s.sent) // the document has it, or nothing ever will
@@ -216,6 +218,7 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 		e.log.Info("shadow is read again, its versions are not in order", "shadow", s.id, "version", in.Version)
 		e.resync(now, s, 0)
 	case shadow.Apply:
+		s.newest = in.Version
 		if in.DesiredCleared || in.ReportedCleared || !e.own(in.ClientToken) && s.overwritten(in.Reported) {
 			e.resync(now, s, 0)
 			return
