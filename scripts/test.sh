@@ -191,7 +191,7 @@ report() {
 
 test_host() {
   local status=0
-  go test -race -json ./... 2>&1 | report || status=$?
+  go test -race -timeout 30m -json ./... 2>&1 | report || status=$?
   # Tests against the kernel have their turn later; any other that did not run is worth a line.
   grep -v ' TestKernel' "$work/skips" | sed 's/^/skipped: /' >"$work/note" || true
   return "$status"
