@@ -208,3 +208,20 @@ func staysUntilAsked(t *testing.T, p *process) {
 		t.Errorf("exit code %d after SIGTERM, want 0", code)
 	}
 }
+
+// The shadow manager's database opens later than its nucleus listens; lines do not
+// wait for it.
+func TestShadowManagerThatComesLater(t *testing.T) {
+	r := newRig(t, strings.Replace(houseConfig, "{line: LAMP, direction: output}", "{line: LAMP, direction: output, start: on}", 1))
+	r.simulate()
+	r.core.Shadows().NotReady(time.Hour)
+	r.serve()
+	p := r.start()
+	p.says("msg=line line=lamp value=on")
+	p.says("shadow cannot be read; retrying")
+	r.core.Shadows().NotReady(0)
+	r.reported("", `{"lights":"on","locked":false}`)
+	if !p.running() {
+		t.Error("the component ended")
+	}
+}
