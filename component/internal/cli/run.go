@@ -12,6 +12,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/agent"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
@@ -94,6 +95,7 @@ func run(ctx context.Context, env Env) int {
 			Version: Version,
 			Holder:  holder.Config{Command: holdCommand(env)},
 			Dir:     *dir,
+			Control: filepath.Join(*dir, control.SocketName),
 			Logger:  log,
 			Level:   level,
 		})
