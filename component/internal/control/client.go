@@ -116,11 +116,16 @@ func (c *Client) Watch(ctx context.Context, see func(Status, []journal.Entry) bo
 
 // with is a status after a change.
 func (s Status) with(change Status) Status {
-	lines, shadows := maps.Clone(s.Lines), maps.Clone(s.Shadows)
-	maps.Copy(lines, change.Lines)
-	maps.Copy(shadows, change.Shadows)
-	change.Lines, change.Shadows = lines, shadows
+	change.Lines = overlaid(s.Lines, change.Lines)
+	change.Shadows = overlaid(s.Shadows, change.Shadows)
 	return change
+}
+
+func overlaid[V any](below, above map[string]V) map[string]V {
+	both := make(map[string]V, len(below))
+	maps.Copy(both, below)
+	maps.Copy(both, above)
+	return both
 }
 
 func (c *Client) ask(request Request) (Response, error) {

@@ -24,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
 	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
@@ -61,8 +63,16 @@ func TestMain(m *testing.M) {
 	case "shadowctl":
 		os.Exit(ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}))
 	}
+	// The scripts' programs are this one under other names.
+	testscript.Main(m, map[string]func(){
+		"shadowgpio": func() {
+			os.Exit(cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend}))
+		},
+		"shadowctl": func() {
+			os.Exit(ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}))
+		},
+	})
 	stop()
-	os.Exit(m.Run())
 }
 
 // chosenBackend is the simulated chip of the test, or the machine's own chips.

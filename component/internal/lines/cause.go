@@ -24,6 +24,8 @@ const (
 	ByFailsafe  = "failsafe"  // the nucleus was away for too long
 	ByStart     = "start"     // its start state
 	ByStop      = "stop"      // its stop state
+	ByHolder    = "held"      // it was held so over a restart, and nothing else was demanded since
+	ByNobody    = "as found"  // nothing was demanded of it
 	ByChange    = "a change of configuration"
 )
 

@@ -157,6 +157,9 @@ func (u *output) wantsOn(i int) bool {
 // and is on again counts as having been on all the time, one that is off as off from
 // now. One that did not follow may have done so meanwhile, unseen; it counts from now.
 func (b *Bank) observe(now time.Time, u *output, values []bool) {
+	if u.cause == (Cause{}) {
+		u.cause.Kind = ByNobody
+	}
 	for i, value := range values {
 		same := u.values[i] == value
 		if same && value && (u.set[i] || !u.asked[i]) || same && !value && !u.set[i] && u.known {
