@@ -184,5 +184,5 @@ func (w *watcher) tell(e event) {
 	if e.bad {
 		text = w.paint.bad(text)
 	}
-	fmt.Fprintf(w.env.Stdout, "%s  %-9s  %-14s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, cmp.Or(e.Name, "-"), text)
+	fmt.Fprintf(w.env.Stdout, "%s  %-9s  %-16s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, cmp.Or(e.Name, "-"), text)
 }

@@ -167,9 +167,13 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 		}
 		u.since[i] = now
 		if !same || !u.known {
-			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", u.cause)
+			cause := u.cause
+			if u.demand.IsPulse() && !value && !u.begun.IsZero() {
+				cause = Cause{Kind: ByPulseEnd}
+			}
+			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", cause)
 			if !u.demand.IsWave() || u.begun.IsZero() {
-				b.do(Moved{now, u.lines[i], value, u.cause})
+				b.do(Moved{now, u.lines[i], value, cause})
 			}
 		}
 	}
