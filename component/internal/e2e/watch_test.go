@@ -44,7 +44,9 @@ func TestWatch(t *testing.T) {
 	p.ends()
 	watch.says("no component is running here")
 	r.start()
-	second, _ := watch.log.wait(func(line string) bool { return strings.Contains(line, "3 lines") && !strings.Contains(line, fmt.Sprint("process ", p.cmd.Process.Pid)) })
+	second, _ := watch.log.wait(func(line string) bool {
+		return strings.Contains(line, "3 lines") && !strings.Contains(line, fmt.Sprint("process ", p.cmd.Process.Pid))
+	})
 	if second == "" {
 		t.Error("the second component was not seen")
 	}
