@@ -22,7 +22,7 @@ import (
 //	until-stdout PATTERN PROGRAM...   … and prints that
 //	press LINE, release LINE      what is wired to a simulated line
 //	desire SHADOW JSON            desire values as an application does; - is the classic shadow
-//	core up|down                  the core's socket
+//	nucleus up|down               its socket
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 						}
 						r.desire(strings.Trim(args[0], "-"), args[1])
 					},
-					"core": func(ts *testscript.TestScript, _ bool, args []string) {
+					"nucleus": func(ts *testscript.TestScript, _ bool, args []string) {
 						if len(args) == 1 && args[0] == "down" {
 							r.stopCore()
 						} else {
