@@ -9,7 +9,8 @@
 //	                     configured
 //	get or update        answered, 10 s at most         Run
 //	saver, announce,     Run ends                       Run
-//	deferUpdates
+//	deferUpdates,
+//	followClock
 //	holder's client      Leave                          Run
 //
 // The engine's inputs come over one channel. Senders block while it is full: the
@@ -52,7 +53,8 @@ type Parts struct {
 	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
 	// and Logger are set here.
 	Holder holder.Config
-	Dir    string // the work directory
+	Dir    string              // the work directory
+	Clock  func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Logger *slog.Logger
 	Level  *slog.LevelVar // of Logger, which the configuration sets
 }
@@ -63,6 +65,9 @@ func Run(ctx context.Context, parts Parts) error {
 	saved, err := parts.State.Load()
 	if err != nil {
 		parts.Logger.Error("outputs start without their last state", "error", err)
+	}
+	if parts.Clock == nil {
+		parts.Clock = kernelClock
 	}
 	// What runs beside the loop outlives ctx, since the last reports need it.
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -84,6 +89,7 @@ func Run(ctx context.Context, parts Parts) error {
 	}
 	a.work.Go(a.saver)
 	a.work.Go(a.announce)
+	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
 	a.follow(parts.Config.Shadows)
 	a.loop(ctx)

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
+	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -22,6 +23,8 @@ type Env struct {
 	Stderr  io.Writer
 	Getenv  func(string) string
 	Backend func() gpio.Backend // the chips of this machine
+	// Clock is what is known of the wall clock; nil is to ask the kernel.
+	Clock func() engine.Clock
 	// Self is how this program is started as shadowgpio; nil is its own path.
 	Self []string
 }

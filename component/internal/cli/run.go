@@ -94,6 +94,7 @@ func run(ctx context.Context, env Env) int {
 			Version: Version,
 			Holder:  holder.Config{Command: holdCommand(env)},
 			Dir:     *dir,
+			Clock:   env.Clock,
 			Logger:  log,
 			Level:   level,
 		})

@@ -3,6 +3,7 @@ package schedule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +35,7 @@ func parseClock(text string) (time.Duration, error) {
 			return t.Sub(time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)), nil
 		}
 	}
-	return 0, errors.New(`a time of day from "00:00" to "23:59", with seconds if need be`)
+	return 0, errors.New(`a time of day from "00:00" to "23:59:59"`)
 }
 
 // weekdays is a set of days, bit 0 for Sunday.
@@ -46,42 +47,22 @@ var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
 func (d weekdays) has(day time.Weekday) bool { return d&(1<<day) != 0 }
 
-// parseDays reads days such as "mon-fri", "sat,sun" or "daily".
-func parseDays(text string) (weekdays, error) {
-	wrong := fmt.Errorf("days out of %s, such as %q or %q, or %q", strings.Join(dayNames, ", "), "mon-fri", "sat,sun", "daily")
-	if strings.EqualFold(text, "daily") {
-		return everyDay, nil
+// parseDay reads a day such as "mon", or days such as "mon-fri".
+func parseDay(text string) (weekdays, bool) {
+	from, to, isRange := strings.Cut(text, "-")
+	if !isRange {
+		to = from
+	}
+	first, last := slices.Index(dayNames, from), slices.Index(dayNames, to)
+	if first < 0 || last < 0 {
+		return 0, false
 	}
 	var days weekdays
-	for part := range strings.SplitSeq(text, ",") {
-		from, to, isRange := strings.Cut(part, "-")
-		first, last := dayNumber(from), dayNumber(to)
-		if !isRange {
-			last = first
-		}
-		if first < 0 || last < 0 {
-			return 0, wrong
-		}
-		for day := first; ; day = (day + 1) % 7 { // "sat-mon" goes over the end of the week
-			days |= 1 << day
-			if day == last {
-				break
-			}
+	for day := first; ; day = (day + 1) % 7 { // "sat-mon" goes over the end of the week
+		if days |= 1 << day; day == last {
+			return days, true
 		}
 	}
-	return days, nil
-}
-
-// dayNumber is the number of a day by the first three letters of its name or its
-// whole name, -1 for no day.
-func dayNumber(name string) int {
-	name = strings.ToLower(strings.TrimSpace(name))
-	for i, short := range dayNames {
-		if name == short || name == strings.ToLower(time.Weekday(i).String()) {
-			return i
-		}
-	}
-	return -1
 }
 
 // cron is a cron expression. The library's expressions keep scratch space, so one
@@ -99,7 +80,7 @@ func (c cron) next(after time.Time) time.Time {
 func parseCron(text string) (cron, error) {
 	fields := strings.Fields(text)
 	if len(fields) != 5 {
-		return cron{}, errors.New("a cron expression of five fields: minute hour day-of-month month day-of-week")
+		return cron{}, errors.New("minute hour day-of-month month day-of-week")
 	}
 	for _, field := range fields {
 		if strings.ContainsAny(field, "?@") {
