@@ -104,7 +104,7 @@ func (p *parser) checkDomain(n node, d *Domain, given map[string]node) {
 		}
 	}
 	if d.Type == ObjectValue && given["members"].faults == nil {
-		p.faults.add(n.path+".members", "at least one member, such as {low: {type: number}}", "nothing", "")
+		p.faults.add(n.path+".setting", "object beside members, such as members: {low: {type: number}}", "none", "")
 	}
 	if d.Min > d.Max {
 		p.faults.add(n.path+".min", fmt.Sprintf("at most max, %g", d.Max), fmt.Sprint(d.Min), "")
@@ -133,7 +133,7 @@ func (d Domain) checkConfigured(n node, before []any, value any, listed bool) {
 	}
 	if _, err := d.take(value); err != nil {
 		want, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "want "), ", got ")
-		n.fault(want)
+		n.fault("what the setting takes, " + want)
 	}
 }
 

@@ -301,3 +301,49 @@ func TestScheduleWithoutDiskStillSwitches(t *testing.T) {
 		t.Error("a schedule does not switch while the disk is full")
 	}
 }
+
+// TestClockAheadAtBootIsSetBack boots an hour ahead, so that a run seems over.
+func TestClockAheadAtBootIsSetBack(t *testing.T) {
+	r := planned(t, "2026-11-22T12:00:00Z", `{"entries":[{"at":"06:30","set":"on"},{"at":"23:00","set":"off"}]}`)
+	r.switches("lamp", "2026-11-23T05:00:00Z")
+	r = r.again(0)
+	r.clock.skew = 2 * time.Hour
+	r.step(Clock{Kept: true})
+	r.pass(time.Minute)
+	r.clock.skew = 0
+	if got := strings.Join(r.switches("lamp", "2026-11-23T07:00:00Z"), ""); got != "2026-11-23T06:30:00Z on" {
+		t.Errorf("switched %q", got)
+	}
+	// Back over a run that was carried out: the next one is the one after it.
+	r.clock.skew = -time.Hour
+	r.pass(time.Minute)
+	if got := r.shows("evening"); !strings.Contains(got, `"next":{"at":"2026-11-23T23:00:00Z","set":"off"}`) {
+		t.Errorf("set back by an hour it shows %s", got)
+	}
+}
+
+// TestSameScheduleAgainGoesOn reads the shadow before the clock is set, with the
+// schedule that is in force already.
+func TestSameScheduleAgainGoesOn(t *testing.T) {
+	const schedule = `{"missed":"last","entries":[{"at":"06:30","set":"on"},{"once":"2026-11-23T06:10","set":"off"}]}`
+	r := planned(t, "2026-11-23T06:00:00Z", schedule)
+	r.switches("lamp", "2026-11-23T06:20:00Z")
+	r = r.again(20 * time.Minute)
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":4,"state":{"desired":{"evening":`+schedule+`}},"metadata":{}}`)
+	r.step(Clock{Synchronised: true})
+	if !r.lines["lamp"] {
+		t.Error("a missed run is not made up for after the same schedule was read again")
+	}
+	r.desired(5, `{"evening":{"entries":[{"at":"08:00","set":"off"},{"once":"2026-11-23T06:10","set":"off"}]}}`)
+	if got := r.shows("evening"); !strings.Contains(got, `"last":{"at":"2026-11-23T06:30:00Z","set":"on"}`) || !strings.Contains(got, `"over":{"2026-11-23T06:10":"done"}`) {
+		t.Errorf("a changed schedule forgets what was done: %s", got)
+	}
+	if !r.lines["lamp"] {
+		t.Error("a changed schedule switched at once")
+	}
+	r.desired(6, `{"evening":{"entries":[]}}`)
+	if got := r.shows("evening"); strings.Contains(got, "over") || strings.Contains(got, "next") {
+		t.Errorf("without entries it shows %s", got)
+	}
+}
