@@ -10,7 +10,8 @@
 //	get or update        answered, 10 s at most         Run
 //	saver, journalist,   Run ends                       Run
 //	announce,
-//	deferUpdates
+//	deferUpdates,
+//	followClock
 //	control socket, one  Run ends; a client leaves      Run
 //	more per client
 //	holder's client      Leave                          Run
@@ -56,8 +57,9 @@ type Parts struct {
 	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
 	// and Logger are set here.
 	Holder  holder.Config
-	Dir     string // the work directory
-	Control string // path of the control socket
+	Dir     string              // the work directory
+	Control string              // path of the control socket
+	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Logger  *slog.Logger
 	Level   *slog.LevelVar // of Logger, which the configuration sets
 }
@@ -68,6 +70,9 @@ func Run(ctx context.Context, parts Parts) error {
 	saved, err := parts.State.Load()
 	if err != nil {
 		parts.Logger.Error("outputs start without their last state", "error", err)
+	}
+	if parts.Clock == nil {
+		parts.Clock = kernelClock
 	}
 	// What runs beside the loop outlives ctx, since the last reports need it.
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -96,6 +101,7 @@ func Run(ctx context.Context, parts Parts) error {
 	a.work.Go(a.saver)
 	a.work.Go(a.journalist)
 	a.work.Go(a.announce)
+	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
 	a.follow(parts.Config.Shadows)
 	a.loop(ctx)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
+	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -26,6 +27,8 @@ type Env struct {
 	Stderr  io.Writer
 	Getenv  func(string) string
 	Backend func() gpio.Backend // the chips of this machine
+	// Clock is what is known of the wall clock; nil is to ask the kernel.
+	Clock func() engine.Clock
 	// Self is how this program is started as shadowgpio; nil is its own path.
 	Self []string
 }

@@ -106,6 +106,7 @@ func run(ctx context.Context, env Env, file, dir string) int {
 			Holder:  holder.Config{Command: holdCommand(env)},
 			Dir:     dir,
 			Control: filepath.Join(dir, control.SocketName),
+			Clock:   env.Clock,
 			Logger:  log,
 			Level:   level,
 		})

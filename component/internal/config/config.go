@@ -23,6 +23,7 @@ type Config struct {
 	Lines      map[string]Line      // by our label
 	Interlocks map[string]Interlock // by our label
 	Controls   map[string]Control   // by our label
+	Alarms     map[string]Alarm     // by our label
 	Shadows    map[string]Shadow    // by our label
 }
 
@@ -122,21 +123,24 @@ type Kind uint8
 
 // The kinds. Level is the one without a key of its own.
 const (
-	Level   Kind = iota // on or off: of an input, or of an output that is set
-	Pulse               // an output that is on for a time when true is desired
-	Blink               // an output that goes on and off while true is desired
-	PWM                 // an output that is on for a desired part of each period, in percent
-	Pattern             // several outputs, set together to what a desired word stands for
-	Count               // edges of an input, a number that can be set
-	Rate                // edges of an input in a unit of time
-	Period              // seconds from edge to edge of an input
-	Changed             // time of the last edge of an input
+	Level    Kind = iota // on or off: of an input, or of an output that is set
+	Pulse                // an output that is on for a time when true is desired
+	Blink                // an output that goes on and off while true is desired
+	PWM                  // an output that is on for a desired part of each period, in percent
+	Pattern              // several outputs, set together to what a desired word stands for
+	Count                // edges of an input, a number that can be set
+	Rate                 // edges of an input in a unit of time
+	Period               // seconds from edge to edge of an input
+	Changed              // time of the last edge of an input
+	Setting              // a value that is adopted from desired
+	Flag                 // whether an alarm is raised
+	Schedule             // when an output is switched, adopted from desired
 )
 
 // Property binds one key of a shadow to a line, or to several by patterns.
 type Property struct {
 	Kind   Kind
-	Line   string // label in Config.Lines; "" for a Pattern
+	Line   string // label in Config.Lines; "" for a Pattern, and for what has no line
 	Output bool   // the direction of its lines
 	Values Values // of Level, Pulse and Blink
 
@@ -153,6 +157,12 @@ type Property struct {
 	Per      time.Duration // of Rate: the unit of time
 	Timeout  time.Duration // of Rate and Period: without an edge for so long they are 0
 	Interval time.Duration // of Count, Rate and Period: the least time between two reports
+
+	// Of what has no line.
+	Domain  Domain // of Setting
+	Alarm   string // of Flag: label in Config.Alarms
+	Drives  string // of Schedule: label of an output that no pattern holds
+	MaxSize int    // of Schedule: bytes of what can be desired, as JSON
 }
 
 // Override says who wins when an output was changed locally: by a control, or by
@@ -204,4 +214,5 @@ const (
 	DefaultPer      = time.Second
 	DefaultTimeout  = 10 * time.Second
 	DefaultInterval = time.Second
+	DefaultMaxSize  = 1024 // bytes of a schedule
 )

@@ -10,10 +10,13 @@ import (
 	"strings"
 )
 
-// Lines are the labels of the lines of a property, sorted.
+// Lines are the labels of the lines of a property, sorted; nil for what has none.
 func (p Property) Lines() []string {
-	if p.Kind != Pattern {
+	switch {
+	case p.Kind.hasLine():
 		return []string{p.Line}
+	case p.Kind != Pattern:
+		return nil
 	}
 	for _, states := range p.Patterns {
 		return slices.Sorted(maps.Keys(states)) // all words name the same lines

@@ -30,9 +30,11 @@ func Parse(text []byte, thingName string) (*Config, error) {
 		Lines:      map[string]Line{},
 		Interlocks: map[string]Interlock{},
 		Controls:   map[string]Control{},
+		Alarms:     map[string]Alarm{},
 		Shadows:    map[string]Shadow{},
 	}, interlocked: map[string]string{}, outputs: map[string]owner{}}
 	rootObject.read(&p, node{value: tree, faults: f}, &p)
+	p.checkReferences()
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -46,6 +48,8 @@ type parser struct {
 	faults      *faults
 	interlocked map[string]string // path of its interlock, by the output's label
 	outputs     map[string]owner  // the property that drives an output, by the output's label
+	flags       []node            // labels of alarms that properties name
+	scheduled   []node            // labels of outputs that schedules drive
 }
 
 // owner is a property and where it stands.
@@ -66,6 +70,7 @@ var rootObject = declare("configuration", "The whole configuration.",
 	section("interlocks", labelled(&interlockObject.Object), (*parser).interlocks, "Groups of outputs of which one at most is on."),
 	section("shadows", labelled(&shadowObject.Object), (*parser).shadows, "Device shadows and their properties."),
 	section("controls", labelled(&controlObject.Object), (*parser).controls, "Inputs that drive outputs, with or without a link."),
+	section("alarms", labelled(&alarmObject.Object), (*parser).alarms, "Inputs and values that are watched, with or without a link."),
 	section("accessControl", ignore, func(*parser, node) {}, "The component's policies, which the nucleus keeps beside its configuration. Not read."),
 )
 

@@ -24,6 +24,10 @@ var propertyKinds = [...]kindDeclaration{
 	Rate:    {"rate", "edges of an input in a unit of time", gpio.Input},
 	Period:  {"period", "seconds from edge to edge of an input", gpio.Input},
 	Changed: {"changed", "time of the last edge of an input", gpio.Input},
+
+	Setting:  {"setting", "value that was desired last and is in force", gpio.AsIs},
+	Flag:     {"alarm", "whether an alarm is raised; desire false to reset one that is latched", gpio.AsIs},
+	Schedule: {"schedule", "when an output is switched, as desired last, and what comes next", gpio.AsIs},
 }
 
 type kindDeclaration struct {
@@ -32,6 +36,9 @@ type kindDeclaration struct {
 }
 
 func (k Kind) String() string { return propertyKinds[k].name }
+
+// hasLine reports whether properties of the kind have one line.
+func (k Kind) hasLine() bool { return !slices.Contains([]Kind{Pattern, Setting, Flag, Schedule}, k) }
 
 // isOutput reports whether properties of the kind drive outputs; a Level is of
 // either direction.
@@ -44,7 +51,7 @@ func kindVariants() (variants []Variant) {
 	return variants
 }
 
-var propertyObject = declare("property", "What one key of a shadow shows of a line, or of several.",
+var propertyObject = declare("property", "What one key of a shadow shows, of lines or of what goes on in the device.", slices.Concat([]key[Property]{
 	field("line", text, func(p *Property) *string { return &p.Line }, "Label of the line.").needed("").
 		of(Level, Pulse, Blink, PWM, Count, Rate, Period, Changed),
 	part("values", Shape{Type: Map, Size: [2]int{2, 2}, Elem: &onOff.Shape}, (*parser).values,
@@ -67,7 +74,15 @@ var propertyObject = declare("property", "What one key of a shadow shows of a li
 		"Without an edge for so long it is 0.").or(DefaultTimeout).of(Rate, Period),
 	field("interval", span(100*time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Interval },
 		"Least time between two reports.").or(DefaultInterval).of(Count, Rate, Period),
-).by("", kindVariants()...)
+
+	field("setting", oneOf(BooleanValue, NumberValue, IntegerValue, StringValue, ObjectValue), func(p *Property) *ValueType { return &p.Domain.Type },
+		"Of its values.").of(Setting),
+	part("members", membersShape, (*parser).members, "Of a setting that is an object: its members.").of(Setting),
+}, domainKeys(func(p *Property) *Domain { return &p.Domain }, Setting), []key[Property]{
+	field("alarm", text, func(p *Property) *string { return &p.Alarm }, "Label of the alarm.").of(Flag),
+	field("schedule", outputLabel, func(p *Property) *string { return &p.Drives }, "Label of an output that no pattern holds.").of(Schedule),
+	field("maxSize", whole(64, 4096), func(p *Property) *int { return &p.MaxSize }, "Largest schedule, in bytes of compact JSON.").or(DefaultMaxSize).of(Schedule),
+})...).by("", kindVariants()...)
 
 var blinkObject = declare("blink", "How an output goes on and off.",
 	field("on", span(MinWave, MaxTime), func(p *Property) *time.Duration { return &p.On }, "How long it is on.").needed(""),
@@ -86,9 +101,22 @@ func (p *parser) property(n node, name string) Property {
 	propertyObject.misplaced(property.Kind.String(), given, func(k Key, at node) {
 		p.faults.add(at.path, "no such key beside "+property.Kind.String(), "a key of "+strings.Replace(strings.Join(k.Of, ", "), Level.String(), "a level", 1), "")
 	})
-	if property.Kind == Pattern {
+	if property.Kind != Setting {
+		property.Domain = Domain{}
+	}
+	if property.Kind != Schedule {
+		property.MaxSize = 0
+	}
+	switch {
+	case property.Kind == Pattern:
 		property.Output = true
-	} else {
+	case property.Kind == Setting:
+		p.checkDomain(n, &property.Domain, given)
+	case property.Kind == Flag:
+		p.flags = append(p.flags, given["alarm"])
+	case property.Kind == Schedule:
+		p.scheduled = append(p.scheduled, given["schedule"])
+	default:
 		_, overridden := given["override"]
 		p.propertyLine(n, &property, given["line"], overridden)
 	}

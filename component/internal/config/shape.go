@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const (
 	List                 // of Elem
 	Map                  // of Elem, by keys that people choose
 	Group                // an Object
+	Limit                // a number, or text that names a setting
 )
 
 // Shape says what a value looks like.
@@ -58,6 +60,14 @@ var (
 	outputLabel = lineOf(gpio.Output)
 	edges       = oneOf(gpio.RisingEdges, gpio.FallingEdges, gpio.BothEdges)
 	ignore      = Shape{Type: Anything}
+	anything    = form[any]{ignore, func(_ *parser, n node) any { return n.value }}
+	anyList     = form[[]any]{Shape{Type: List, Elem: &ignore, Size: [2]int{1, 0}}, func(_ *parser, n node) []any {
+		list := slices.Clone(n.list())
+		if len(list) == 0 {
+			n.fault("a list of at least one value")
+		}
+		return list
+	}}
 )
 
 // matching is text that matches a pattern. What does not is read nevertheless.
@@ -84,6 +94,18 @@ func span(least, most time.Duration) form[time.Duration] {
 func number(least, most float64) form[float64] {
 	shape := Shape{Type: Number, Least: fmt.Sprint(least), Most: fmt.Sprint(most)}
 	return form[float64]{shape, func(_ *parser, n node) float64 { return n.number(least, most) }}
+}
+
+// whole is a whole number.
+func whole(least, most int) form[int] {
+	f := number(float64(least), float64(most))
+	return form[int]{f.Shape, func(p *parser, n node) int {
+		v := f.read(p, n)
+		if v != math.Trunc(v) {
+			n.fault(fmt.Sprintf("a whole number from %d to %d", least, most))
+		}
+		return int(v)
+	}}
 }
 
 // oneOf is one of these values by its name; the zero value for any other.

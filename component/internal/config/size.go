@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
@@ -18,7 +19,7 @@ func settledSize(s Shadow) int {
 	desired, reported, acks := map[string]any{}, map[string]any{}, map[string]any{}
 	for key, p := range s.Properties {
 		reported[key] = p.largest()
-		if p.Output || p.Kind == Count {
+		if p.Output || slices.Contains([]Kind{Count, Setting, Flag, Schedule}, p.Kind) {
 			desired[key] = reported[key]
 			acks[key] = shadow.Ack{Code: 200, Version: math.MaxInt32}
 		}
@@ -32,6 +33,10 @@ func settledSize(s Shadow) int {
 	return size(desired) + size(reported)
 }
 
+// scheduleNotes is how many bytes a reported schedule has of its own: the next run,
+// the last one, and what it waits for.
+const scheduleNotes = 256
+
 // largest is a value of the property that takes most room.
 func (p Property) largest() any {
 	switch p.Kind {
@@ -39,6 +44,12 @@ func (p Property) largest() any {
 		return math.Pi * 1e14 // 16 digits and the point
 	case Changed:
 		return "2006-01-02T15:04:05.000Z"
+	case Setting:
+		return p.Domain.largest()
+	case Flag:
+		return false
+	case Schedule:
+		return strings.Repeat("x", p.MaxSize+scheduleNotes)
 	case Pattern:
 		return slices.MaxFunc(append(slices.Collect(maps.Keys(p.Patterns)), ""), func(a, b string) int { return cmp.Compare(size(a), size(b)) })
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // A command is a desired value that is carried out once: a pulse, a count that is
-// set. It is remembered on disk before it is carried out, so that a process that is
+// set, the reset of an alarm. It is remembered on disk before it is carried out, so that a process that is
 // killed in between does not do it again, and its desired value is cleared when it
 // is over, so that nobody else does.
 
@@ -83,6 +83,8 @@ func (e *Engine) waits(p *property) bool {
 func (e *Engine) beginSaved(now time.Time, failed error) {
 	for _, w := range sorted(e.memory.waiting) {
 		switch p := w.property; {
+		case p.Kind == config.Schedule:
+			e.runSaved(now, p, w.seq, failed)
 		case !e.stillAsked(p) || e.stopped:
 			delete(e.memory.waiting, p.id())
 			if p.Kind == config.Count {
@@ -97,6 +99,9 @@ func (e *Engine) beginSaved(now time.Time, failed error) {
 			delete(e.memory.waiting, p.id())
 			e.showSet(now, p)
 			e.conclude(p, shadow.Done, "")
+		case p.Kind == config.Flag:
+			delete(e.memory.waiting, p.id())
+			e.resetSaved(now, p)
 		default:
 			delete(e.memory.waiting, p.id())
 			p.pulsing = true
@@ -151,7 +156,11 @@ func (e *Engine) commandOver(now time.Time, p *property, failure string) {
 // concludeOver answers a command as it ended.
 func (e *Engine) concludeOver(p *property) {
 	if failure := e.memory.commands[p.id()].Failure; failure != "" {
-		e.conclude(p, shadow.LineFailed, failure)
+		code := shadow.LineFailed
+		if p.Kind == config.Flag {
+			code = shadow.Conflict
+		}
+		e.conclude(p, code, failure)
 		return
 	}
 	e.conclude(p, shadow.Done, "")

@@ -18,6 +18,8 @@ func (in Configure) apply(e *Engine, now time.Time) {
 	e.placeShadows(now, before)
 	clear(e.outputs)
 	clear(e.inputs)
+	clear(e.flags)
+	e.schedules = nil
 	for label, c := range in.Config.Shadows {
 		s := e.shadows[label]
 		for key, p := range c.Properties {
@@ -37,6 +39,8 @@ func (in Configure) apply(e *Engine, now time.Time) {
 	for id, p := range old {
 		e.drop(id, p)
 	}
+	e.watchAlarms(before)
+	e.assertAlarms(now, before)
 	e.withdraw(shown)
 	for _, s := range sorted(e.shadows) {
 		e.touch(s)
@@ -89,6 +93,9 @@ func (e *Engine) carryOn(p, was *property) {
 	case p.Kind == config.PWM:
 		p.percent, p.means = was.percent, was.means
 	}
+	if p.plan != nil && was.plan != nil {
+		p.plan.pending = was.plan.pending
+	}
 	p.pulsing = was.pulsing
 	if w, waits := e.memory.waiting[p.id()]; waits {
 		e.memory.waiting[p.id()] = wait{p, w.seq}
@@ -100,6 +107,8 @@ func (e *Engine) drop(id string, p *property) {
 	delete(e.memory.commands, id)
 	delete(e.memory.locals, id)
 	delete(e.memory.waiting, id)
+	delete(e.memory.settings, id)
+	delete(e.memory.plans, id)
 	s := e.shadows[p.shadow.label]
 	if s != p.shadow {
 		return // the shadow went with it

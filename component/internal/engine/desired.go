@@ -184,6 +184,12 @@ func (e *Engine) obey(now time.Time, s *shadowState, key string, value any, fres
 		s.clears[key] = true // it is still to be cleared; its answer stays
 	case p.Kind == config.Count:
 		e.setCount(now, p, value, fresh)
+	case p.Kind == config.Setting:
+		e.set(now, p, value)
+	case p.Kind == config.Flag:
+		e.resetAlarm(now, p, value, fresh)
+	case p.Kind == config.Schedule:
+		e.schedule(now, p, value)
 	case !p.Output:
 		e.answer(s, key, shadow.Refused, "line "+p.Line+" is an input")
 	case s.asked[key].conflict != "":

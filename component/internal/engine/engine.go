@@ -47,10 +47,14 @@ type Engine struct {
 	since   time.Time // when it started, or stopped
 	refused string    // why the latest configuration is not in force; "" if it is
 
-	memory  memory
-	orders  map[string]lines.Order // demands of the step in progress
-	wake    time.Time              // zero when nothing waits for time
-	stopped bool
+	memory    memory
+	flags     map[string][]*property // those that show an alarm, by its label
+	schedules []*property
+	alarms    []*alarm // in the order of their labels
+	clock     clock
+	orders    map[string]lines.Order // demands of the step in progress
+	wake      time.Time              // zero when nothing waits for time
+	stopped   bool
 
 	effects []Effect                // of the step in progress
 	touched map[string]*shadowState // may have something to send
@@ -67,6 +71,9 @@ type property struct {
 	output string // label of the output, "" for an input
 	meter  meter  // of an input that is measured
 
+	value any   // of a Setting and a Schedule: what is in force; nil for nothing
+	plan  *plan // of a Schedule in force
+
 	pulsing bool // the pulse that was desired last is under way
 
 	// Of PWM: the percentage that was last desired, as it was written, and what it
@@ -79,7 +86,9 @@ type property struct {
 func (p *property) id() string { return p.shadow.label + "/" + p.key }
 
 // command reports whether a desired value is carried out once and then deleted.
-func (p *property) command() bool { return p.Kind == config.Pulse || p.Kind == config.Count }
+func (p *property) command() bool {
+	return p.Kind == config.Pulse || p.Kind == config.Count || p.Kind == config.Flag
+}
 
 // New makes an engine. version is the component's; remembered is what an earlier run saved; random spreads
 // retries.
@@ -91,6 +100,7 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 		shadows: map[string]*shadowState{},
 		outputs: map[string]*property{},
 		inputs:  map[string][]*property{},
+		flags:   map[string][]*property{},
 		touched: map[string]*shadowState{},
 		awaited: map[call]string{},
 		orders:  map[string]lines.Order{},
@@ -107,12 +117,26 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 			e.bind(&property{Property: p, shadow: s, key: key})
 		}
 	}
+	e.watchAlarms(nil)
 	e.withdraw(remembered.Shown)
 	return e
 }
 
 func (e *Engine) bind(p *property) {
 	p.shadow.props[p.key] = p
+	switch p.Kind {
+	case config.Setting:
+		e.bindSetting(p)
+		return
+	case config.Schedule:
+		e.schedules = append(e.schedules, p)
+		slices.SortFunc(e.schedules, func(a, b *property) int { return cmp.Compare(a.id(), b.id()) })
+		e.bindSchedule(p)
+		return
+	case config.Flag:
+		e.flags[p.Alarm] = append(e.flags[p.Alarm], p)
+		return
+	}
 	if p.Output {
 		p.output = lines.Label(p.Lines()...)
 		e.outputs[p.output] = p
@@ -130,6 +154,11 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 	e.effects = nil
 	in.apply(e, now)
 	e.heed(now)
+	if !e.stopped {
+		e.testAlarms(now)
+		e.runSchedules(now)
+		e.heed(now)
+	}
 	if e.stopped {
 		e.save(now)
 	}
@@ -189,6 +218,7 @@ func (Start) apply(e *Engine, now time.Time) {
 	e.showStatus()
 	e.remember(now, saveDelay)
 	e.bank.Start(now)
+	e.restoreAlarms(now)
 	e.at(now)
 }
 

@@ -43,7 +43,7 @@ func (e *Engine) switchLocally(now time.Time, output string, on bool, cause line
 	demand := lines.Level(on)
 	if p != nil {
 		if p.Override == config.CloudWins && e.governs(p) {
-			e.log.Info("control has no effect: the shadow is in reach and its desired value wins", "line", output, "cause", cause)
+			e.log.Info("local change has no effect: the shadow is in reach and its desired value wins", "line", output, "cause", cause)
 			return
 		}
 		demand = p.local(on)

@@ -18,8 +18,12 @@ const (
 
 // memory is what a later run has to know, and when it is to be saved.
 type memory struct {
-	commands map[string]state.Command // by property
-	locals   map[string]state.Local   // by property
+	commands map[string]state.Command  // by property
+	locals   map[string]state.Local    // by property
+	settings map[string]any            // by property
+	alarms   map[string]bool           // by label
+	plans    map[string]state.Schedule // by property
+	clock    state.Clock
 
 	at      time.Time       // when to save; zero when there is nothing
 	seq     uint64          // of the last save
@@ -37,7 +41,10 @@ type wait struct {
 }
 
 func newMemory(s state.State) memory {
-	return memory{commands: own(s.Commands), locals: own(s.Locals), waiting: map[string]wait{}, last: s}
+	return memory{
+		commands: own(s.Commands), locals: own(s.Locals), settings: own(s.Settings), alarms: own(s.Alarms), plans: own(s.Plans), clock: s.Clock,
+		waiting: map[string]wait{}, last: s,
+	}
 }
 
 // own is a copy that is not nil.
@@ -93,7 +100,7 @@ func (e *Engine) save(now time.Time) {
 		return
 	}
 	m.at = time.Time{}
-	s := e.snapshot()
+	s := e.snapshot(now)
 	if s.Equal(m.last) && !m.failed && len(m.waiting) == 0 {
 		return
 	}
@@ -103,7 +110,7 @@ func (e *Engine) save(now time.Time) {
 }
 
 // snapshot is what is to be remembered now.
-func (e *Engine) snapshot() state.State {
+func (e *Engine) snapshot(now time.Time) state.State {
 	outputs := e.bank.Memory()
 	if e.memory.frozen != nil {
 		outputs = *e.memory.frozen
@@ -114,6 +121,10 @@ func (e *Engine) snapshot() state.State {
 		Counts:   e.counts(),
 		Commands: maps.Clone(e.memory.commands),
 		Locals:   maps.Clone(e.memory.locals),
+		Settings: maps.Clone(e.memory.settings),
+		Alarms:   maps.Clone(e.memory.alarms),
+		Plans:    maps.Clone(e.memory.plans),
+		Clock:    e.clockMemory(now),
 		Shown:    e.shown(),
 	}
 	for label, w := range outputs.Waves {

@@ -31,6 +31,13 @@ type (
 	// Tick says that the time Wake has come.
 	Tick struct{}
 
+	// Clock says what is known of the wall clock. A schedule waits until it is set.
+	Clock struct {
+		Synchronised bool   // the kernel says so
+		Kept         bool   // a hardware clock keeps it while the machine is off
+		Boot         string // which run of the kernel this is; "" where that is not known
+	}
+
 	// Link says whether the nucleus can be reached. There is no link at the start.
 	Link struct{ Up bool }
 

@@ -24,8 +24,8 @@ func (r report) empty() bool { return len(r.values)+len(r.acks)+len(r.desired) =
 // reported is the reported section of the update that writes r.
 func (s *shadowState) reported(r report) map[string]any {
 	reported := maps.Clone(r.values)
-	if status, ok := reported[shadow.StatusKey]; ok && s.showsStatus {
-		reported[shadow.StatusKey] = patch(s.have[shadow.StatusKey], status)
+	for key, value := range reported {
+		reported[key] = patch(s.have[key], value)
 	}
 	acks := map[string]any{}
 	for key, ack := range r.acks {

@@ -219,6 +219,7 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 		e.resync(now, s, 0)
 	case shadow.Apply:
 		s.newest = in.Version
+		in.Desired = s.merged(in.Desired)
 		if in.DesiredCleared || in.ReportedCleared || !e.own(in.ClientToken) && s.overwritten(in.Reported) {
 			e.resync(now, s, 0)
 			return

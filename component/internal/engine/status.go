@@ -31,6 +31,9 @@ func (e *Engine) status() map[string]any {
 			faults[label] = shadow.CutReason(claims[label].Error())
 		}
 	}
+	for name, why := range e.silence() {
+		faults[name] = shadow.CutReason(why)
+	}
 	if e.refused != "" {
 		faults["configuration"] = shadow.CutReason(e.refused)
 	}

@@ -17,6 +17,8 @@ type Cause struct {
 const (
 	ByDesired   = "desired"   // a desired value, in the shadow Name at Version
 	ByControl   = "control"   // an input, as the control Name says
+	ByAlarm     = "alarm"     // the alarm Name
+	BySchedule  = "schedule"  // the schedule in the property Name
 	ByLocal     = "local"     // a local change that is restored
 	ByPulseEnd  = "pulse end" // the pulse has had its time
 	ByMaxOn     = "maxOn"     // it was on for its longest time

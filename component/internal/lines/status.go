@@ -72,6 +72,9 @@ func (b *Bank) Input(label string) (value bool, edges Edges, ok bool) {
 	return in.value, in.edges, in.settled
 }
 
+// Reads reports whether an input is held, so that what it is known to be is what it is.
+func (b *Bank) Reads(label string) bool { return b.inputs[label].known }
+
 // Faults are why outputs and inputs are not what they should be, by their labels.
 func (b *Bank) Faults() map[string]error {
 	faults := map[string]error{}

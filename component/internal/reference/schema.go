@@ -196,6 +196,8 @@ func shapeSchema(v config.Shape) schema {
 		return schema{"type": []any{"boolean", "string"}, "pattern": booleanText}
 	case config.Number:
 		return schema{"type": []any{"number", "string"}, "minimum": json.RawMessage(v.Least), "maximum": json.RawMessage(v.Most), "pattern": numberText}
+	case config.Limit:
+		return schema{"type": []any{"number", "string"}}
 	case config.Duration:
 		return schema{"type": "string", "pattern": durationText}
 	case config.Choice:

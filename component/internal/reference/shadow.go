@@ -34,7 +34,13 @@ func shadowSchema() schema {
 		"additionalProperties": false,
 		"$defs": schema{
 			"reported": reportedSchema(),
-			"value":    schema{"type": []any{"boolean", "number", "string", "null"}, "description": kindsInWords() + nullWords},
+			"value": schema{"description": kindsInWords() + nullWords, "anyOf": []any{
+				schema{"$ref": "#/$defs/scalar"}, schema{"$ref": "#/$defs/members"}, schema{"$ref": "#/$defs/schedule"},
+			}},
+			"scalar":   schema{"type": []any{"boolean", "number", "string", "null"}, "description": "A value without members."},
+			"members":  membersSchema(),
+			"schedule": scheduleSchema(),
+			"run":      runSchema(),
 			"answer":   answerSchema(),
 			"status":   statusSchema(),
 		},
@@ -84,7 +90,7 @@ func answerSchema() schema {
 		"code":    schema{"oneOf": codes},
 		"version": schema{"type": "integer", "minimum": 1, "description": "Of the document that was answered."},
 		"reason":  orNull(reasonSchema("What was wanted and what was found, or what it waits for." + nullWords)),
-		"value":   schema{"$ref": "#/$defs/value", "description": "What was refused, with code 409."},
+		"value":   schema{"$ref": "#/$defs/scalar", "description": "What was refused, with code 409."},
 	})
 }
 
@@ -97,6 +103,43 @@ func statusSchema() schema {
 			"type": "object", "description": "What is wrong, by the label of the line, or under configuration.",
 			"minProperties": 1, "additionalProperties": orNull(reasonSchema("The fault." + nullWords)),
 		},
+	})
+}
+
+func membersSchema() schema {
+	return schema{
+		"type": "object", "description": "A setting that is an object.", "minProperties": 1,
+		"additionalProperties": schema{"$ref": "#/$defs/scalar"},
+	}
+}
+
+// scheduleSchema is a schedule as it is reported: as it was desired, and how far it
+// has come.
+func scheduleSchema() schema {
+	text := schema{"type": []any{"string", "null"}}
+	return object("A schedule that was adopted.", []any{"entries"}, schema{
+		"zone":   orNull(schema{"type": "string", "description": "Time zone; UTC without it."}),
+		"missed": orNull(schema{"enum": []any{"skip", "last"}, "description": "Whether the latest run that was missed is made up for."}),
+		"grace":  orNull(schema{"type": "string", "pattern": durationText, "description": "For how long it is."}),
+		"entries": schema{"type": "array", "description": "When something is switched.", "items": object("One of at, once and cron.", []any{"set"}, schema{
+			"at": text, "once": text, "cron": text,
+			"days": schema{"type": []any{"array", "null"}, "items": schema{"type": "string"}},
+			"set":  schema{"enum": []any{"on", "off", true, false}},
+		})},
+		"next": schema{"$ref": "#/$defs/run", "description": "What comes next."},
+		"last": schema{"$ref": "#/$defs/run", "description": "What was carried out last."},
+		"over": orNull(schema{
+			"type": "object", "description": "What became of entries for one moment, as they are written.", "minProperties": 1,
+			"additionalProperties": schema{"enum": []any{"done", "missed", nil}},
+		}),
+		"waits": orNull(schema{"type": "string", "description": "What it waits for."}),
+	})
+}
+
+func runSchema() schema {
+	return objectOrNull("A run of a schedule.", []any{"at", "set"}, schema{
+		"at":  schema{"type": "string", "format": "date-time"},
+		"set": schema{"enum": []any{"on", "off"}},
 	})
 }
 

@@ -129,6 +129,8 @@ func valueWords(v config.Shape) string {
 		return "`true`, `false`"
 	case config.Number:
 		return "number, " + span(v)
+	case config.Limit:
+		return "number, or path of a setting"
 	case config.Duration:
 		return "duration, " + span(v)
 	case config.Choice:

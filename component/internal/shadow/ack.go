@@ -14,7 +14,7 @@ type Code int
 
 // The codes, with the meaning of the HTTP status codes they borrow.
 const (
-	Done       Code = 200 // the line is as desired
+	Done       Code = 200 // it is as desired
 	InProgress Code = 202 // it will be: a pulse runs, or a rule makes it wait
 	Refused    Code = 400 // unknown value, wrong type, or an input line
 	NoProperty Code = 404 // no such property
@@ -27,11 +27,11 @@ var Codes = []struct {
 	Code    Code
 	Meaning string
 }{
-	{Done, "the line is as desired"},
+	{Done, "it is as desired"},
 	{InProgress, "it will be: a pulse runs, or a rule makes it wait; `reason` says which"},
-	{Refused, "unknown value, wrong type, or the property is an input; `reason` says which"},
+	{Refused, "unknown value, wrong type, out of range, or the property is an input; `reason` says which"},
 	{NoProperty, "no such property"},
-	{Conflict, "an interlock does not allow it, or it was overruled by hand; stands until it is desired anew"},
+	{Conflict, "an interlock does not allow it, it was overruled on the device, or what raised an alarm goes on; stands until it is desired anew"},
 	{LineFailed, "the line failed, or does not read what was set; it is retried, and answered again when it works"},
 }
 

@@ -1,5 +1,6 @@
 // Package state keeps what must survive a restart of the component and is not in
-// a shadow: what the outputs last were, counts, commands and local changes.
+// a shadow: what the outputs last were, counts, commands, local changes, settings,
+// alarms and schedules.
 //
 // It is one small JSON file in the work directory, replaced atomically and
 // synced to disk (google/renameio). The engine bounds how often it is written.
@@ -28,12 +29,16 @@ const format = 1
 // State is what is stored. Lines are named by their labels, properties as
 // "shadow/key" by the label of the shadow.
 type State struct {
-	Format   int                `json:"format"`
-	Outputs  map[string]bool    `json:"outputs"`            // by line; true is on (active)
-	Waves    map[string]Wave    `json:"waves,omitempty"`    // outputs that go on and off, by line
-	Counts   map[string]int64   `json:"counts,omitempty"`   // edges, by property
-	Commands map[string]Command `json:"commands,omitempty"` // the last one of a property
-	Locals   map[string]Local   `json:"locals,omitempty"`   // changes that the shadow does not show yet, by property
+	Format   int                 `json:"format"`
+	Outputs  map[string]bool     `json:"outputs"`             // by line; true is on (active)
+	Waves    map[string]Wave     `json:"waves,omitempty"`     // outputs that go on and off, by line
+	Counts   map[string]int64    `json:"counts,omitempty"`    // edges, by property
+	Commands map[string]Command  `json:"commands,omitempty"`  // the last one of a property
+	Locals   map[string]Local    `json:"locals,omitempty"`    // changes that the shadow does not show yet, by property
+	Settings map[string]any      `json:"settings,omitempty"`  // values in force, by property
+	Alarms   map[string]bool     `json:"alarms,omitempty"`    // whether they are raised, by label
+	Plans    map[string]Schedule `json:"schedules,omitempty"` // by property
+	Clock    Clock               `json:"clock,omitzero"`
 	// What may be reported, by shadow, sorted: a later configuration that lacks
 	// some of it has to delete it there.
 	Shown map[string][]string `json:"shown,omitempty"`
@@ -70,6 +75,21 @@ type Local struct {
 	Sent any `json:"sent,omitempty"`
 }
 
+// Schedule is when an output is switched, and how far that has come.
+type Schedule struct {
+	Value   any               `json:"value"`            // as it was desired
+	Settled time.Time         `json:"settled,omitzero"` // no run up to here is still to come; zero before the clock was set
+	LastAt  time.Time         `json:"lastAt,omitzero"`  // the run that was carried out last; zero for none
+	LastOn  bool              `json:"lastOn,omitempty"` // what it set
+	Over    map[string]string `json:"over,omitempty"`   // what became of entries for one moment, as they were written
+}
+
+// Clock is what is known of the wall clock. It is saved with other changes only.
+type Clock struct {
+	Latest time.Time `json:"latest"`         // what it showed when this was saved
+	Boot   string    `json:"boot,omitempty"` // the run of the kernel in which it was set
+}
+
 // Equal reports whether both hold the same.
 func (s State) Equal(other State) bool {
 	return maps.Equal(s.Outputs, other.Outputs) && maps.Equal(s.Waves, other.Waves) && maps.Equal(s.Counts, other.Counts) &&
@@ -79,6 +99,9 @@ func (s State) Equal(other State) bool {
 			return same && a == b
 		}) &&
 		maps.EqualFunc(s.Shown, other.Shown, slices.Equal) &&
+		maps.EqualFunc(s.Settings, other.Settings, func(a, b any) bool { return reflect.DeepEqual(a, b) }) &&
+		maps.Equal(s.Alarms, other.Alarms) && s.Clock.Boot == other.Clock.Boot &&
+		maps.EqualFunc(s.Plans, other.Plans, func(a, b Schedule) bool { return reflect.DeepEqual(a, b) }) &&
 		maps.EqualFunc(s.Locals, other.Locals, func(a, b Local) bool { return reflect.DeepEqual(a, b) })
 }
 

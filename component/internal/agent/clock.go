@@ -1,0 +1,40 @@
+package agent
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+)
+
+// clockPause is how often it is looked whether the wall clock was set.
+const clockPause = 10 * time.Second
+
+// followClock tells the engine what is known of the wall clock, and whenever that
+// changes.
+func (a *agent) followClock() {
+	last := a.Clock()
+	a.send(last)
+	ticks := time.NewTicker(clockPause)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			if now := a.Clock(); now != last {
+				last = now
+				a.send(now)
+			}
+		case <-a.ctx.Done():
+			return
+		}
+	}
+}
+
+// kernelClock is what the kernel knows of its clock
+// (torvalds/linux Documentation/ABI/testing/rtc-cdev, Documentation/admin-guide/sysctl/kernel.rst, random).
+func kernelClock() engine.Clock {
+	_, err := os.Stat("/sys/class/rtc/rtc0")
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // "" without
+	return engine.Clock{Synchronised: synchronised(), Kept: err == nil, Boot: strings.TrimSpace(string(boot))}
+}

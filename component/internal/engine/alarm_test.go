@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
+)
+
+func TestAlarmIsRaisedAfterItsTimeAndClearedAtOnce(t *testing.T) {
+	r := control(t, state.State{})
+	if got := r.shows("full"); got != "false" {
+		t.Errorf("tested and not raised it shows %s", got)
+	}
+	r.edge("tank", true)
+	r.pass(4 * time.Second)
+	r.edge("tank", false)
+	r.edge("tank", true)
+	r.pass(4900 * time.Millisecond)
+	if r.lines["siren"] {
+		t.Error("raised before it held for 5 s")
+	}
+	r.pass(200 * time.Millisecond)
+	if !r.lines["siren"] || r.shows("full") != "true" {
+		t.Errorf("siren is %v, the alarm shows %s", r.lines["siren"], r.shows("full"))
+	}
+	// updatesDesired: desired and reported go together, with the cause of the device.
+	u, _ := r.update("main")
+	if got := asJSON(t, u.Desired); got != `{"siren":true}` {
+		t.Errorf("desired %s", got)
+	}
+	r.accept(u, 3)
+	r.edge("tank", false)
+	r.pass(0)
+	if r.lines["siren"] || r.shows("full") != "false" {
+		t.Errorf("over: siren is %v, the alarm shows %s", r.lines["siren"], r.shows("full"))
+	}
+}
+
+func (r *rig) turn(times int) {
+	for range times {
+		r.edge("meter", true)
+		r.edge("meter", false)
+	}
+}
+
+func TestLatchedAlarmWithHysteresisAndSetting(t *testing.T) {
+	r := control(t, state.State{})
+	r.turn(10)
+	if r.lines["valve"] || r.shows("worn") != "false" {
+		t.Fatal("raised at the limit, want above it")
+	}
+	r.turn(1)
+	if !r.lines["valve"] || r.shows("worn") != "true" {
+		t.Fatal("not raised above the limit")
+	}
+	reset := func(version int64, code int) {
+		t.Helper()
+		r.desired(version, `{"worn":false}`)
+		if got, reason := r.answers("worn"); int(got) != code {
+			t.Errorf("reset was answered with %d %q, want %d", got, reason, code)
+		}
+		if !r.shadows["main"].clears["worn"] {
+			t.Error("the reset stays desired")
+		}
+	}
+	v := r.shadows["main"].gate.Seen()
+	reset(v+1, 409)
+	r.desired(v+2, `{"limit":12.5}`) // 11 is above 12.5-2
+	reset(v+3, 409)
+	r.desired(v+4, `{"limit":13}`)
+	if r.shows("worn") != "true" {
+		t.Error("a latched alarm is over by itself")
+	}
+	reset(v+5, 200)
+	if r.lines["valve"] || r.shows("worn") != "false" {
+		t.Errorf("after the reset the valve is %v, the alarm shows %s", r.lines["valve"], r.shows("worn"))
+	}
+	r.desired(v+6, `{"worn":true}`)
+	if code, reason := r.answers("worn"); code != 400 || reason != "want false, to reset the alarm, got true" {
+		t.Errorf("raising by hand was answered with %d %q", code, reason)
+	}
+	r.desired(v+7, `{"full":false}`)
+	if code, _ := r.answers("full"); code != 400 {
+		t.Errorf("the reset of what is not latched was answered with %d", code)
+	}
+}
+
+// TestAlarmsOverRestart kills the process with an alarm raised, lets the cause go
+// on, end, or end for a latched one, and finds no glitch on the outputs.
+func TestAlarmsOverRestart(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		tank         bool
+		siren, valve bool
+	}{
+		{"the cause goes on", true, true, true},
+		{"the cause is over", false, false, true},
+	} {
+		r := control(t, state.State{})
+		r.edge("tank", true)
+		r.turn(11)
+		r.pass(7 * time.Second)
+		saved := r.lastSaved()
+		if !r.lines["siren"] || !r.lines["valve"] || !saved.Alarms["full"] || !saved.Alarms["worn"] {
+			t.Fatalf("%s: before the restart lines are %v, saved is %v", c.name, r.lines, saved.Alarms)
+		}
+		was := r.lines
+		r = newRig(t, controlConfig, saved)
+		r.lines = was
+		r.lines["tank"] = c.tank
+		r.step(Start{})
+		if got := r.shows("worn"); got != "true" {
+			t.Errorf("%s: before anything is known worn shows %s", c.name, got)
+		}
+		r.pass(time.Minute)
+		if r.lines["siren"] != c.siren || r.lines["valve"] != c.valve {
+			t.Errorf("%s: siren is %v, valve %v; want %v, %v", c.name, r.lines["siren"], r.lines["valve"], c.siren, c.valve)
+		}
+		for _, w := range r.sets {
+			if c.siren || w.Claim != "siren" {
+				t.Errorf("%s: %v was written", c.name, w)
+			}
+		}
+	}
+}
+
+// TestRaisedAlarmDrivesOutputThatStartsOff is without a link; a person who turned
+// it off in the shadow wins once that is read.
+func TestRaisedAlarmDrivesOutputThatStartsOff(t *testing.T) {
+	text := strings.Replace(controlConfig, "siren: {line: O1, direction: output}", `siren: {line: O1, direction: output, start: "off"}`, 1)
+	r := newRig(t, text, state.State{Alarms: map[string]bool{"full": true}})
+	r.lines["tank"] = true
+	r.step(Start{})
+	if !r.lines["siren"] {
+		t.Fatal("the siren of a raised alarm is off after the start")
+	}
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":9,"state":{"desired":{"siren":false}},"metadata":{"desired":{"siren":{"timestamp":1700000000}}}}`)
+	if r.lines["siren"] {
+		t.Error("what was desired of the siren after the alarm is not obeyed")
+	}
+}
+
+func TestAlarmWithoutValueStays(t *testing.T) {
+	r := control(t, state.State{})
+	r.edge("tank", true)
+	r.pass(6 * time.Second)
+	r.broken["tank"] = errors.New("no such line")
+	r.lines["tank"] = false
+	r.step(LinesFailed{"tank", errors.New("chip is gone")})
+	r.pass(time.Minute)
+	if !r.lines["siren"] || r.shows("full") != "true" {
+		t.Error("the alarm is over without a value")
+	}
+	if status := r.shows("status"); !strings.Contains(status, `"alarm full":"nothing to compare; it stays as it is"`) {
+		t.Errorf("status is %s", status)
+	}
+	delete(r.broken, "tank")
+	r.pass(time.Minute)
+	if r.lines["siren"] || strings.Contains(r.shows("status"), "alarm full") {
+		t.Errorf("with a value again the siren is %v, status %s", r.lines["siren"], r.shows("status"))
+	}
+	// mode has no default: eco has nothing to compare until it is desired.
+	if got := r.shows("eco"); got != "null" {
+		t.Errorf("an alarm that was never tested shows %s", got)
+	}
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"mode":"eco"}`)
+	if got := r.shows("eco"); got != "true" {
+		t.Errorf("mode is eco, the alarm shows %s", got)
+	}
+}
+
+// TestAlarmYieldsWhereTheCloudWins has the shadow in reach, and out of it.
+func TestAlarmYieldsWhereTheCloudWins(t *testing.T) {
+	r := control(t, state.State{})
+	r.desired(3, `{"valve":false}`)
+	r.turn(11)
+	if r.lines["valve"] {
+		t.Error("the alarm drives what the cloud wins")
+	}
+	r = control(t, state.State{})
+	r.desired(3, `{"valve":false}`)
+	r.step(ShadowLost{"main", errors.New("gone")})
+	r.turn(11)
+	if !r.lines["valve"] {
+		t.Error("the alarm does not drive while the cloud is away")
+	}
+}
+
+// TestResetIsCarriedOutOnce kills the process after the reset was carried out and
+// before its desired value was cleared; meanwhile the alarm was raised again.
+func TestResetIsCarriedOutOnce(t *testing.T) {
+	r := control(t, state.State{})
+	r.turn(11)
+	v := r.shadows["main"].gate.Seen()
+	r.desired(v+1, `{"limit":20}`)
+	r.desired(v+2, `{"worn":false}`)
+	if r.shows("worn") != "false" {
+		t.Fatal("not reset")
+	}
+	r.turn(10)
+	r.desired(v+3, `{"limit":30}`) // what raised it is over, so a reset would clear it
+	if r.shows("worn") != "true" {
+		t.Fatal("not raised again")
+	}
+	r.pass(2 * time.Second)
+	saved := r.lastSaved()
+	reset := saved.Commands["main/worn"]
+	r = newRig(t, controlConfig, saved)
+	r.now = time.Unix(reset.At, 0).Add(time.Minute)
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", fmt.Sprintf(`{"version":%d,"state":{"desired":{"limit":30,"worn":false}},
+		"metadata":{"desired":{"limit":{"timestamp":%[2]d},"worn":{"timestamp":%[2]d}}}}`, reset.Version+1, reset.At))
+	r.pass(time.Second)
+	if r.shows("worn") != "true" {
+		t.Error("the reset was carried out a second time")
+	}
+	if !r.shadows["main"].clears["worn"] {
+		t.Error("the reset stays desired")
+	}
+}

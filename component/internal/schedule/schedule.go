@@ -1,0 +1,90 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+)
+
+// Schedule is when something is switched on and off. It is not changed after
+// [Parse], and safe for concurrent use.
+type Schedule struct {
+	zone    *time.Location
+	entries []entry
+	late    time.Duration // a run that is older is missed
+}
+
+// Run is one moment at which something is switched.
+type Run struct {
+	At time.Time // in the schedule's zone
+	On bool
+}
+
+// entry is one line of a schedule: a rule, or a moment.
+type entry struct {
+	rule           // nil for a moment
+	elapsed bool   // the rule follows elapsed time
+	once    string // the moment as it was written
+	at      time.Time
+	on      bool
+}
+
+// Late is how long after its time a run is still carried out where missed runs are
+// skipped: longer than a restart, and than it takes to notice a step of the clock.
+const Late = 2 * time.Minute
+
+// next is the first moment of the entry after that one, the zero time for none.
+func (e entry) next(zone *time.Location, after time.Time) time.Time {
+	switch {
+	case e.rule == nil && e.at.After(after):
+		return e.at
+	case e.rule == nil:
+		return time.Time{}
+	case e.elapsed:
+		return nextElapsed(e.rule, zone, after)
+	}
+	return nextOnce(e.rule, zone, after)
+}
+
+// Next is the first run after that moment, ok is false when there is none. Of
+// entries that come at the same moment the last one counts.
+func (s *Schedule) Next(after time.Time) (run Run, ok bool) {
+	for _, e := range s.entries {
+		if at := e.next(s.zone, after); !at.IsZero() && (!ok || !at.After(run.At)) {
+			run, ok = Run{at.In(s.zone), e.on}, true
+		}
+	}
+	return run, ok
+}
+
+// Due is the run to be carried out now, if there is one: the latest that came after
+// settled, up to now, unless it is missed by now.
+func (s *Schedule) Due(settled, now time.Time) (run Run, ok bool) {
+	after := settled
+	if oldest := now.Add(-s.late); after.Before(oldest) {
+		after = oldest.Add(-1)
+	}
+	for {
+		next, more := s.Next(after)
+		if !more || next.At.After(now) {
+			return run, ok
+		}
+		run, ok, after = next, true, next.At
+	}
+}
+
+// Past are the entries for one moment that is not after now, as they were written,
+// with their moments.
+func (s *Schedule) Past(now time.Time) map[string]time.Time {
+	past := map[string]time.Time{}
+	for _, e := range s.entries {
+		if e.rule == nil && !e.at.After(now) {
+			past[e.once] = e.at
+		}
+	}
+	return past
+}
+
+// Has reports whether the schedule has an entry for one moment that is so written.
+func (s *Schedule) Has(once string) bool {
+	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.rule == nil && e.once == once })
+}
