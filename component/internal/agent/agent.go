@@ -8,9 +8,12 @@
 //	feed per shadow      Run ends, or it is no longer   Run
 //	                     configured
 //	get or update        answered, 10 s at most         Run
-//	saver, announce,     Run ends                       Run
+//	saver, journalist,   Run ends                       Run
+//	announce,
 //	deferUpdates,
 //	followClock
+//	control socket, one  Run ends; a client leaves      Run
+//	more per client
 //	holder's client      Leave                          Run
 //
 // The engine's inputs come over one channel. Senders block while it is full: the
@@ -31,6 +34,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
+	"github.com/shadowgpio/shadowgpio/component/internal/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -52,11 +56,12 @@ type Parts struct {
 	Version string // of the component, for its status
 	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
 	// and Logger are set here.
-	Holder holder.Config
-	Dir    string              // the work directory
-	Clock  func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
-	Logger *slog.Logger
-	Level  *slog.LevelVar // of Logger, which the configuration sets
+	Holder  holder.Config
+	Dir     string              // the work directory
+	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
+	Control string              // path of the control socket
+	Logger  *slog.Logger
+	Level   *slog.LevelVar // of Logger, which the configuration sets
 }
 
 // Run keeps lines and shadows in step until ctx is done. It then sets outputs to
@@ -80,14 +85,21 @@ func Run(ctx context.Context, parts Parts) error {
 		saves:     make(chan engine.Save, 1),
 		claims:    map[string]*claim{},
 		feeds:     map[string]*feed{},
+		moved:     make(chan lines.Moved, 256),
 		ctx:       running,
 	}
+	if a.journal, err = journal.Open(parts.Dir); err != nil {
+		parts.Logger.Warn("journal not written; the last changes are in memory alone", "error", err)
+	}
+	defer a.journal.Close()
 	if parts.Config.HoldFor > 0 {
 		parts.Holder.Dir, parts.Holder.HoldFor = parts.Dir, parts.Config.HoldFor
 		parts.Holder.Wanted, parts.Holder.Logger = wanted(parts.Config), parts.Logger
 		a.holder = holder.Start(running, parts.Holder)
 	}
+	a.listen()
 	a.work.Go(a.saver)
+	a.work.Go(a.journalist)
 	a.work.Go(a.announce)
 	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
@@ -111,7 +123,10 @@ type agent struct {
 	claims    map[string]*claim // owned by the loop, as are Config and feeds
 	feeds     map[string]*feed  // by shadow
 	holder    *holder.Client    // nil without
-	ctx       context.Context   // of everything beside the loop
+	journal   *journal.Journal
+	moved     chan lines.Moved // on its way to the journal
+	watchers  watchers
+	ctx       context.Context // of everything beside the loop
 	work      sync.WaitGroup
 }
 
@@ -156,6 +171,7 @@ func (a *agent) step(in engine.Input) {
 			}
 		}
 	}
+	a.watchers.tell()
 }
 
 // carryOut returns the answer of a line, nil for what is answered later or never.
@@ -177,6 +193,8 @@ func (a *agent) carryOut(effect engine.Effect) engine.Input {
 		a.work.Go(func() { a.send(a.update(e, id)) })
 	case engine.Save:
 		a.saves <- e
+	case lines.Moved:
+		a.record(e)
 	}
 	return nil
 }

@@ -3,13 +3,13 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"text/tabwriter"
+
+	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
@@ -24,8 +24,15 @@ FILE (- is standard input) is YAML or JSON, and one of these, recognised by its 
     that it leads to is checked; name what was before with --onto and --recipe
 Exit code 0: no fault; 1: lines cannot be had on this machine (--chips); 2: faults.`
 
-func check(_ context.Context, env Env) int {
-	fs := flags(env, "check", checkText)
+func checkCommand(env Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "check FILE", Short: "name every fault of a configuration, recipe or deployment, without touching a line", Long: checkText,
+		Example: `  shadowgpio check lamp.yaml
+  shadowgpio check lamp.yaml --chips
+  shadowgpio check deployment.json --onto present.yaml
+  shadowgpio check - < lamp.yaml`,
+	}
+	fs := c.Flags()
 	file := fs.String("config", "", "the `FILE`, if it is no argument")
 	as := fs.String("as", "", "take it for a `KIND`: configuration, recipe or deployment")
 	component := fs.String("component", preflight.ComponentName, "`NAME` of the component in a deployment")
@@ -33,69 +40,61 @@ func check(_ context.Context, env Env) int {
 	recipe := fs.String("recipe", "", "`FILE` with the recipe whose defaults a deployment fills in")
 	chips := fs.Bool("chips", false, "look the lines up on the chips of this machine, too")
 	asJSON := fs.Bool("json", false, "print JSON")
-	if code, done := parseFile(fs, env.Args, file); done {
-		return code
+	c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{"configuration", "recipe", "deployment"}, cobra.ShellCompDirectiveNoFileComp))
+	c.Args = func(_ *cobra.Command, args []string) error {
+		if *file != "" {
+			args = append(args, *file)
+		}
+		if len(args) != 1 {
+			return fmt.Errorf("want one FILE, got %d", len(args))
+		}
+		return nil
 	}
-	document, err := readInput(*file)
-	present, err2 := readInput(*onto)
-	defaults, err3 := readInput(*recipe)
+	c.RunE = ends(func(_ context.Context, args []string) int {
+		o := checkOptions{as: *as, component: *component, onto: *onto, recipe: *recipe, chips: *chips, json: *asJSON, file: *file}
+		if len(args) > 0 {
+			o.file = args[0]
+		}
+		return check(env, o)
+	})
+	return c
+}
+
+type checkOptions struct {
+	file, as, component, onto, recipe string
+	chips, json                       bool
+}
+
+func check(env Env, o checkOptions) int {
+	document, err := readInput(o.file)
+	present, err2 := readInput(o.onto)
+	defaults, err3 := readInput(o.recipe)
 	if err := errors.Join(err, err2, err3); err != nil {
 		fmt.Fprintln(env.Stderr, err)
 		return command.Usage
 	}
 	report, err := preflight.Judge(preflight.Question{
-		Document: document, As: preflight.Kind(*as), Component: *component, Present: present, Recipe: defaults,
+		Document: document, As: preflight.Kind(o.as), Component: o.component, Present: present, Recipe: defaults,
 		// On a desk no nucleus names the core device; any name shows the same faults.
 		Thing: cmp.Or(thingName(env.Getenv), "core-device"),
 	})
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "%s: %v\n", *file, err)
+		fmt.Fprintf(env.Stderr, "%s: %v\n", o.file, err)
 		return command.Usage
 	}
-	outcome := checked{File: *file, Report: report}
-	if *chips && report.Config != nil {
+	outcome := checked{File: o.file, Report: report}
+	if o.chips && report.Config != nil {
 		outcome.Lines, err = preflight.Lines(report.Config, env.Backend())
 		if err != nil {
 			outcome.ChipError = err.Error()
 		}
 	}
-	if *asJSON {
-		encoder := json.NewEncoder(env.Stdout)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		encoder.Encode(outcome)
+	if o.json {
+		printJSON(env, outcome)
 	} else {
 		outcome.print(env)
 	}
 	return outcome.code()
-}
-
-// parseFile reads the options of a command that takes a file, as an argument in any
-// place or as an option.
-func parseFile(fs *flag.FlagSet, args []string, file *string) (code int, done bool) {
-	var files []string
-	for {
-		switch err := fs.Parse(args); {
-		case errors.Is(err, flag.ErrHelp):
-			return command.OK, true
-		case err != nil:
-			return command.Usage, true
-		}
-		if fs.NArg() == 0 {
-			break
-		}
-		files = append(files, fs.Arg(0))
-		args = fs.Args()[1:]
-	}
-	if *file != "" {
-		files = append(files, *file)
-	}
-	if len(files) != 1 {
-		fmt.Fprintf(fs.Output(), "%s: want one FILE, got %d\n", fs.Name(), len(files))
-		return command.Usage, true
-	}
-	*file = files[0]
-	return command.OK, false
 }
 
 // readInput reads a file, or standard input for "-", or nothing for "".

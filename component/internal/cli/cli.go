@@ -4,9 +4,13 @@ package cli
 
 import (
 	"context"
-	"flag"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"runtime"
+
+	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
@@ -29,55 +33,92 @@ type Env struct {
 	Self []string
 }
 
+const aboutText = `shadowgpio keeps AWS IoT device shadows in step with Linux GPIO lines.
+
+The nucleus starts "shadowgpio run". The other commands are for the person on the
+gateway: doctor when something does not work, status and watch to see what goes on,
+get and set as an application would, check before a deployment.`
+
 // Run runs the command that env.Args names and returns its exit code.
 func Run(ctx context.Context, env Env) int {
-	with := func(run func(context.Context, Env) int) func(context.Context, []string) int {
-		return func(ctx context.Context, args []string) int {
-			env.Args = args
-			return run(ctx, env)
-		}
-	}
-	return command.Set{
-		Program: "shadowgpio",
-		About:   "shadowgpio keeps AWS IoT device shadows in step with Linux GPIO lines.",
-		Commands: []command.Command{
-			{Name: "run", Summary: "keep device shadows and GPIO lines in step (what the nucleus starts)", Run: with(run)},
-			{Name: "check", Summary: "check a configuration without touching a line", Run: with(check)},
-			{Name: "lines", Summary: "list chips and lines, and who holds them", Run: with(lines)},
-			{Name: "doctor", Summary: "find out why the component does not work on this machine", Run: with(doctor)},
-			{Name: "hold", Summary: "keep outputs over a restart of run, which starts it", Run: with(hold)},
-			{Name: "version", Summary: "print the version", Run: with(version)},
+	root := &cobra.Command{
+		Use:   "shadowgpio",
+		Short: "keep AWS IoT device shadows in step with Linux GPIO lines",
+		Long:  aboutText,
+		Args:  cobra.ArbitraryArgs, // so that one that is no command is told in our words
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q", args[0])
+			}
+			return errors.New("want a command")
 		},
-	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
-}
-
-// flags makes the flag set of a command; its usage begins with text.
-func flags(env Env, name, text string) *flag.FlagSet {
-	fs := flag.NewFlagSet("shadowgpio "+name, flag.ContinueOnError)
-	fs.SetOutput(env.Stderr)
-	fs.Usage = func() {
-		fmt.Fprintf(fs.Output(), "%s\n\nOptions:\n", text)
-		fs.PrintDefaults()
+		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
 	}
-	return fs
-}
-
-// parse reads the options of a command that takes no further arguments. When it
-// is done is true, the command ends with code.
-func parse(fs *flag.FlagSet, args []string) (code int, done bool) {
-	switch err := fs.Parse(args); {
-	case err == flag.ErrHelp:
-		return command.OK, true
-	case err != nil:
-		return command.Usage, true
-	case fs.NArg() > 0:
-		fmt.Fprintf(fs.Output(), "%s: unexpected argument %q\n", fs.Name(), fs.Arg(0))
-		return command.Usage, true
+	root.AddCommand(
+		runCommand(env), statusCommand(env), watchCommand(env), getCommand(env), setCommand(env),
+		linesCommand(env), checkCommand(env), doctorCommand(env), holdCommandLine(env), versionCommand(env),
+	)
+	root.SetArgs(env.Args)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	c, err := root.ExecuteContextC(ctx)
+	var code exitCode
+	switch {
+	case err == nil:
+		return command.OK
+	case errors.As(err, &code):
+		return int(code)
 	}
-	return command.OK, false
+	fmt.Fprintf(env.Stderr, "%s: %v\n%s --help tells what it takes\n", c.CommandPath(), err, c.CommandPath())
+	return command.Usage
 }
 
-func version(_ context.Context, env Env) int {
-	fmt.Fprintln(env.Stdout, "shadowgpio", Version)
-	return command.OK
+// exitCode is the end of a command that has said itself what there is to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// ends makes a command's function of one that returns an exit code.
+func ends(run func(ctx context.Context, args []string) int) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		if code := run(c.Context(), args); code != command.OK {
+			return exitCode(code)
+		}
+		return nil
+	}
+}
+
+// noArguments refuses arguments.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// printJSON prints what --json asks for.
+func printJSON(env Env, value any) {
+	encoder := json.NewEncoder(env.Stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	encoder.Encode(value)
+}
+
+func versionCommand(env Env) *cobra.Command {
+	c := &cobra.Command{Use: "version", Short: "print the version", Args: noArguments}
+	asJSON := c.Flags().Bool("json", false, "print JSON")
+	c.RunE = ends(func(context.Context, []string) int {
+		if *asJSON {
+			printJSON(env, struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+				OS      string `json:"os"`
+				Arch    string `json:"arch"`
+			}{Version, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+		} else {
+			fmt.Fprintln(env.Stdout, "shadowgpio", Version)
+		}
+		return command.OK
+	})
+	return c
 }

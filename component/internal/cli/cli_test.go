@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -27,51 +24,6 @@ func cmd(t *testing.T, env map[string]string, args ...string) (code int, stdout,
 		Backend: func() gpio.Backend { return board },
 	})
 	return code, out.String(), errs.String()
-}
-
-func TestCommands(t *testing.T) {
-	good := filepath.Join(t.TempDir(), "good.yaml")
-	bad := filepath.Join(t.TempDir(), "bad.json")
-	write(t, good, "lines: {lamp: {line: LAMP, direction: output}}\nshadows: {main: {properties: {lights: {line: lamp}}}}")
-	write(t, bad, `{"lines": {"lamp": {"line": "LAMP", "direction": "output", "debonce": "1s"}, "door": {}}}`)
-	for _, c := range []struct {
-		args           string
-		code           int
-		stdout, stderr string // parts
-	}{
-		{"", 2, "", "shadowgpio run"},
-		{"help", 0, "shadowgpio check", ""},
-		{"jump", 2, "", `unknown command "jump"`},
-		{"version", 0, "shadowgpio dev\n", ""},
-		{"check", 2, "", "want one FILE, got 0"},
-		{"check --config " + good, 0, "good.yaml is valid: 1 lines, 1 shadows", ""},
-		{"check --config " + bad, 2, "", `did you mean "debounce"?`},
-		{"check --config " + bad, 2, "", `lines.door.direction: want input or output, got nothing`},
-		{"check --config /no/such/file", 2, "", "no such file"},
-		{"check -h", 0, "", "names every fault"},
-		{"check --bogus", 2, "", "bogus"},
-		{"check /no/such/file", 2, "", "no such file"},
-		{"check more files", 2, "", "want one FILE, got 2"},
-		{"lines", 0, "gpiochip0  board  1       LAMP  input      -", ""},
-		{"lines", 0, "power-button", ""},
-		{"run", 2, "", "SVCUID"},
-		{"doctor -h", 0, "", "Exit codes: 0 no fault, 1 faults, 2 wrong usage."},
-		{"doctor --bogus", 2, "", "bogus"},
-		{"doctor now", 2, "", `unexpected argument "now"`},
-		{"doctor --root /no/such/root", 1, "/no/such/root/ipc.socket does not exist [socket-missing]", ""},
-		{"doctor --root /no/such/root --config " + good, 1, "that of " + good + " has 1 lines and 1 shadows", ""},
-		{"doctor --json --root /no/such/root", 1, `"kind": "socket-missing"`, ""},
-		{"hold", 2, "", "want --socket PATH"},
-		{"hold --socket /no/such/socket", 1, "", "handing lines over: not supported"},
-	} {
-		code, stdout, stderr := cmd(t, nil, strings.Fields(c.args)...)
-		if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
-			t.Errorf("shadowgpio %s: exit code %d, want %d with %q and %q in\n%s\n%s", c.args, code, c.code, c.stdout, c.stderr, stdout, stderr)
-		}
-		if (stdout != "") == (stderr != "") {
-			t.Errorf("shadowgpio %s: want either an answer or an error, got\n%s\n%s", c.args, stdout, stderr)
-		}
-	}
 }
 
 func TestLinesAsJSON(t *testing.T) {
@@ -104,12 +56,5 @@ func TestLoggerSplitsByLevel(t *testing.T) {
 	}
 	if got, want := errs.String(), "level=WARN msg=late line=lamp\nlevel=ERROR msg=broken line=lamp\n"; got != want {
 		t.Errorf("standard error %q, want %q", got, want)
-	}
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	examination "github.com/shadowgpio/shadowgpio/component/internal/doctor"
 )
@@ -28,20 +30,23 @@ TROUBLESHOOTING.md has an entry for each word in brackets.
 
 Exit codes: 0 no fault, 1 faults, 2 wrong usage.`
 
-func doctor(ctx context.Context, env Env) int {
-	fs := flags(env, "doctor", doctorText)
+func doctorCommand(env Env) *cobra.Command {
+	c := &cobra.Command{Use: "doctor", Short: "find out why the component does not work on this machine", Long: doctorText, Args: noArguments}
+	fs := c.Flags()
 	o := examination.Options{Self: env.Self}
 	fs.StringVar(&o.Config, "config", "", "configuration `FILE`, instead of that of the component")
 	fs.StringVar(&o.Dir, "dir", "", "work `DIRECTORY`; default that of the running component, or below --root")
 	fs.StringVar(&o.Root, "root", examination.DefaultRoot, "`DIRECTORY` of Greengrass")
 	fs.StringVar(&o.User, "user", "", "`NAME` of the user that the component runs as, if it does not run; default the owner of its work directory")
 	asJSON := fs.Bool("json", false, "print JSON")
-	if code, done := parse(fs, env.Args); done {
-		return code
-	}
+	c.RunE = ends(func(ctx context.Context, _ []string) int { return doctor(ctx, env, o, *asJSON) })
+	return c
+}
+
+func doctor(ctx context.Context, env Env, o examination.Options, asJSON bool) int {
 	report := examination.Examine(ctx, examination.ThisMachine(env.Backend(), env.Getenv), o)
 	write := func() error { return report.WriteText(env.Stdout, coloured(env)) }
-	if *asJSON {
+	if asJSON {
 		write = func() error { return report.WriteJSON(env.Stdout) }
 	}
 	if err := write(); err != nil {

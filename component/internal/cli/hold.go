@@ -2,12 +2,15 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
@@ -19,27 +22,30 @@ over a restart, an update, a crash. run starts it by itself when there is none, 
 it ends when it has nothing to hold. As a service of its own, with --stay, it also
 outlives "systemctl restart greengrass", which kills all that the nucleus started.`
 
-func hold(ctx context.Context, env Env) int {
-	fs := flags(env, "hold", holdText)
+func holdCommandLine(env Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "hold", Short: "keep outputs over a restart of run, which starts it", Long: holdText, Args: noArguments,
+		Example: "  shadowgpio hold --socket /greengrass/v2/work/io.shadowgpio.ShadowGpio/" + holder.SocketName + " --stay",
+	}
+	fs := c.Flags()
 	socket := fs.String("socket", "", "`PATH` of the socket: "+holder.SocketName+" in the component's work directory")
 	detach := fs.Bool("detach", false, "start it as a process of its own, and return when it is there")
 	stay := fs.Bool("stay", false, "stay also without lines, as a service does")
-	if code, done := parse(fs, env.Args); done {
-		return code
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *socket == "" {
+			return errors.New("want --socket PATH")
+		}
+		serve := holdLines
+		if *detach {
+			serve = detachHolder
+		}
+		if err := serve(c.Context(), env, *socket, *stay); err != nil {
+			fmt.Fprintln(env.Stderr, "shadowgpio hold:", err)
+			return exitCode(command.Failure)
+		}
+		return nil
 	}
-	if *socket == "" {
-		fmt.Fprintln(env.Stderr, "shadowgpio hold: want --socket PATH")
-		return command.Usage
-	}
-	serve := holdLines
-	if *detach {
-		serve = detachHolder
-	}
-	if err := serve(ctx, env, *socket, *stay); err != nil {
-		fmt.Fprintln(env.Stderr, "shadowgpio hold:", err)
-		return command.Failure
-	}
-	return command.OK
+	return c
 }
 
 // detachHolder starts this program again, as nobody's child.

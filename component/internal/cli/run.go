@@ -9,9 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/agent"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
@@ -29,13 +32,21 @@ SIGTERM or SIGINT ends it: outputs take their stop state and the last reports ar
 // refusedPause is the pause before a token that was never accepted is tried again.
 const refusedPause = 30 * time.Second
 
-func run(ctx context.Context, env Env) int {
-	fs := flags(env, "run", runText)
-	file := fs.String("config", "", "configuration `FILE` (YAML or JSON) instead of the deployment's")
-	dir := fs.String("state-dir", ".", "`DIRECTORY` of the local state; the nucleus starts us in our work directory")
-	if code, done := parse(fs, env.Args); done {
-		return code
+func runCommand(env Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "run", Short: "keep device shadows and GPIO lines in step (what the nucleus starts)", Long: runText, Args: noArguments,
+		Example: `  shadowgpio run
+  shadowgpio run --config lamp.yaml --state-dir /var/lib/shadowgpio`,
 	}
+	file := c.Flags().String("config", "", "configuration `FILE` (YAML or JSON) instead of the deployment's")
+	dir := c.Flags().String("state-dir", ".", "`DIRECTORY` of the local state; the nucleus starts us in our work directory")
+	c.MarkFlagFilename("config", "yaml", "yml", "json")
+	c.MarkFlagDirname("state-dir")
+	c.RunE = ends(func(ctx context.Context, _ []string) int { return run(ctx, env, *file, *dir) })
+	return c
+}
+
+func run(ctx context.Context, env Env, file, dir string) int {
 	level := new(slog.LevelVar)
 	log := newLogger(env.Stdout, env.Stderr, level)
 	ipcConfig, err := ipc.ConfigFromEnv(env.Getenv)
@@ -70,13 +81,13 @@ func run(ctx context.Context, env Env) int {
 
 	updates := make(chan deployed.Update)
 	var cfg *config.Config
-	if *file != "" {
-		cfg, err = readConfig(*file, thingName(env.Getenv))
+	if file != "" {
+		cfg, err = readConfig(file, thingName(env.Getenv))
 	} else {
 		source := &deployed.Source{
 			Session:   session,
 			ThingName: thingName(env.Getenv),
-			File:      filepath.Join(*dir, "configuration.json"),
+			File:      filepath.Join(dir, "configuration.json"),
 			Logger:    log,
 		}
 		follower.Go(func() { source.Follow(following, updates) })
@@ -90,10 +101,11 @@ func run(ctx context.Context, env Env) int {
 			Updates: updates,
 			Backend: env.Backend(),
 			Session: session,
-			State:   state.In(*dir),
+			State:   state.In(dir),
 			Version: Version,
 			Holder:  holder.Config{Command: holdCommand(env)},
-			Dir:     *dir,
+			Dir:     dir,
+			Control: filepath.Join(dir, control.SocketName),
 			Clock:   env.Clock,
 			Logger:  log,
 			Level:   level,

@@ -14,6 +14,10 @@ const (
 	OK      = 0
 	Failure = 1 // something failed while running
 	Usage   = 2 // wrong usage, or a configuration that cannot start anything
+
+	Timeout    = 3 // the device has not answered in time
+	Refused    = 4 // it has refused the value
+	NotRunning = 5 // no component runs here
 )
 
 // Command is one command of a program.

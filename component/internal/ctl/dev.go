@@ -13,6 +13,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
+	gateway "github.com/shadowgpio/shadowgpio/component/internal/control"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
@@ -231,6 +232,8 @@ func (d *devOptions) greet(env Env, c contact, token string) {
 	for _, t := range tries {
 		fmt.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
 	}
+	fmt.Fprintf(w, "\nWhat the component is doing, as on a gateway (also get, set, watch):\n\n")
+	fmt.Fprintf(w, "  %s status --socket %s\n", gatewayCommand(), filepath.Join(d.work(), gateway.SocketName))
 	fmt.Fprintf(w, "\nYour own component, in any language, with AWS's own clients:\n\n")
 	fmt.Fprintf(w, "  export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=%s\n  export SVCUID=%s AWS_IOT_THING_NAME=%s\n\n", c.Socket, token, c.ThingName)
 }
@@ -241,6 +244,14 @@ func commandLine() string {
 		return "go run ./component/cmd/shadowctl"
 	}
 	return os.Args[0]
+}
+
+// gatewayCommand is how shadowgpio is called by whoever called this program.
+func gatewayCommand() string {
+	if strings.HasPrefix(commandLine(), "go run") {
+		return "go run ./component/cmd/shadowgpio"
+	}
+	return "shadowgpio"
 }
 
 // ended reports a part that did not end by order.

@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 )
 
 // Faults of the surroundings at the start: each is said clearly, and none ends the
@@ -207,4 +209,68 @@ func staysUntilAsked(t *testing.T, p *process) {
 	if code := p.ends(); code != 0 {
 		t.Errorf("exit code %d after SIGTERM, want 0", code)
 	}
+}
+
+// The shadow manager's database opens later than its nucleus listens; lines do not
+// wait for it.
+func TestShadowManagerThatComesLater(t *testing.T) {
+	r := newRig(t, strings.Replace(houseConfig, "{line: LAMP, direction: output}", "{line: LAMP, direction: output, start: on}", 1))
+	r.simulate()
+	r.core.Shadows().NotReady(time.Hour)
+	r.serve()
+	p := r.start()
+	p.says("msg=line line=lamp value=on")
+	p.says("shadow cannot be read; retrying")
+	r.core.Shadows().NotReady(0)
+	r.reported("", `{"lights":"on","locked":false}`)
+	if !p.running() {
+		t.Error("the component ended")
+	}
+}
+
+// TestStopThoughTheNucleusDoesNotAnswer plays the nucleus at its worst: it answers
+// nothing, and kills 5 s after SIGTERM (aws-greengrass/aws-greengrass-nucleus
+// src/main/java/com/aws/greengrass/lifecyclemanager/GenericExternalService.java).
+func TestStopThoughTheNucleusDoesNotAnswer(t *testing.T) {
+	r, p := house(t)
+	r.answered("room", r.desire("room", `{"fan":true}`), `{"fan":true}`)
+	rule, err := faults.ParseRule("* delay 1h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.core.Faults().Add(rule)
+	p.signal(syscall.SIGTERM)
+	kill := time.AfterFunc(5*time.Second, func() { p.cmd.Process.Kill() })
+	defer kill.Stop()
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit code %d, want 0 before the nucleus kills", code)
+	}
+	if r.level(fanOffset) {
+		t.Error("the fan is high, want low as its stop state says")
+	}
+}
+
+// A full disk is said, and stops nothing: values are obeyed, and when there is
+// room the state is saved.
+func TestFullDisk(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	r.serve()
+	p := r.start()
+	r.reported("", `{"lights":"off"}`)
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":false`)
+	if err := fillDisk(p.cmd.Process.Pid, true); err != nil {
+		t.Skip("no limit of the size of files can be set: ", err)
+	}
+	v := r.desire("", `{"lights":"on"}`)
+	r.answered("", v, fmt.Sprintf(`{"lights":"on","ack":{"lights":{"code":200,"version":%d}}}`, v))
+	p.says("level=ERROR", "state not saved; it is tried again", "retry=30s")
+	if err := fillDisk(p.cmd.Process.Pid, false); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGTERM) // what could not be saved is saved at the end
+	if code := p.ends(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":true`)
 }

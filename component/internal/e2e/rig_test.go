@@ -24,6 +24,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
 	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
@@ -48,21 +50,35 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	switch os.Getenv(roleVariable) {
-	case "shadowgpio":
-		os.Exit(cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend}))
-	case "core":
-		if err := coreMain(ctx, os.Getenv(coreVariable), os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	case "shadowctl":
-		os.Exit(ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}))
+	programs := map[string]func(){
+		"shadowgpio": program(func(ctx context.Context) int {
+			return cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend})
+		}),
+		"shadowctl": program(func(ctx context.Context) int {
+			return ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+		}),
+		"core": program(func(ctx context.Context) int {
+			if err := coreMain(ctx, os.Getenv(coreVariable), os.Stdin, os.Stdout); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				return 1
+			}
+			return 0
+		}),
 	}
-	stop()
-	os.Exit(m.Run())
+	if run, ok := programs[os.Getenv(roleVariable)]; ok {
+		run()
+	}
+	testscript.Main(m, programs) // in scripts by their names
+}
+
+// program makes a program's main function, which ends orderly when it is asked to.
+func program(run func(context.Context) int) func() {
+	return func() {
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		code := run(ctx)
+		stop()
+		os.Exit(code)
+	}
 }
 
 // chosenBackend is the simulated chip of the test, or the machine's own chips.

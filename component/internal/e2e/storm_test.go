@@ -116,6 +116,7 @@ type stormProcess struct {
 	fills  bool // the disk fills up
 	losing bool // an event was lost for good: only the next one shows that
 	full   bool
+	forgot bool // the component ended while the disk was full: it may not know what it reported
 
 	mu        sync.Mutex
 	core      *coreProcess
@@ -313,6 +314,7 @@ func (s *stormProcess) startComponent() {
 
 func (s *stormProcess) endComponent(sig syscall.Signal) {
 	s.inputs.ends(sig == syscall.SIGTERM && !s.full)
+	s.forgot = s.forgot || s.full
 	s.component.cmd.Process.Signal(sig)
 	s.component.ends()
 }

@@ -85,7 +85,7 @@ func (s *stormProcess) settled() error {
 			faults = append(faults, s.shows(d, property, offset), answers(d, property, s.rig.level(offset)))
 		}
 		switch _, spare := d.State.Reported["spare"]; {
-		case spare:
+		case spare && !s.forgot:
 			faults = append(faults, errors.New("spare is still reported"))
 		case shadow == "room":
 			faults = append(faults, s.shows(d, "locked", stormDoor), s.counts(d))

@@ -28,7 +28,7 @@ type alarm struct {
 }
 
 // cause is what the alarm is called where it switches something.
-func (a *alarm) cause() string { return "alarm " + a.label }
+func (a *alarm) cause() lines.Cause { return lines.Cause{Kind: lines.ByAlarm, Name: a.label} }
 
 // watchAlarms makes the alarms those of the configuration. One that was there
 // before goes on as it was.

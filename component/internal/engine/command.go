@@ -193,5 +193,5 @@ func (e *Engine) follow(p *property, d lines.Demand) {
 	r := p.shadow.asked[p.key]
 	r.line = true
 	p.shadow.asked[p.key] = r
-	e.orders[p.output] = lines.Order{Demand: d, Cause: "desired", Rank: r.at}
+	e.orders[p.output] = lines.Order{Demand: d, Cause: lines.Cause{Kind: lines.ByDesired, Name: p.shadow.label, Version: r.version}, Rank: r.at}
 }

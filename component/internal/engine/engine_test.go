@@ -626,6 +626,22 @@ func TestStopSetsAndReportsTheStopState(t *testing.T) {
 	}
 }
 
+// A disk that fails must not keep a component that is to end from ending.
+func TestStopWithAFailingDisk(t *testing.T) {
+	r := settled(t)
+	r.noDisk = errors.New("no space left")
+	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
+	before := len(r.saves)
+	r.step(Stop{})
+	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
+	if !r.Idle() {
+		t.Error("not idle after the last report")
+	}
+	if n := len(r.saves) - before; n == 0 || n > 3 {
+		t.Errorf("%d attempts to save, want some and few", n)
+	}
+}
+
 func TestChipThatDisappearsAndComesBack(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"lights":"on"}`, `{}`)

@@ -32,13 +32,13 @@ func (e *Engine) control(now time.Time, n lines.InputChanged) {
 			on = e.bank.IsOn(c.Output) != (times%2 == 1)
 		}
 		if times > 0 {
-			e.switchLocally(now, c.Output, on, "control "+label)
+			e.switchLocally(now, c.Output, on, lines.Cause{Kind: lines.ByControl, Name: label})
 		}
 	}
 }
 
 // switchLocally drives an output by something other than the shadow.
-func (e *Engine) switchLocally(now time.Time, output string, on bool, cause string) {
+func (e *Engine) switchLocally(now time.Time, output string, on bool, cause lines.Cause) {
 	p := e.outputs[output]
 	demand := lines.Level(on)
 	if p != nil {
@@ -173,7 +173,7 @@ func (e *Engine) stands(now time.Time, p *property, r request) bool {
 // something else, or taken its failsafe state.
 func (e *Engine) restate(p *property, local state.Local, rank int64) {
 	if demand, err := e.demand(p, local.Value); err == nil {
-		e.orders[p.output] = lines.Order{Demand: demand, Cause: "local", Rank: rank}
+		e.orders[p.output] = lines.Order{Demand: demand, Cause: lines.Cause{Kind: lines.ByLocal}, Rank: rank}
 	}
 }
 

@@ -139,7 +139,11 @@ func (in Saved) apply(e *Engine, now time.Time) {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
-	if in.Err != nil {
+	switch {
+	case in.Err == nil:
+	case e.stopped: // there is no time to wait for another disk
+		e.log.Error("state not saved; the next start has the one before", "error", in.Err)
+	default:
 		e.log.Error("state not saved; it is tried again", "error", in.Err, "retry", saveRetry)
 		e.remember(now, e.jitter(saveRetry))
 	}

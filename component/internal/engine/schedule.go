@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/schedule"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
@@ -163,7 +164,7 @@ func (e *Engine) carryOutRun(now time.Time, p *property, run schedule.Run) {
 }
 
 // cause is what a schedule is called where it switches something.
-func (p *property) cause() string { return "schedule " + p.id() }
+func (p *property) cause() lines.Cause { return lines.Cause{Kind: lines.BySchedule, Name: p.id()} }
 
 // runSaved begins a pulse that had to be remembered first. While it cannot be, it
 // waits, and is missed when it is too late.

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/socketpath"
 )
 
 // network is that of the socket.
@@ -81,19 +81,9 @@ func dial(path string) (conn *net.UnixConn, err error) {
 	return conn, err
 }
 
-// at gives the address of a path, by a shorter way if it is longer than an address
-// may be (sun_path, 107 bytes).
+// at gives the address of a path.
 func at(path string, do func(*net.UnixAddr) error) error {
-	if len(path) < len(syscall.RawSockaddrUnix{}.Path) {
-		return do(&net.UnixAddr{Name: path, Net: network})
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	short := fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
-	return do(&net.UnixAddr{Name: short, Net: network})
+	return socketpath.At(path, func(address string) error { return do(&net.UnixAddr{Name: address, Net: network}) })
 }
 
 // sameUser checks that the other end is a process of our user.

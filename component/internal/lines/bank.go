@@ -186,6 +186,7 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 // earlier run: what they are is what they were last, newer than what is remembered.
 func (b *Bank) Held(claim string) {
 	u := b.outputs[claim]
+	u.cause = Cause{Kind: ByHolder}
 	for i, cfg := range u.cfgs {
 		if cfg.Start == config.StartRestore && u.kind != config.Pulse && u.demand.Levels == nil {
 			u.initial[i] = nil

@@ -195,7 +195,7 @@ func (r *rig) sleepUntil(t time.Time) {
 // drive demands something of a line.
 func (r *rig) drive(label string, d lines.Demand) error {
 	r.t.Helper()
-	err := r.Drive(r.now, map[string]lines.Order{label: {Demand: d, Cause: "test"}})[label]
+	err := r.Drive(r.now, map[string]lines.Order{label: {Demand: d, Cause: lines.Cause{Kind: "test"}}})[label]
 	r.carryOut()
 	return err
 }

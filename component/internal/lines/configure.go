@@ -48,7 +48,7 @@ func (b *Bank) Configure(now time.Time, cfg *config.Config) {
 		default:
 			u.continues(old)
 			if u.kind != old.kind && u.demand.Timed() {
-				next.replace(u, u.off(), changeOfConfiguration)
+				next.replace(u, u.off(), Cause{Kind: ByChange})
 			}
 		}
 	}
@@ -109,12 +109,9 @@ func (b *Bank) giveUp(now time.Time, u *output) {
 // cutPulse notes that the pulse of an output, if there is one, ends with its request.
 func (b *Bank) cutPulse(u *output) {
 	if u.demand.IsPulse() {
-		b.notify(PulseEnded{u.label, changeOfConfiguration})
+		b.notify(PulseEnded{u.label, ByChange})
 	}
 }
-
-// changeOfConfiguration is the cause of what a new configuration ends.
-const changeOfConfiguration = "a change of configuration"
 
 // Busy says what goes on that should not be cut short, and until when at least:
 // a pulse, or a change that a rule makes wait. why is empty when nothing does.

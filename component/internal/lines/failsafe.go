@@ -19,7 +19,7 @@ func (b *Bank) failsafe(now time.Time) {
 			if orders == nil {
 				orders = map[string]Order{}
 			}
-			orders[u.label] = Order{Demand: Pattern(levels), Cause: "failsafe"}
+			orders[u.label] = Order{Demand: Pattern(levels), Cause: Cause{Kind: ByFailsafe}}
 		}
 	}
 	if len(orders) == 0 {

@@ -115,7 +115,7 @@ func (c *Conflict) Error() string {
 // Order is a demand on an output, and why it is made.
 type Order struct {
 	Demand Demand
-	Cause  string // for people
+	Cause  Cause
 	// Rank decides between new demands that exclude each other: the lower one
 	// is taken.
 	Rank int64

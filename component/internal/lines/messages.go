@@ -2,7 +2,8 @@ package lines
 
 import "time"
 
-// Effect is what is to be done with lines: a [Request], a [Write], a [Release] or a [Guard].
+// Effect is what is to be done with lines: a [Request], a [Write], a [Release] or a
+// [Guard]; or a [Moved], for the journal.
 // Each Request and Write must be answered before anything else is given to the
 // bank.
 type Effect interface{ effect() }

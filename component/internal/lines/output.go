@@ -17,7 +17,7 @@ type output struct {
 
 	initial []*bool   // the start state; nil is as it is, or as it was asked to be
 	demand  Demand    // no Levels before anything was demanded
-	cause   string    // of the demand
+	cause   Cause     // of the demand
 	begun   time.Time // when a timed demand was observed to begin; zero before
 	active  Demand    // the demand that was reached last
 
@@ -51,7 +51,7 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 	}
 	wave, ok := memory.Waves[u.label]
 	if ok && u.cfgs[0].Start == config.StartRestore && resumes(wave, p) {
-		u.demand, u.cause = wave, "start"
+		u.demand, u.cause = wave, Cause{Kind: ByStart}
 	}
 	b.outputs[u.label] = u
 }
@@ -120,14 +120,14 @@ func (b *Bank) begin(now time.Time, u *output) {
 		}
 	}
 	if u.demand.Levels == nil && slices.ContainsFunc(u.initial, func(v *bool) bool { return v != nil }) {
-		u.demand, u.cause = Pattern(levels), "start"
+		u.demand, u.cause = Pattern(levels), Cause{Kind: ByStart}
 	}
 	for i := range u.lines {
 		if other, ok := b.rival(member{u, i}); ok && u.wantsOn(i) {
 			b.log.Error("line is on against its interlock; it is turned off", "line", u.lines[i], "other", other)
 			levels = u.levels()
 			levels[i] = false
-			b.replace(u, Pattern(levels), "interlock")
+			b.replace(u, Pattern(levels), Cause{ByInterlock, u.groups[i].label, 0})
 		}
 	}
 }
@@ -157,6 +157,9 @@ func (u *output) wantsOn(i int) bool {
 // and is on again counts as having been on all the time, one that is off as off from
 // now. One that did not follow may have done so meanwhile, unseen; it counts from now.
 func (b *Bank) observe(now time.Time, u *output, values []bool) {
+	if u.cause == (Cause{}) {
+		u.cause.Kind = ByNobody
+	}
 	for i, value := range values {
 		same := u.values[i] == value
 		if same && value && (u.set[i] || !u.asked[i]) || same && !value && !u.set[i] && u.known {
@@ -164,7 +167,14 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 		}
 		u.since[i] = now
 		if !same || !u.known {
-			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", u.cause)
+			cause := u.cause
+			if u.demand.IsPulse() && !value && !u.begun.IsZero() {
+				cause = Cause{Kind: ByPulseEnd}
+			}
+			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", cause)
+			if !u.demand.IsWave() || u.begun.IsZero() {
+				b.do(Moved{now, u.lines[i], value, cause})
+			}
 		}
 	}
 	u.values, u.known = slices.Clone(values), true
@@ -192,7 +202,7 @@ func (b *Bank) compare(now time.Time, u *output) {
 }
 
 // take makes something the demand of an output.
-func (b *Bank) take(now time.Time, u *output, d Demand, cause string) {
+func (b *Bank) take(now time.Time, u *output, d Demand, cause Cause) {
 	old := u.demand
 	if old.Equal(d) && !d.IsPulse() {
 		b.advance(now, u)
@@ -214,9 +224,9 @@ func (b *Bank) take(now time.Time, u *output, d Demand, cause string) {
 }
 
 // replace puts a demand in the place of another.
-func (b *Bank) replace(u *output, d Demand, cause string) {
+func (b *Bank) replace(u *output, d Demand, cause Cause) {
 	if u.demand.IsPulse() && !d.IsPulse() {
-		b.notify(PulseEnded{u.label, cause})
+		b.notify(PulseEnded{u.label, cause.String()})
 	}
 	u.demand, u.begun, u.cause = d, time.Time{}, cause
 }
@@ -284,7 +294,7 @@ func (b *Bank) reached(now time.Time, u *output) {
 		b.at(now.Add(u.demand.On))
 	}
 	if u.demand.IsPulse() && !now.Before(u.begun.Add(u.demand.On)) {
-		u.demand, u.begun = u.off(), time.Time{}
+		u.demand, u.begun, u.cause = u.off(), time.Time{}, Cause{Kind: ByPulseEnd}
 		b.notify(PulseEnded{Output: u.label})
 	}
 	b.guard(now, u, u.values)

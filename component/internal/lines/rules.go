@@ -21,7 +21,7 @@ func (b *Bank) limit(now time.Time, u *output) {
 			continue
 		}
 		b.log.Warn("line was on for its longest time", "line", u.lines[i], "maxOn", cfg.MaxOn)
-		b.replace(u, u.off(), "maxOn")
+		b.replace(u, u.off(), Cause{Kind: ByMaxOn})
 		u.retryAt = time.Time{}
 		b.notify(ForcedOff{u.label})
 	}

@@ -1,6 +1,11 @@
 package lines
 
-import "github.com/shadowgpio/shadowgpio/component/internal/config"
+import (
+	"fmt"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+)
 
 // Progress says how far an output is with its demand.
 type Progress uint8
@@ -115,4 +120,45 @@ func (u *output) remember(levels map[string]bool) {
 			levels[line] = *u.initial[i]
 		}
 	}
+}
+
+// LineStatus is what a line is, for people.
+type LineStatus struct {
+	Output bool
+	Known  bool // it was read since it was requested
+	On     bool // what it reads; of an input what it counts for
+	// Of an output: what is demanded, in words, what keeps it waiting, since when
+	// it is as it is, zero if that was not seen, and why.
+	Demand, Waiting string
+	Since           time.Time
+	Cause           Cause
+	Fault           error
+}
+
+// Lines are all lines by their labels.
+func (b *Bank) Lines() map[string]LineStatus {
+	all := map[string]LineStatus{}
+	for label, in := range b.inputs {
+		all[label] = LineStatus{Known: in.settled, On: in.value, Fault: in.fault}
+	}
+	for label, m := range b.byLine {
+		all[label] = LineStatus{
+			Output: true, Known: m.known, On: m.known && m.value(), Demand: m.demand.of(m.index), Waiting: m.waiting,
+			Since: m.output.since[m.index], Cause: m.cause, Fault: m.fault,
+		}
+	}
+	return all
+}
+
+// of is what is demanded of one line, in words; "" for nothing.
+func (d Demand) of(line int) string {
+	switch {
+	case d.Levels == nil:
+		return ""
+	case d.IsPulse():
+		return fmt.Sprintf("on for %v", d.On)
+	case d.IsWave():
+		return fmt.Sprintf("on %v, off %v", d.On, d.Off)
+	}
+	return onOff(d.Levels[line])
 }

@@ -22,7 +22,7 @@ func (b *Bank) Stop(now time.Time, kept bool) {
 		for i, cfg := range u.cfgs {
 			levels[i] = b.stopLevel(now, member{u, i}, cfg, kept)
 		}
-		b.replace(u, Pattern(levels), "stop")
+		b.replace(u, Pattern(levels), Cause{Kind: ByStop})
 		if !u.is(levels) {
 			b.write(now, u, levels)
 		}

@@ -159,7 +159,7 @@ func (s *storm) demand() {
 	orders := map[string]lines.Order{}
 	for range 1 + s.random.IntN(3) {
 		label := s.pick(stormOutputs)
-		orders[label] = lines.Order{Demand: s.some(label), Cause: "test", Rank: s.random.Int64N(3)}
+		orders[label] = lines.Order{Demand: s.some(label), Cause: lines.Cause{Kind: "test"}, Rank: s.random.Int64N(3)}
 	}
 	refused := s.bank.Drive(s.now, orders)
 	for label, o := range orders {

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -118,6 +119,7 @@ func (f File) String() string { return f.path }
 // nor is lost: the error says where it is, and the state is empty.
 func (f File) Load() (State, error) {
 	empty := State{Format: format, Outputs: map[string]bool{}}
+	f.sweep()
 	text, err := os.ReadFile(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, nil
@@ -132,13 +134,25 @@ func (f File) Load() (State, error) {
 	return s, nil
 }
 
+// sweep deletes what saves left behind that were killed in the middle. A file that
+// stays does no harm.
+func (f File) sweep() {
+	left, _ := filepath.Glob(filepath.Join(filepath.Dir(f.path), "."+filepath.Base(f.path)+"*"))
+	for _, path := range left {
+		os.Remove(path)
+	}
+}
+
 // Decode understands the text of a state file, and changes none.
 func Decode(text []byte) (State, error) {
-	s := State{Format: format}
+	var s State
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber() // values of a shadow stay as they were written
 	if err := decoder.Decode(&s); err != nil {
 		return State{}, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return State{}, errors.New("want one JSON object, got more behind it")
 	}
 	if s.Format != format {
 		return State{}, fmt.Errorf("want format %d, got %d", format, s.Format)
@@ -164,7 +178,8 @@ func (f File) Save(s State) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(f.path, append(text, '\n'), 0o600); err != nil {
+	// In no other directory: TMPDIR may be another's, or smaller.
+	if err := renameio.WriteFile(f.path, append(text, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path))); err != nil {
 		return fmt.Errorf("state not saved: %w", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSaveAndLoad(t *testing.T) {
@@ -31,7 +32,7 @@ func TestSaveAndLoad(t *testing.T) {
 }
 
 func TestLoadSetsAsideWhatItDoesNotUnderstand(t *testing.T) {
-	for _, text := range []string{"", "{", `{"format":99,"outputs":{}}`, `{"format":1,"outputs":[]}`, "\x00\x00\x00"} {
+	for _, text := range []string{"", "{", "null", `{"outputs":{}}`, `{"format":1,"outputs":{}}{`, `{"format":99,"outputs":{}}`, `{"format":1,"outputs":[]}`, "\x00\x00\x00"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "state.json"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -53,6 +54,89 @@ func TestLoadSetsAsideWhatItDoesNotUnderstand(t *testing.T) {
 			t.Errorf("%q: the second start fails too: %v", text, err)
 		}
 	}
+}
+
+// full is a state with every member, as testdata/format-1.json has it.
+var full = State{
+	Format:  1,
+	Outputs: map[string]bool{"fan": false, "lamp": true},
+	Waves:   map[string]Wave{"heater": {On: 15 * time.Second, Off: 45 * time.Second}},
+	Counts:  map[string]int64{"main/coffees": 42},
+	Commands: map[string]Command{
+		"main/bell": {Value: true, At: 1700000000, Version: 7, Done: true, Failure: "the pulse was interrupted by a restart", Cleared: true},
+	},
+	Locals: map[string]Local{
+		"main/lights": {Value: "on", Made: 1700000001, Write: true, Seen: "off", At: 1700000000, Sent: "on"},
+		"main/radio":  {Value: false, Made: 1700000002, Unseen: true},
+	},
+	Shown: map[string][]string{"gw (classic)": {"bell", "lights"}},
+}
+
+// TestFormat1 holds the file to what other versions of the component read and
+// write: a change of it needs another format, or must leave this file as it is.
+func TestFormat1(t *testing.T) {
+	golden, err := os.ReadFile("testdata/format-1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Decode(golden)
+	if err != nil || !s.Equal(full) {
+		t.Errorf("read %+v, %v; want %+v", s, err, full)
+	}
+	dir := t.TempDir()
+	if err := In(dir).Save(full); err != nil {
+		t.Fatal(err)
+	}
+	if written, _ := os.ReadFile(filepath.Join(dir, "state.json")); string(written) != string(golden) {
+		t.Errorf("written\n%swant\n%s", written, golden)
+	}
+}
+
+// A later version of the component adds members; an earlier one reads past them.
+func TestMembersOfALaterVersionAreNoObstacle(t *testing.T) {
+	s, err := Decode([]byte(`{"format":1,"outputs":{"lamp":true},"novel":{"a":[1]},"commands":{"main/bell":{"value":true,"at":1,"version":2,"novel":3}}}`))
+	if err != nil || !s.Outputs["lamp"] || s.Commands["main/bell"].Version != 2 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+}
+
+func TestLoadSweepsWhatAKillLeft(t *testing.T) {
+	dir := t.TempDir()
+	if err := In(dir).Save(full); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, ".state.json123")
+	if err := os.WriteFile(left, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := In(dir).Load(); err != nil || !s.Equal(full) {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is still there: %v", left, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	golden, err := os.ReadFile("testdata/format-1.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(golden)
+	f.Add([]byte(`{"format":1,"outputs":null}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Decode(text)
+		if err != nil {
+			return
+		}
+		dir := t.TempDir()
+		if err := In(dir).Save(s); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := In(dir).Load(); err != nil || !again.Equal(s) {
+			t.Errorf("%+v, saved and loaded, is %+v, %v", s, again, err)
+		}
+	})
 }
 
 func TestSaveSaysWhatFailed(t *testing.T) {
