@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -44,12 +45,18 @@ func TestSchemaAgreesOnFiles(t *testing.T) {
 		_, err := Parse([]byte(text), "gw")
 		schemaAgrees(t, schema, []byte(text), err)
 	}
-	for _, file := range []string{"../ctl/board.yaml"} {
+	files, err := filepath.Glob("../../examples/*/configuration.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no examples: ", err)
+	}
+	for _, file := range append(files, "../ctl/board.yaml") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = Parse(text, "gw")
+		if _, err = Parse(text, "gw"); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 		schemaAgrees(t, schema, text, err)
 	}
 }

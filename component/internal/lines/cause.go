@@ -9,7 +9,7 @@ import (
 // Cause is why an output is what it is.
 type Cause struct {
 	Kind    string `json:"kind,omitempty"`    // one of the words below; "" when nothing was demanded yet
-	Name    string `json:"name,omitempty"`    // of what made it: a shadow, a control, an interlock
+	Name    string `json:"name,omitempty"`    // of what made it: a shadow, a control, an alarm, a schedule, an interlock
 	Version int64  `json:"version,omitempty"` // of the shadow's document, of a desired value
 }
 
