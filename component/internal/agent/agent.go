@@ -12,6 +12,9 @@
 //	announce,
 //	deferUpdates,
 //	followClock
+//	sampler per reading  Run ends, or it is no longer   Run
+//	                     configured; its reader when
+//	                     the driver answers             nobody
 //	control socket, one  Run ends; a client leaves      Run
 //	more per client
 //	holder's client      Leave                          Run
@@ -36,6 +39,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -59,6 +63,7 @@ type Parts struct {
 	Holder  holder.Config
 	Dir     string              // the work directory
 	Control string              // path of the control socket
+	Sensors sensor.Machine      // of readings
 	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Logger  *slog.Logger
 	Level   *slog.LevelVar // of Logger, which the configuration sets
@@ -85,6 +90,7 @@ func Run(ctx context.Context, parts Parts) error {
 		saves:     make(chan engine.Save, 1),
 		claims:    map[string]*claim{},
 		feeds:     map[string]*feed{},
+		samplers:  map[string]*sampler{},
 		moved:     make(chan lines.Moved, 256),
 		ctx:       running,
 	}
@@ -104,6 +110,7 @@ func Run(ctx context.Context, parts Parts) error {
 	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
 	a.follow(parts.Config.Shadows)
+	a.sample(parts.Config.Shadows)
 	a.loop(ctx)
 	if a.holder != nil {
 		a.holder.Leave(true)
@@ -118,11 +125,12 @@ type agent struct {
 	Parts
 	engine    *engine.Engine
 	inputs    chan engine.Input
-	questions chan func()       // run by the loop, which owns the engine
-	saves     chan engine.Save  // one at a time: the engine waits for its answer
-	claims    map[string]*claim // owned by the loop, as are Config and feeds
-	feeds     map[string]*feed  // by shadow
-	holder    *holder.Client    // nil without
+	questions chan func()         // run by the loop, which owns the engine
+	saves     chan engine.Save    // one at a time: the engine waits for its answer
+	claims    map[string]*claim   // owned by the loop, as are Config and feeds
+	feeds     map[string]*feed    // by shadow
+	samplers  map[string]*sampler // by property
+	holder    *holder.Client      // nil without
 	journal   *journal.Journal
 	moved     chan lines.Moved // on its way to the journal
 	watchers  watchers

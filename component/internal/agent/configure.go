@@ -22,6 +22,7 @@ func (a *agent) configure(u deployed.Update) {
 	a.Config = u.Config
 	a.step(engine.Configure{Config: u.Config})
 	a.follow(u.Config.Shadows)
+	a.sample(u.Config.Shadows)
 }
 
 // firstFault is enough for a shadow; the log has all.

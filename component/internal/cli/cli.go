@@ -14,6 +14,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -27,6 +28,7 @@ type Env struct {
 	Stderr  io.Writer
 	Getenv  func(string) string
 	Backend func() gpio.Backend // the chips of this machine
+	Sensors sensor.Machine      // the zero value is this machine
 	// Clock is what is known of the wall clock; nil is to ask the kernel.
 	Clock func() engine.Clock
 	// Self is how this program is started as shadowgpio; nil is its own path.
@@ -56,7 +58,7 @@ func Run(ctx context.Context, env Env) int {
 	}
 	root.AddCommand(
 		runCommand(env), statusCommand(env), watchCommand(env), getCommand(env), setCommand(env),
-		linesCommand(env), checkCommand(env), doctorCommand(env), holdCommandLine(env), versionCommand(env),
+		linesCommand(env), sensorsCommand(env), checkCommand(env), doctorCommand(env), holdCommandLine(env), versionCommand(env),
 	)
 	root.SetArgs(env.Args)
 	root.SetOut(env.Stdout)

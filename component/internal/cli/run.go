@@ -107,6 +107,7 @@ func run(ctx context.Context, env Env, file, dir string) int {
 			Dir:     dir,
 			Control: filepath.Join(dir, control.SocketName),
 			Clock:   env.Clock,
+			Sensors: env.Sensors,
 			Logger:  log,
 			Level:   level,
 		})

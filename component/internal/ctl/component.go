@@ -6,6 +6,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/cdev"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
@@ -18,6 +19,7 @@ import (
 const (
 	componentCommand = "run-component"
 	chipsVariable    = "SHADOWGPIO_CHIPS"
+	sensorsVariable  = "SHADOWGPIO_SENSORS" // the directory above proc and sys; "" is this machine
 )
 
 func component(ctx context.Context, env Env) int {
@@ -44,6 +46,7 @@ func component(ctx context.Context, env Env) int {
 		Stderr:  env.Stderr,
 		Getenv:  env.Getenv,
 		Backend: func() gpio.Backend { return backend },
+		Sensors: sensor.Machine{Root: env.Getenv(sensorsVariable)},
 		// Developers know what time it is, also in a container that cannot tell.
 		Clock: func() engine.Clock { return engine.Clock{Synchronised: true} },
 	})

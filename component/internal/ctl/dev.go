@@ -38,7 +38,8 @@ type devOptions struct {
 	thing, config    string
 	chip, lamp, door string
 
-	faults faults.Script
+	sensors string
+	faults  faults.Script
 }
 
 func dev(ctx context.Context, env Env) int {
@@ -49,6 +50,7 @@ func dev(ctx context.Context, env Env) int {
 	faultFile := o.String("faults", "", "script `FILE` of faults that the core device makes; go doc ./ipc/devcore/faults describes it")
 	o.StringVar(&d.chip, "chip", "", "real `CHIP` (name, label or path) instead of the simulated one")
 	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
+	o.StringVar(&d.sensors, "sensors", "", "`DIRECTORY` above proc and sys that readings are of, instead of this machine")
 	o.StringVar(&d.door, "door", "", "`LINE` of the real chip that is an input")
 	if code, done := o.parse(env.Args, 0, 0); done {
 		return code
@@ -63,6 +65,11 @@ func dev(ctx context.Context, env Env) int {
 	}
 	if d.faults, err = readFaults(*faultFile); err != nil {
 		return fail(env, err)
+	}
+	if d.sensors != "" {
+		if d.sensors, err = filepath.Abs(d.sensors); err != nil {
+			return fail(env, err)
+		}
 	}
 	d.place = place{dir}
 	unlock, err := d.prepare()
@@ -113,7 +120,7 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 	var parts sync.WaitGroup
 	defer func() { end(); parts.Wait() }()
 
-	c := contact{Socket: d.socket(), ThingName: d.thing, PID: os.Getpid()}
+	c := contact{Socket: d.socket(), ThingName: d.thing, PID: os.Getpid(), Sensors: d.sensors}
 	if d.chip == "" {
 		if err := d.serveChips(serving, &parts, out); err != nil {
 			return err

@@ -31,7 +31,8 @@ type contact struct {
 	Socket    string `json:"socket"`
 	Token     string `json:"token"` // of shadowctl itself
 	ThingName string `json:"thingName"`
-	Chips     string `json:"chips"` // socket of the simulated chip; "" with a real one
+	Chips     string `json:"chips"`             // socket of the simulated chip; "" with a real one
+	Sensors   string `json:"sensors,omitempty"` // directory that readings are of; "" is this machine
 	PID       int    `json:"pid"`
 }
 

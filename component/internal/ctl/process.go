@@ -104,5 +104,6 @@ func environment(c contact, token string) []string {
 		"SVCUID="+token,
 		"AWS_IOT_THING_NAME="+c.ThingName,
 		fmt.Sprintf("%s=%s", chipsVariable, c.Chips),
+		fmt.Sprintf("%s=%s", sensorsVariable, c.Sensors),
 	)
 }

@@ -131,11 +131,11 @@ func (p *player) play(command, want string) {
 
 func (p *player) start(arguments string) {
 	p.t.Helper()
-	want := "--config component/examples/" + p.name + "/configuration.yaml"
-	if arguments != want {
-		p.t.Fatalf("shadowctl dev %s, want %s", arguments, want)
+	rest, ok := strings.CutPrefix(arguments, "--config component/examples/"+p.name+"/configuration.yaml")
+	if !ok {
+		p.t.Fatalf("shadowctl dev %s, want the configuration of %s", arguments, p.name)
 	}
-	p.dev = startDev(p.t, p.dir, "--config", absolute(p.t, filepath.Join(examples, p.name, "configuration.yaml")))
+	p.dev = startDev(p.t, p.dir, append([]string{"--config", absolute(p.t, filepath.Join(examples, p.name, "configuration.yaml"))}, strings.Fields(rest)...)...)
 	p.t.Cleanup(func() {
 		p.dev.signal(syscall.SIGTERM)
 		p.dev.ends()
@@ -164,6 +164,7 @@ func (p *player) prints(block string) {
 func (p *player) shell(command string) string {
 	p.t.Helper()
 	cmd := exec.CommandContext(p.t.Context(), "sh", "-c", command)
+	cmd.Dir = p.dir
 	cmd.Env = append(environ(), "PATH="+p.bin+":"+os.Getenv("PATH"), "SHADOWGPIO_DEV_DIR="+p.dir)
 	out, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
 	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
+	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/cdev"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
@@ -47,12 +48,14 @@ const (
 const (
 	roleVariable  = "SHADOWGPIO_E2E_ROLE"
 	chipsVariable = "SHADOWGPIO_E2E_CHIPS"
+	// sensorsVariable names the directory above proc and sys; "" is this machine.
+	sensorsVariable = "SHADOWGPIO_E2E_SENSORS"
 )
 
 func TestMain(m *testing.M) {
 	programs := map[string]func(){
 		"shadowgpio": program(func(ctx context.Context) int {
-			return cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend})
+			return cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend, Sensors: sensor.Machine{Root: os.Getenv(sensorsVariable)}})
 		}),
 		"shadowctl": program(func(ctx context.Context) int {
 			return ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})

@@ -19,7 +19,7 @@ func (in Configure) apply(e *Engine, now time.Time) {
 	clear(e.outputs)
 	clear(e.inputs)
 	clear(e.flags)
-	e.schedules = nil
+	e.schedules, e.sampled = nil, nil
 	for label, c := range in.Config.Shadows {
 		s := e.shadows[label]
 		for key, p := range c.Properties {
@@ -97,6 +97,9 @@ func (e *Engine) carryOn(p, was *property) {
 		p.plan.pending = was.plan.pending
 	}
 	p.pulsing = was.pulsing
+	if p.Kind == config.Reading && reflect.DeepEqual(p.Property, was.Property) {
+		p.meter = was.meter
+	}
 	if w, waits := e.memory.waiting[p.id()]; waits {
 		e.memory.waiting[p.id()] = wait{p, w.seq}
 	}

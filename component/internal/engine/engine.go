@@ -50,7 +50,8 @@ type Engine struct {
 	memory    memory
 	flags     map[string][]*property // those that show an alarm, by its label
 	schedules []*property
-	alarms    []*alarm // in the order of their labels
+	sampled   []*property // that report samples by rules
+	alarms    []*alarm    // in the order of their labels
 	clock     clock
 	orders    map[string]lines.Order // demands of the step in progress
 	wake      time.Time              // zero when nothing waits for time
@@ -135,6 +136,12 @@ func (e *Engine) bind(p *property) {
 		return
 	case config.Flag:
 		e.flags[p.Alarm] = append(e.flags[p.Alarm], p)
+		return
+	}
+	if isSampled(p.Kind) {
+		e.bindSampled(p)
+	}
+	if p.Kind == config.Reading {
 		return
 	}
 	if p.Output {
@@ -226,6 +233,7 @@ func (Tick) apply(e *Engine, now time.Time) {
 	e.wake = time.Time{}
 	e.bank.Tick(now)
 	e.measure(now)
+	e.lookAgain(now)
 	for _, s := range e.shadows {
 		switch {
 		case s.due.IsZero():

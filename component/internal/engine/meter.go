@@ -6,10 +6,11 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/reading"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// meter makes a count, a rate or a period of the edges of an input.
+// meter makes numbers of the edges of an input, and of the samples of a sensor.
 type meter struct {
 	base    int64     // what the count was before the edges of this run
 	shownAt time.Time // no report before Interval after this
@@ -17,6 +18,12 @@ type meter struct {
 	seenAt  time.Time // when an edge was last found, by the engine's time
 	rate    float64   // edges a second, as last measured
 	due     time.Time // when there will be something to report; zero for nothing
+	on, off float64   // how long the input was on and off the last time, in s; 0 is not known
+
+	// Of what reports samples by rules.
+	samples reading.Reading
+	lookAt  time.Time // when to look again without another sample; zero for never
+	fault   error     // why a sensor has no value
 }
 
 // tally is how many edges of a kind there were, and when the last one was.
@@ -48,14 +55,21 @@ func (e *Engine) showMeasured(now time.Time, p *property) {
 		e.at(next)
 		return
 	}
-	_, edges, ok := e.bank.Input(p.Line)
+	on, edges, ok := e.bank.Input(p.Line)
 	if !ok {
 		return
 	}
 	m.shownAt, m.due = now, time.Time{}
-	p.shadow.want[p.key] = m.read(now, p.Property, edgesOf(edges, p.Edges))
-	e.touch(p.shadow)
-	if m.rate > 0 && p.Kind != config.Count {
+	if p.Kind == config.Count {
+		p.shadow.want[p.key] = p.CountValue(m.base + int64(edgesOf(edges, p.Edges).count))
+		e.touch(p.shadow)
+		return
+	}
+	if value, known := m.read(now, p.Property, on, edges); known {
+		m.samples.Take(value)
+		e.showSampled(now, p)
+	}
+	if m.rate > 0 {
 		// It sinks by itself when no more edges come.
 		m.due = now.Add(p.Interval)
 		e.at(m.due)
@@ -90,19 +104,47 @@ func (e *Engine) measureLast(now time.Time) {
 	}
 }
 
-// read is the value of a measured property.
-func (m *meter) read(now time.Time, p config.Property, seen tally) any {
-	if p.Kind == config.Count {
-		return p.CountValue(m.base + int64(seen.count))
+// read is a sample of what an input measures. known is false before there was
+// anything to measure.
+func (m *meter) read(now time.Time, p config.Property, on bool, edges lines.Edges) (value float64, known bool) {
+	switch p.Kind {
+	case config.LastPulse:
+		m.times(edges)
+		if p.Pulsed {
+			return m.on, m.on > 0
+		}
+		return m.off, m.off > 0
+	case config.Duty:
+		m.times(edges)
+		m.update(now, p, tally{edges.Rising, edges.RisingAt})
+		switch {
+		case m.rate > 0 && m.on > 0:
+			return min(100*m.rate*m.on, 100), true
+		case on:
+			return 100, true
+		}
+		return 0, true
 	}
-	m.update(now, p, seen)
-	if p.Kind == config.Rate {
-		return rounded(m.rate * p.Scale * p.Per.Seconds())
+	m.update(now, p, edgesOf(edges, p.Edges))
+	switch {
+	case p.Kind == config.Rate:
+		return rounded(m.rate * p.Scale * p.Per.Seconds()), true
+	case m.rate == 0:
+		return 0, true
 	}
-	if m.rate == 0 {
-		return 0.0
+	return rounded(1 / m.rate), true
+}
+
+// times takes how long the input was on, or off, between the last two edges.
+func (m *meter) times(edges lines.Edges) {
+	up, down := edges.RisingAt.Clock, edges.FallingAt.Clock
+	switch {
+	case up == 0 || down == 0:
+	case down > up:
+		m.on = (down - up).Seconds()
+	case up > down:
+		m.off = (up - down).Seconds()
 	}
-	return rounded(1 / m.rate)
 }
 
 // update measures the edges since the last report by their own times: how many
@@ -121,7 +163,7 @@ func (m *meter) update(now time.Time, p config.Property, seen tally) {
 	switch {
 	case m.seenAt.IsZero() || silent >= p.Timeout:
 		m.rate, m.last = 0, tally{count: m.last.count}
-	case m.rate*silent.Seconds() > 1:
+	case p.Kind != config.Duty && m.rate*silent.Seconds() > 1: // it sinks
 		m.rate = 1 / silent.Seconds()
 	}
 }

@@ -46,7 +46,7 @@ func (s *shadowState) changedValues() map[string]any {
 	changed := map[string]any{}
 	for key, value := range s.want {
 		// A null is only written over what is there.
-		if have, ok := s.have[key]; ok != (value != nil) || ok && !shadow.Equal(have, value) {
+		if have, ok := s.have[key]; ok != (value != nil) || ok && (s.again[key] || !shadow.Equal(have, value)) {
 			changed[key] = value
 		}
 	}

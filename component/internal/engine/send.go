@@ -52,6 +52,7 @@ func (in Updated) apply(e *Engine, now time.Time) {
 // reported takes note of an update that was accepted.
 func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
 	for key, value := range sent.values {
+		delete(s.again, key)
 		if value == nil {
 			delete(s.have, key)
 		} else {

@@ -62,6 +62,7 @@ type shadowState struct {
 	desiredAt map[string]int64 // and since when, in seconds since the epoch; 0 when that is not known
 	sent      map[string]any   // what we desire, and do not know to be stored
 	overruled map[string]any   // local changes to be written as desired
+	again     map[string]bool  // reported values to be reported though they are the same
 	clears    map[string]bool  // desired values of ours to be cleared: commands that are over
 
 	newest  int64 // version up to which no update was missed, 0 before the document was read
@@ -86,7 +87,7 @@ func newShadowState(label string, cfg config.Shadow) *shadowState {
 	s.asked = map[string]request{}
 	s.desired, s.desiredAt = map[string]any{}, map[string]int64{}
 	s.sent = map[string]any{}
-	s.overruled, s.clears = map[string]any{}, map[string]bool{}
+	s.overruled, s.clears, s.again = map[string]any{}, map[string]bool{}, map[string]bool{}
 	return s
 }
 

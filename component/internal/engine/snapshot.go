@@ -55,6 +55,9 @@ type PropertyView struct {
 	Kind     string      `json:"kind,omitempty"`
 	Line     string      `json:"line,omitempty"` // label; several are joined by +
 	Output   bool        `json:"output,omitempty"`
+	Sensor   string      `json:"sensor,omitempty"`   // of a reading
+	Unit     string      `json:"unit,omitempty"`     // of a reading, as configured
+	Fault    string      `json:"fault,omitempty"`    // why a reading has no value
 	Value    any         `json:"value"`              // what it is, nil while that is not known
 	Reported any         `json:"reported,omitempty"` // what the shadow is known to report, if that is not the same
 	Desired  any         `json:"desired,omitempty"`
@@ -109,8 +112,14 @@ func (s *shadowState) view() ShadowView {
 	for key, p := range s.props {
 		view := s.viewProperty(key)
 		view.Kind, view.Output, view.Line = p.Kind.String(), p.Output, p.Line
-		if p.Kind == config.Pattern {
+		switch p.Kind {
+		case config.Pattern:
 			view.Line = p.output
+		case config.Reading:
+			view.Sensor, view.Unit = p.Sensor, p.Unit
+			if p.meter.fault != nil {
+				view.Fault = p.meter.fault.Error()
+			}
 		}
 		v.Properties[key] = view
 	}

@@ -25,14 +25,11 @@ func (e *Engine) status() map[string]any {
 		"version": e.version,
 	}
 	faults := map[string]any{}
-	claims := e.bank.Faults()
-	for _, label := range slices.Sorted(maps.Keys(claims)) {
+	troubles := e.troubles()
+	for _, name := range slices.Sorted(maps.Keys(troubles)) {
 		if len(faults) < maxFaults {
-			faults[label] = shadow.CutReason(claims[label].Error())
+			faults[name] = shadow.CutReason(troubles[name])
 		}
-	}
-	for name, why := range e.silence() {
-		faults[name] = shadow.CutReason(why)
 	}
 	if e.refused != "" {
 		faults["configuration"] = shadow.CutReason(e.refused)
@@ -41,6 +38,17 @@ func (e *Engine) status() map[string]any {
 		status["faults"] = faults
 	}
 	return status
+}
+
+// troubles are what is wrong, by the label of a line, or the name of what waits for
+// something.
+func (e *Engine) troubles() map[string]string {
+	all := e.silence()
+	maps.Copy(all, e.sensorFaults())
+	for label, err := range e.bank.Faults() {
+		all[label] = err.Error()
+	}
+	return all
 }
 
 // showStatus reports the status where it is shown.

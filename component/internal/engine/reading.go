@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/reading"
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+)
+
+// Sampled tells what a sensor showed.
+type Sampled struct {
+	Shadow, Property string
+	Sensor           string // a sample of another one is late, and void
+	Value            float64
+	// Err is why there is no value; nil with NoData is that there is none yet.
+	Err    error
+	NoData bool
+}
+
+func (in Sampled) apply(e *Engine, now time.Time) {
+	s := e.shadows[in.Shadow]
+	if s == nil || s.props[in.Property] == nil || e.stopped {
+		return // no longer configured
+	}
+	p := s.props[in.Property]
+	switch {
+	case p.Kind != config.Reading || p.Sensor != in.Sensor:
+	case in.NoData:
+		e.sensorWell(p)
+	case in.Err != nil:
+		e.sensorFailed(p, in.Err)
+	default:
+		e.sensorWell(p)
+		p.meter.samples.Take(in.Value)
+		e.showSampled(now, p)
+	}
+}
+
+// showSampled reports the last sample if it is worth it, and looks again when it
+// may be.
+func (e *Engine) showSampled(now time.Time, p *property) {
+	due, next := p.meter.samples.Due(now)
+	if due {
+		value, _ := p.meter.samples.Value()
+		p.meter.samples.Reported(now)
+		if old, ok := p.shadow.want[p.key]; ok && shadow.Equal(old, value) {
+			p.shadow.again[p.key] = true // its longest interval is over
+		}
+		p.shadow.want[p.key] = value
+		e.touch(p.shadow)
+		_, next = p.meter.samples.Due(now)
+	}
+	p.meter.lookAt = next
+	e.at(next)
+}
+
+// lookAgain reports what an interval held back, or what has not been reported for
+// the longest interval.
+func (e *Engine) lookAgain(now time.Time) {
+	for _, p := range e.sampled {
+		switch at := p.meter.lookAt; {
+		case at.IsZero() || e.stopped:
+		case now.Before(at):
+			e.at(at)
+		default:
+			e.showSampled(now, p)
+		}
+	}
+}
+
+// sensorFailed takes the value back: an old one would pass for what is. It is the
+// fault of that reading alone.
+func (e *Engine) sensorFailed(p *property, err error) {
+	p.meter.samples.Lose()
+	p.meter.lookAt = time.Time{}
+	if p.shadow.want[p.key] != nil {
+		p.shadow.want[p.key] = nil
+		e.touch(p.shadow)
+	}
+	if old := p.meter.fault; old == nil || old.Error() != err.Error() {
+		p.meter.fault = err
+		e.log.Warn("sensor not read; it is tried again", "shadow", p.shadow.id, "property", p.key, "sensor", p.Sensor, "error", err)
+		e.showStatus()
+	}
+}
+
+func (e *Engine) sensorWell(p *property) {
+	if p.meter.fault == nil {
+		return
+	}
+	p.meter.fault = nil
+	e.log.Info("sensor is read again", "shadow", p.shadow.id, "property", p.key, "sensor", p.Sensor)
+	e.showStatus()
+}
+
+// sensorFaults are why readings have no value, by their names in the status.
+func (e *Engine) sensorFaults() map[string]string {
+	faults := map[string]string{}
+	for _, p := range e.sampled {
+		if p.meter.fault != nil {
+			faults["reading "+p.shadow.label+"."+p.key] = p.meter.fault.Error()
+		}
+	}
+	return faults
+}
+
+// bindSampled has a property report by its rules.
+func (e *Engine) bindSampled(p *property) {
+	p.meter.samples = reading.Reading{Rules: p.Rules}
+	e.sampled = append(e.sampled, p)
+}
+
+// isSampled reports whether samples become reports by rules.
+func isSampled(kind config.Kind) bool {
+	switch kind {
+	case config.Rate, config.Period, config.Duty, config.LastPulse, config.Reading:
+		return true
+	}
+	return false
+}

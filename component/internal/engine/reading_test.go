@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
+)
+
+const readingConfig = `
+lines:
+  pump: {line: GPIO1, direction: input}
+  fan:  {line: GPIO2, direction: output}
+alarms:
+  hot: {property: main/temperature, above: 60, hysteresis: 5, output: fan}
+shadows:
+  main:
+    status: true
+    properties:
+      temperature: {reading: thermal.cpu, interval: 10s, deadband: 1, maxInterval: 10m}
+      busy:        {line: pump, duty: 15s, decimals: 0}
+      lastRun:     {line: pump, lastPulse: on}
+`
+
+func readings(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, readingConfig, state.State{})
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":3,"state":{"reported":{"busy":0}}}`)
+	r.acceptAll()
+	return r
+}
+
+// acceptAll accepts the update under way, and those that follow, until there is none.
+func (r *rig) acceptAll() (n int) {
+	for version := int64(100); len(r.updates) > 0; version++ {
+		u := r.updates[0]
+		r.updates = r.updates[1:]
+		r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
+		r.pass(time.Second)
+		n++
+	}
+	return n
+}
+
+func (r *rig) sample(value float64) {
+	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Value: value})
+}
+
+func TestReadingIsReportedByItsRules(t *testing.T) {
+	r := readings(t)
+	r.sample(40)
+	if n := r.acceptAll(); n != 1 || r.reportedNow("main")["temperature"] != 40.0 {
+		t.Errorf("%d updates, reported %v", n, r.reportedNow("main"))
+	}
+	for _, value := range []float64{40.5, 39.5, 40.9} { // within the deadband
+		r.pass(10 * time.Second)
+		r.sample(value)
+	}
+	if n := r.acceptAll(); n != 0 {
+		t.Errorf("%d updates within the deadband", n)
+	}
+	r.pass(10 * time.Second)
+	r.sample(41.2)
+	if n := r.acceptAll(); n != 1 || r.reportedNow("main")["temperature"] != 41.2 {
+		t.Errorf("%d updates, reported %v", n, r.reportedNow("main"))
+	}
+	// The same again and again: once in its longest interval.
+	for range 120 {
+		r.pass(10 * time.Second)
+		r.sample(41.2)
+	}
+	if n := r.acceptAll(); n < 1 || n > 2 {
+		t.Errorf("%d updates in 20 minutes of the same value, want one in 10", n)
+	}
+	// A sample of a sensor that was configured before is late.
+	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.gpu", Value: 99})
+	if n := r.acceptAll(); n != 0 {
+		t.Errorf("a sample of another sensor made %d updates", n)
+	}
+}
+
+func TestSensorThatFailsIsTheFaultOfItsReading(t *testing.T) {
+	r := readings(t)
+	fail := func(err error) {
+		r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: err})
+	}
+	// No data yet is no fault, and no value.
+	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", NoData: true})
+	if n := r.acceptAll(); n != 0 {
+		t.Errorf("no data made %d updates", n)
+	}
+	r.sample(40)
+	r.acceptAll()
+	fail(errors.New("no such sensor"))
+	r.acceptAll()
+	reported := r.reportedNow("main")
+	if _, shown := reported["temperature"]; shown {
+		t.Errorf("a sensor that failed still shows %v", reported["temperature"])
+	}
+	if got := asJSON(t, reported["status"]); !strings.Contains(got, `"reading main.temperature":"no such sensor"`) {
+		t.Errorf("the status is %s", got)
+	}
+	fail(errors.New("no such sensor"))
+	if n := r.acceptAll(); n != 0 {
+		t.Errorf("the same failure made %d updates", n)
+	}
+	r.sample(40) // what it was before counts as new
+	r.acceptAll()
+	reported = r.reportedNow("main")
+	if reported["temperature"] != 40.0 || strings.Contains(asJSON(t, reported["status"]), "faults") {
+		t.Errorf("when it is back: %v", reported)
+	}
+}
+
+// The alarm compares samples, not what the deadband lets through.
+func TestAlarmOfAReading(t *testing.T) {
+	r := readings(t)
+	r.sample(59.9)
+	r.sample(60.1)
+	if !r.lines["fan"] {
+		t.Error("the fan is off at 60.1, want on above 60")
+	}
+	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: errors.New("gone")})
+	r.pass(time.Minute)
+	if !r.lines["fan"] {
+		t.Error("the fan went off when the sensor failed, want it to stay")
+	}
+	r.sample(54)
+	if r.lines["fan"] {
+		t.Error("the fan is on at 54, want off below 55")
+	}
+}
+
+func TestDutyAndLastPulse(t *testing.T) {
+	r := readings(t)
+	var clock time.Duration = time.Hour
+	// On for 250 ms in each second.
+	for range 10 {
+		up := lines.Stamp{Wall: r.now, Clock: clock}
+		r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: up}})
+		r.pass(250 * time.Millisecond)
+		down := lines.Stamp{Wall: r.now, Clock: clock + 250*time.Millisecond}
+		r.step(LineSeen{"pump", lines.Burst{Value: false, Falling: 1, FallingAt: down}})
+		r.pass(750 * time.Millisecond)
+		clock += time.Second
+	}
+	r.acceptAll()
+	got := r.reportedNow("main")
+	if got["busy"] != 25.0 || got["lastRun"] != 0.25 {
+		t.Errorf("duty %v %%, last pulse %v s; want 25 and 0.25", got["busy"], got["lastRun"])
+	}
+	// Without an edge it is at rest: off, or on.
+	r.pass(20 * time.Second)
+	r.acceptAll()
+	if got := r.reportedNow("main"); got["busy"] != 0.0 || got["lastRun"] != 0.25 {
+		t.Errorf("at rest: duty %v %%, last pulse %v s; want 0 and 0.25", got["busy"], got["lastRun"])
+	}
+	r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: lines.Stamp{Wall: r.now, Clock: clock + time.Hour}}})
+	r.pass(20 * time.Second)
+	r.acceptAll()
+	if got := r.reportedNow("main"); got["busy"] != 100.0 {
+		t.Errorf("on for long: duty %v %%, want 100", got["busy"])
+	}
+}
+
+// Another configuration leaves a reading that is the same as it was.
+func TestConfigureKeepsReadings(t *testing.T) {
+	r := readings(t)
+	r.sample(40)
+	r.acceptAll()
+	r.configure(strings.Replace(readingConfig, "duty: 15s", "duty: 16s", 1))
+	r.fetched("main", `{"version":120,"state":{"reported":{"temperature":40,"busy":0}}}`)
+	r.sample(40.5)
+	r.acceptAll()
+	if got := r.reportedNow("main")["temperature"]; fmt.Sprint(got) != "40" {
+		t.Errorf("reported %v, want 40: the deadband is from before", got)
+	}
+}
