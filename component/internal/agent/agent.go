@@ -58,8 +58,8 @@ type Parts struct {
 	// and Logger are set here.
 	Holder  holder.Config
 	Dir     string              // the work directory
-	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Control string              // path of the control socket
+	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Logger  *slog.Logger
 	Level   *slog.LevelVar // of Logger, which the configuration sets
 }

@@ -36,6 +36,9 @@ func (a *agent) Status(ctx context.Context) (control.Status, error) {
 	if err != nil {
 		return control.Status{}, err
 	}
+	if a.holder != nil {
+		status.Held = a.holder.Holds()
+	}
 	session := a.Session.Status()
 	status.PID, status.Nucleus.State = os.Getpid(), session.State.String()
 	if !session.Since.IsZero() {

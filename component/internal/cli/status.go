@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -88,6 +89,9 @@ func printStatus(w io.Writer, paint painter, s control.Status) {
 		nucleus = paint.bad(nucleus + ": " + s.Nucleus.Error)
 	}
 	fmt.Fprintf(w, "nucleus: %s\n", nucleus)
+	if len(s.Held) > 0 {
+		fmt.Fprintf(w, "held over a restart: %s\n", strings.Join(s.Held, ", "))
+	}
 	if s.Refused != "" {
 		fmt.Fprintf(w, "%s\n", paint.bad("the latest configuration is not in force: "+s.Refused))
 	}

@@ -133,7 +133,7 @@ func (p *parser) watched(n node, a *alarm, given map[string]node) Domain {
 	a.Property = path
 	domain, ok := property.watchable()
 	if !ok {
-		p.faults.add(at.path, "an input, a count, a rate, a period, or a setting that is no object", strconv.Quote(a.property), "it is a "+property.words())
+		p.faults.add(at.path, "an input, a count or another number that is measured, or a setting that is no object", strconv.Quote(a.property), "it is a "+property.words())
 	}
 	return domain
 }
@@ -152,7 +152,7 @@ func (p Property) watchable() (Domain, bool) {
 	switch p.Kind {
 	case Level:
 		return Domain{}, !p.Output
-	case Count, Rate, Period:
+	case Count, Rate, Period, Duty, LastPulse, Reading:
 		return Domain{Type: NumberValue}, true
 	case Setting:
 		return p.Domain, p.Domain.Type != ObjectValue

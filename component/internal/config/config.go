@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/reading"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -123,18 +124,21 @@ type Kind uint8
 
 // The kinds. Level is the one without a key of its own.
 const (
-	Level    Kind = iota // on or off: of an input, or of an output that is set
-	Pulse                // an output that is on for a time when true is desired
-	Blink                // an output that goes on and off while true is desired
-	PWM                  // an output that is on for a desired part of each period, in percent
-	Pattern              // several outputs, set together to what a desired word stands for
-	Count                // edges of an input, a number that can be set
-	Rate                 // edges of an input in a unit of time
-	Period               // seconds from edge to edge of an input
-	Changed              // time of the last edge of an input
-	Setting              // a value that is adopted from desired
-	Flag                 // whether an alarm is raised
-	Schedule             // when an output is switched, adopted from desired
+	Level     Kind = iota // on or off: of an input, or of an output that is set
+	Pulse                 // an output that is on for a time when true is desired
+	Blink                 // an output that goes on and off while true is desired
+	PWM                   // an output that is on for a desired part of each period, in percent
+	Pattern               // several outputs, set together to what a desired word stands for
+	Count                 // edges of an input, a number that can be set
+	Rate                  // edges of an input in a unit of time
+	Period                // seconds from edge to edge of an input
+	Changed               // time of the last edge of an input
+	Duty                  // part of the time that an input is on, in percent
+	LastPulse             // seconds that an input was on, or off, the last time
+	Reading               // number that a sensor of the machine shows
+	Setting               // a value that is adopted from desired
+	Flag                  // whether an alarm is raised
+	Schedule              // when an output is switched, adopted from desired
 )
 
 // Property binds one key of a shadow to a line, or to several by patterns.
@@ -155,8 +159,14 @@ type Property struct {
 	Edges    gpio.Edges    // of Count, Rate, Period and Changed
 	Scale    float64       // of Count and Rate: what one edge stands for; MinScale to MaxScale
 	Per      time.Duration // of Rate: the unit of time
-	Timeout  time.Duration // of Rate and Period: without an edge for so long they are 0
-	Interval time.Duration // of Count, Rate and Period: the least time between two reports
+	Timeout  time.Duration // of Rate, Period and Duty: without an edge for so long they are at rest
+	Pulsed   bool          // of LastPulse: the time on, else the time off
+	Interval time.Duration // of what is measured: the time from one sample to the next
+
+	// Of what is measured, but counts.
+	Sensor string        // of Reading: its name in package sensor
+	Unit   string        // of Reading: for people; "" is the sensor's
+	Rules  reading.Rules // from samples to reports
 
 	// Of what has no line.
 	Domain  Domain // of Setting
@@ -214,5 +224,7 @@ const (
 	DefaultPer      = time.Second
 	DefaultTimeout  = 10 * time.Second
 	DefaultInterval = time.Second
-	DefaultMaxSize  = 1024 // bytes of a schedule
+	DefaultMaxSize  = 1024             // bytes of a schedule
+	DefaultSample   = 30 * time.Second // interval of a reading
+	DefaultDecimals = 3
 )

@@ -103,7 +103,7 @@ func TestControlFaults(t *testing.T) {
 		{"line: tank, for: 5s", "line: siren", `alarms.full.line: want an input, got "siren"; it is an output`},
 		{"line: tank, for: 5s", "for: 5s", `alarms.full: want a line or a property to watch, got neither`},
 		{"line: tank, for: 5s", "line: tank, property: pump/1/turns", `alarms.full: want a line or a property to watch, got both`},
-		{"line: tank, for: 5s", "property: pump/1/siren", `alarms.full.property: want an input, a count, a rate, a period, or a setting that is no object, got "pump/1/siren"; it is a level of an output`},
+		{"line: tank, for: 5s", "property: pump/1/siren", `alarms.full.property: want an input, a count or another number that is measured, or a setting that is no object, got "pump/1/siren"; it is a level of an output`},
 		{"line: tank, for: 5s", "property: pump/1/worn", `it is a alarm`},
 		{"line: tank, for: 5s", "property: pump/1/ful", `alarms.full.property: want a property as shadow/property, got "pump/1/ful"; did you mean "pump/1/full"?`},
 		{"line: tank, for: 5s", "line: tank, above: 5", `alarms.full.above: want no above with boolean values, got 5`},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/reading"
 	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -104,6 +105,11 @@ shadows:
       flow:   {line: meter, rate: rising, scale: 6, per: 1m, timeout: 30s}
       cycle:  {line: meter, period: both}
       used:   {line: meter, changed: rising}
+      open:   {line: meter, lastPulse: on}
+      busy:   {line: meter, duty: 5s, decimals: 0, deadband: 2%}
+      temperature: {reading: thermal.cpu, interval: 10s, unit: °F, median: 3, average: 4, scale: 1.8, offset: 32, clamp: {min: -40, max: 250}, decimals: 1,
+                    deadband: 0.5, minInterval: 20s, maxInterval: 15m}
+      load:   {reading: cpu.load1}
 `
 
 func TestParseKinds(t *testing.T) {
@@ -151,9 +157,32 @@ func TestParseKinds(t *testing.T) {
 		},
 		"flow": func(p *Property) {
 			p.Kind, p.Line, p.Edges, p.Scale, p.Per, p.Timeout = Rate, "meter", gpio.RisingEdges, 6, time.Minute, 30*time.Second
+			p.Rules = reading.Rules{Median: 1, Average: 1, Decimals: reading.MaxDecimals}
 		},
-		"cycle": func(p *Property) { p.Kind, p.Line, p.Edges = Period, "meter", gpio.BothEdges },
-		"used":  func(p *Property) { p.Kind, p.Line, p.Edges = Changed, "meter", gpio.RisingEdges },
+		"cycle": func(p *Property) {
+			p.Kind, p.Line, p.Edges = Period, "meter", gpio.BothEdges
+			p.Rules = reading.Rules{Median: 1, Average: 1, Scale: 1, Decimals: reading.MaxDecimals}
+		},
+		"open": func(p *Property) {
+			p.Kind, p.Line, p.Pulsed = LastPulse, "meter", true
+			p.Rules = reading.Rules{Median: 1, Average: 1, Scale: 1, Decimals: DefaultDecimals}
+		},
+		"busy": func(p *Property) {
+			p.Kind, p.Line, p.Timeout = Duty, "meter", 5*time.Second
+			p.Rules = reading.Rules{Median: 1, Average: 1, Scale: 1, Decimals: 0, DeadbandPercent: 2}
+		},
+		"temperature": func(p *Property) {
+			p.Kind, p.Sensor, p.Interval, p.Unit, p.Line, p.Scale = Reading, "thermal.cpu", 10*time.Second, "°F", "", 1.8
+			p.Rules = reading.Rules{
+				Median: 3, Average: 4, Scale: 1.8, Offset: 32, Min: new(-40.0), Max: new(250.0), Decimals: 1,
+				Deadband: 0.5, MinInterval: 20 * time.Second, MaxInterval: 15 * time.Minute,
+			}
+		},
+		"load": func(p *Property) {
+			p.Kind, p.Sensor, p.Interval, p.Line = Reading, "cpu.load1", DefaultSample, ""
+			p.Rules = reading.Rules{Median: 1, Average: 1, Scale: 1, Decimals: DefaultDecimals}
+		},
+		"used": func(p *Property) { p.Kind, p.Line, p.Edges = Changed, "meter", gpio.RisingEdges },
 	}
 	for key, set := range want {
 		p := shows(key, true, Values{})
@@ -447,7 +476,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, s := range c.Shadows {
 			for key, p := range s.Properties {
-				if len(p.Lines()) == 0 {
+				if len(p.Lines()) == 0 && (p.Kind == Pattern || p.Kind.hasLine()) {
 					t.Errorf("property %s has no line", key)
 				}
 				for _, line := range p.Lines() {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/reading"
+	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -25,6 +27,10 @@ var propertyKinds = [...]kindDeclaration{
 	Period:  {"period", "seconds from edge to edge of an input", gpio.Input},
 	Changed: {"changed", "time of the last edge of an input", gpio.Input},
 
+	Duty:      {"duty", "percentage of the time that an input is on", gpio.Input},
+	LastPulse: {"lastPulse", "seconds that an input was on, or off, the last time", gpio.Input},
+	Reading:   {"reading", "number that a sensor of the machine shows", gpio.AsIs},
+
 	Setting:  {"setting", "value that was desired last and is in force", gpio.AsIs},
 	Flag:     {"alarm", "whether an alarm is raised; desire false to reset one that is latched", gpio.AsIs},
 	Schedule: {"schedule", "when an output is switched, as desired last, and what comes next", gpio.AsIs},
@@ -38,7 +44,9 @@ type kindDeclaration struct {
 func (k Kind) String() string { return propertyKinds[k].name }
 
 // hasLine reports whether properties of the kind have one line.
-func (k Kind) hasLine() bool { return !slices.Contains([]Kind{Pattern, Setting, Flag, Schedule}, k) }
+func (k Kind) hasLine() bool {
+	return !slices.Contains([]Kind{Pattern, Setting, Flag, Schedule, Reading}, k)
+}
 
 // isOutput reports whether properties of the kind drive outputs; a Level is of
 // either direction.
@@ -53,7 +61,7 @@ func kindVariants() (variants []Variant) {
 
 var propertyObject = declare("property", "What one key of a shadow shows, of lines or of what goes on in the device.", slices.Concat([]key[Property]{
 	field("line", text, func(p *Property) *string { return &p.Line }, "Label of the line.").needed("").
-		of(Level, Pulse, Blink, PWM, Count, Rate, Period, Changed),
+		of(Level, Pulse, Blink, PWM, Count, Rate, Period, Changed, Duty, LastPulse),
 	part("values", Shape{Type: Map, Size: [2]int{2, 2}, Elem: &onOff.Shape}, (*parser).values,
 		"Words of the shadow for on and off; true and false without it.").of(Level, Pulse, Blink),
 	field("override", oneOf(UpdatesDesired, CloudWins, HoldsUntilNextDesired), func(p *Property) *Override { return &p.Override },
@@ -67,13 +75,28 @@ var propertyObject = declare("property", "What one key of a shadow shows, of lin
 	field("rate", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "Which edges count.").of(Rate),
 	field("period", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "From and to which edges.").of(Period),
 	field("changed", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "Which edges count.").of(Changed),
+	field("lastPulse", onOff, func(p *Property) *bool { return &p.Pulsed }, "Whether the time on is shown, or the time off.").of(LastPulse),
+	field("reading", sensorName, func(p *Property) *string { return &p.Sensor }, "Name of the sensor, as `shadowgpio sensors` lists it.").of(Reading),
+	field("unit", text, func(p *Property) *string { return &p.Unit }, "Unit for people, after scale; default that of the sensor.").of(Reading),
 
-	field("scale", number(MinScale, MaxScale), func(p *Property) *float64 { return &p.Scale }, "What one edge stands for.").or(1).of(Count, Rate),
+	field("scale", number(MinScale, MaxScale), func(p *Property) *float64 { return &p.Scale }, "What one edge stands for; of other samples a factor.").or(1).of(Count, Rate, Duty, LastPulse, Reading),
 	field("per", span(time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Per }, "The unit of time.").or(DefaultPer).of(Rate),
 	field("timeout", span(10*time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Timeout },
 		"Without an edge for so long it is 0.").or(DefaultTimeout).of(Rate, Period),
+	field("duty", span(10*time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Timeout },
+		"Without an edge for so long it is 0 or 100.").of(Duty),
 	field("interval", span(100*time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Interval },
-		"Least time between two reports.").or(DefaultInterval).of(Count, Rate, Period),
+		"Time from one sample to the next; default "+brief(DefaultSample)+" of a reading.").or(DefaultInterval).of(Count, Rate, Period, Duty, LastPulse, Reading),
+
+	field("median", whole(1, reading.MaxWindow), func(p *Property) *int { return &p.Rules.Median }, "Samples of which the median is taken.").or(1).of(sampled...),
+	field("average", whole(1, reading.MaxWindow), func(p *Property) *int { return &p.Rules.Average }, "Samples of which the average is taken, after the median.").or(1).of(sampled...),
+	field("offset", number(-MaxSetting, MaxSetting), func(p *Property) *float64 { return &p.Rules.Offset }, "What is added, after scale.").or(0).of(sampled...),
+	inside("clamp", clampObject, "Bounds of the value, after offset.").of(sampled...),
+	field("decimals", whole(0, reading.MaxDecimals), func(p *Property) *int { return &p.Rules.Decimals }, "Digits after the point.").or(DefaultDecimals).of(Duty, LastPulse, Reading),
+	part("deadband", Shape{Type: Band}, (*parser).deadband, "How far a value must be from the one reported last to be reported; with % in percent of that one.").of(sampled...),
+	field("minInterval", span(0, MaxTime), func(p *Property) *time.Duration { return &p.Rules.MinInterval }, "Least time between two reports.").or("0s").of(sampled...),
+	field("maxInterval", span(time.Second, MaxTime), func(p *Property) *time.Duration { return &p.Rules.MaxInterval },
+		"Time after which a value is reported though it did not change; without it never.").of(sampled...),
 
 	field("setting", oneOf(BooleanValue, NumberValue, IntegerValue, StringValue, ObjectValue), func(p *Property) *ValueType { return &p.Domain.Type },
 		"Of its values.").of(Setting),
@@ -83,6 +106,70 @@ var propertyObject = declare("property", "What one key of a shadow shows, of lin
 	field("schedule", outputLabel, func(p *Property) *string { return &p.Drives }, "Label of an output that no pattern holds.").of(Schedule),
 	field("maxSize", whole(64, 4096), func(p *Property) *int { return &p.MaxSize }, "Largest schedule, in bytes of compact JSON.").or(DefaultMaxSize).of(Schedule),
 })...).by("", kindVariants()...)
+
+// sampled are the kinds that make reports of samples.
+var sampled = []fmt.Stringer{Rate, Period, Duty, LastPulse, Reading}
+
+// sensorName is a name that a sensor may have; whether this machine has it is found
+// out when it runs.
+var sensorName = form[string]{Shape{Type: Text, Pattern: `^(` + strings.Join(sensor.Families(), "|") + `)(\..+)?$`}, func(_ *parser, n node) string {
+	name := n.text()
+	if _, err := sensor.Family(name); err != nil {
+		family, _, _ := strings.Cut(name, ".")
+		n.faults.add(n.path, "a name that begins with "+strings.Join(sensor.Families(), ", "), strconv.Quote(name), Nearest(family, sensor.Families()))
+	}
+	return name
+}}
+
+var clampObject = declare("clamp", "Bounds of a value; what is beyond is at the bound.",
+	bound("min", func(p *Property) **float64 { return &p.Rules.Min }, "Least value."),
+	bound("max", func(p *Property) **float64 { return &p.Rules.Max }, "Largest value."),
+)
+
+// bound declares a number that may be missing.
+func bound(name string, at func(*Property) **float64, doc string) key[Property] {
+	form := number(-MaxSetting, MaxSetting)
+	return part(name, form.Shape, func(p *parser, n node, dst *Property) { *at(dst) = new(form.read(p, n)) }, doc)
+}
+
+// deadband reads a distance, or a percentage.
+func (p *parser) deadband(n node, property *Property) {
+	if text, ok := n.value.(string); ok && strings.HasSuffix(text, "%") {
+		n.value = strings.TrimSpace(strings.TrimSuffix(text, "%"))
+		property.Rules.DeadbandPercent = n.number(0, 100)
+		return
+	}
+	property.Rules.Deadband = n.number(0, MaxSetting)
+}
+
+// checkSampled completes what is measured.
+func (p *parser) checkSampled(n node, property *Property, given map[string]node) {
+	r := &property.Rules
+	if !slices.Contains(sampled, fmt.Stringer(property.Kind)) {
+		*r = reading.Rules{}
+		return
+	}
+	switch property.Kind {
+	case Rate, Period:
+		r.Decimals = reading.MaxDecimals // they have significant digits
+	case Reading:
+		if _, ok := given["interval"]; !ok {
+			property.Interval = DefaultSample
+		}
+	}
+	if property.Kind != Rate { // its scale is that of an edge
+		r.Scale = property.Scale
+	}
+	if r.Median%2 == 0 {
+		p.faults.add(n.path+".median", "an odd number", fmt.Sprint(r.Median), "an even one has no middle")
+	}
+	if r.Min != nil && r.Max != nil && *r.Min > *r.Max {
+		p.faults.add(n.path+".clamp.min", fmt.Sprintf("at most max, %g", *r.Max), fmt.Sprint(*r.Min), "")
+	}
+	if r.MaxInterval > 0 && r.MaxInterval < r.MinInterval {
+		p.faults.add(n.path+".maxInterval", "at least minInterval, "+brief(r.MinInterval), brief(r.MaxInterval), "")
+	}
+}
 
 var blinkObject = declare("blink", "How an output goes on and off.",
 	field("on", span(MinWave, MaxTime), func(p *Property) *time.Duration { return &p.On }, "How long it is on.").needed(""),
@@ -110,6 +197,7 @@ func (p *parser) property(n node, name string) Property {
 	switch {
 	case property.Kind == Pattern:
 		property.Output = true
+	case property.Kind == Reading:
 	case property.Kind == Setting:
 		p.checkDomain(n, &property.Domain, given)
 	case property.Kind == Flag:
@@ -120,6 +208,7 @@ func (p *parser) property(n node, name string) Property {
 		_, overridden := given["override"]
 		p.propertyLine(n, &property, given["line"], overridden)
 	}
+	p.checkSampled(n, &property, given)
 	p.claimOutputs(n, property)
 	p.checkTimes(n, property)
 	return property

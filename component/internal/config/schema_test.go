@@ -88,7 +88,7 @@ func TestSchemaAgreesOnRandomConfigurations(t *testing.T) {
 
 var someValues = []any{
 	nil, "", "off", "on", true, false, 1, 0, -1, 2.5, "1s", "20ms", "0s", "+1.5m", "1000h", "input", "output", "rising", "both", "none", "toggle", "lamp", "door",
-	"GPIO1", "17", 17, "True", "0.5", "1e3", "x y", "info", "INFO", "cloudWins", "restore", "keep", "pull-up", "open-drain", "ack",
+	"GPIO1", "17", 17, "True", "0.5", "1e3", "x y", "2%", "thermal.cpu", "uptime", 3, "info", "INFO", "cloudWins", "restore", "keep", "pull-up", "open-drain", "ack",
 	map[string]any{}, []any{}, []any{"lamp", "fan"}, map[string]any{"on": "1s", "off": "2s"}, map[string]any{"period": "10s"}, map[string]any{"after": "1m", "set": false},
 	map[string]any{"a": "on", "b": "off"}, map[string]any{"a": map[string]any{"lamp": "on", "fan": "off"}, "b": map[string]any{"lamp": "off", "fan": false}},
 }

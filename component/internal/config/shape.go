@@ -27,6 +27,7 @@ const (
 	Map                  // of Elem, by keys that people choose
 	Group                // an Object
 	Limit                // a number, or text that names a setting
+	Band                 // a number from 0, or a percentage as text
 )
 
 // Shape says what a value looks like.

@@ -40,7 +40,7 @@ const scheduleNotes = 256
 // largest is a value of the property that takes most room.
 func (p Property) largest() any {
 	switch p.Kind {
-	case PWM, Count, Rate, Period:
+	case PWM, Count, Rate, Period, Duty, LastPulse, Reading:
 		return math.Pi * 1e14 // 16 digits and the point
 	case Changed:
 		return "2006-01-02T15:04:05.000Z"

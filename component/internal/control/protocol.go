@@ -71,6 +71,9 @@ type Status struct {
 	engine.Snapshot
 	PID     int     `json:"pid"`
 	Nucleus Nucleus `json:"nucleus"`
+	// Held are the outputs that would stay as they are should the component vanish,
+	// by their labels; those of a pattern are joined by +.
+	Held []string `json:"held,omitempty"`
 }
 
 // Nucleus is the connection to the nucleus.

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/control"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -42,9 +45,24 @@ func await(t *testing.T, w *waiter[bool], n int) {
 	awaitTrue(t, fmt.Sprintf("%d changes of the line", n), func() bool { return len(w.all()) >= n })
 }
 
+// held waits until the holder has all outputs.
+func (r *rig) held(labels ...string) {
+	r.t.Helper()
+	awaitTrue(r.t, "a holder of "+strings.Join(labels, " and "), func() bool {
+		c, err := control.Dial(filepath.Join(r.work(), control.SocketName))
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		status, err := c.Status()
+		return err == nil && slices.Equal(status.Held, labels)
+	})
+}
+
 func TestOutputsDoNotMoveOverAKill(t *testing.T) {
 	r, p := house(t)
 	r.answered("", r.desire("", `{"lights":"on"}`), `{"lights":"on"}`)
+	r.held("fan", "lamp")
 	moves := r.moves(lampOffset)
 	for range 3 {
 		p.signal(syscall.SIGKILL)
@@ -102,6 +120,7 @@ func TestPulseEndsThoughTheComponentIsKilled(t *testing.T) {
 	r.serve()
 	p := r.start()
 	r.reported("", `{"bell":false}`)
+	r.held("bell")
 	moves := r.moves(lampOffset)
 	v := r.desire("", `{"bell":true}`)
 	await(t, moves, 1)
@@ -269,6 +288,7 @@ func section(t *testing.T, e devcore.Event, name string) map[string]any {
 func TestHeldOutputIsNewerThanTheState(t *testing.T) {
 	r, p := house(t)
 	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":false`)
+	r.held("fan", "lamp")
 	r.answered("", r.desire("", `{"lights":"on"}`), `{"lights":"on"}`)
 	moves := r.moves(lampOffset)
 	p.signal(syscall.SIGKILL)

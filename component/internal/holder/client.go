@@ -193,6 +193,21 @@ func (c *Client) Release(key string) error {
 	return nil
 }
 
+// Holds are the keys of what the holder has by now, sorted: what would stay as it is
+// should this process vanish.
+func (c *Client) Holds() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var keys []string
+	for key, e := range c.entries {
+		if c.present && e.lines != nil && !e.pending() {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 func (c *Client) isPresent() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -17,8 +17,8 @@ type Cause struct {
 const (
 	ByDesired   = "desired"   // a desired value, in the shadow Name at Version
 	ByControl   = "control"   // an input, as the control Name says
-	ByAlarm     = "alarm"     // an alarm was raised or is over, as Name says
-	BySchedule  = "schedule"  // a run of the schedule Name, as shadow/property
+	ByAlarm     = "alarm"     // the alarm Name
+	BySchedule  = "schedule"  // the schedule in the property Name
 	ByLocal     = "local"     // a local change that is restored
 	ByPulseEnd  = "pulse end" // the pulse has had its time
 	ByMaxOn     = "maxOn"     // it was on for its longest time

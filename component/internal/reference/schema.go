@@ -21,6 +21,7 @@ const (
 // Patterns of what the parser takes for text.
 const (
 	booleanText  = `^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$`
+	bandText     = `^[ ]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[ ]*%?$`
 	numberText   = `^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`
 	durationText = `^\+?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`
 )
@@ -196,6 +197,8 @@ func shapeSchema(v config.Shape) schema {
 		return schema{"type": []any{"boolean", "string"}, "pattern": booleanText}
 	case config.Number:
 		return schema{"type": []any{"number", "string"}, "minimum": json.RawMessage(v.Least), "maximum": json.RawMessage(v.Most), "pattern": numberText}
+	case config.Band:
+		return schema{"type": []any{"number", "string"}, "minimum": 0, "pattern": bandText}
 	case config.Limit:
 		return schema{"type": []any{"number", "string"}}
 	case config.Duration:

@@ -129,6 +129,8 @@ func valueWords(v config.Shape) string {
 		return "`true`, `false`"
 	case config.Number:
 		return "number, " + span(v)
+	case config.Band:
+		return "number from 0, or a percentage such as `2%`"
 	case config.Limit:
 		return "number, or path of a setting"
 	case config.Duration:

@@ -1,0 +1,158 @@
+package sensor
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// tree lays out a recorded board, and returns its root and what it should show.
+func tree(t *testing.T, file string) (root, want string) {
+	t.Helper()
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root = t.TempDir()
+	for _, f := range archive.Files {
+		if f.Name == "want" {
+			want = string(f.Data)
+			continue
+		}
+		path := filepath.Join(root, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root, want
+}
+
+func TestBoards(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("boards %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			root, want := tree(t, file)
+			sensors, err := Machine{root}.List()
+			if err != nil {
+				t.Log(err) // of families of which the board has nothing
+			}
+			wanted := strings.Split(strings.TrimSpace(want), "\n")
+			for i, s := range sensors {
+				line := ""
+				if i < len(wanted) {
+					line = wanted[i]
+				}
+				checkSensor(t, s, line)
+			}
+			if len(sensors) < len(wanted) {
+				t.Errorf("%d sensors, want %d; the first that is missing may be %s", len(sensors), len(wanted), wanted[len(sensors)])
+			}
+		})
+	}
+}
+
+func checkSensor(t *testing.T, s Sensor, want string) {
+	t.Helper()
+	value, err := s.Read()
+	got := strings.TrimSpace(fmt.Sprintf("%s %v %s", s.Name, math.Round(value*1e9)/1e9, s.Unit))
+	switch {
+	case errors.Is(err, ErrNoData):
+		got = s.Name + " no data"
+	case err != nil:
+		got = fmt.Sprintf("%s failed: %v", s.Name, err)
+	}
+	name, failure, failed := strings.Cut(want, " failed: ")
+	if failed && err != nil && name == s.Name && strings.Contains(err.Error(), failure) {
+		return
+	}
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Rates are of what happened between two reads.
+func TestRates(t *testing.T) {
+	root, _ := tree(t, "testdata/jetson-orin.txtar")
+	m := Machine{root}
+	use, err := m.Find("cpu.use")
+	if err != nil {
+		t.Fatal(err)
+	}
+	received, err := m.Find("network.received@eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	use.Read()
+	received.Read()
+	change(t, root, "proc/stat", "cpu  100 0 100 800", "cpu  150 0 125 825") // 75 of 100 at work
+	change(t, root, "proc/net/dev", "eth0: 5000", "eth0: 9000")
+	if value, err := use.Read(); err != nil || math.Abs(value-75) > 1e-9 {
+		t.Errorf("cpu.use is %v, %v; want 75", value, err)
+	}
+	if value, err := received.Read(); err != nil || value <= 0 {
+		t.Errorf("network.received is %v, %v; want more than 0", value, err)
+	}
+	if value, err := use.Read(); !errors.Is(err, ErrNoData) {
+		t.Errorf("within no time cpu.use is %v, %v; want no data", value, err)
+	}
+	change(t, root, "proc/net/dev", "eth0: 9000", "eth0: 10") // the interface was made anew
+	if value, err := received.Read(); !errors.Is(err, ErrNoData) {
+		t.Errorf("after the counter began anew the rate is %v, %v; want no data", value, err)
+	}
+	change(t, root, "proc/net/dev", "eth0:", "eth7:")
+	if _, err := received.Read(); !errors.Is(err, ErrNoSensor) {
+		t.Errorf("without the interface: %v", err)
+	}
+}
+
+func change(t *testing.T, root, file, from, to string) {
+	t.Helper()
+	path := filepath.Join(root, file)
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), from) {
+		t.Fatalf("no %q in %s, %v", from, file, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), from, to, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFindSaysWhatIsThere(t *testing.T) {
+	root, _ := tree(t, "testdata/raspberry-pi-4.txtar")
+	for name, want := range map[string]string{
+		"thermal.gpu": "here are thermal.cpu, thermal.cpu-thermal",
+		"iio.x.y":     "none of iio",
+		"therm.cpu":   "want a name that begins with cpu, disk, hwmon,",
+	} {
+		_, err := Machine{root}.Find(name)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}
+
+func FuzzThermometer(f *testing.F) {
+	f.Add("72 01 4b 46 7f ff 0e 10 57 : crc=57 YES\n72 01 4b 46 7f ff 0e 10 57 t=23125\n")
+	f.Add("YES\nt=NaN")
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "w1_slave")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if value, err := readThermometer(path); err == nil && (math.IsNaN(value) || math.IsInf(value, 0)) {
+			t.Errorf("%q is %v", text, value)
+		}
+	})
+}
