@@ -163,6 +163,9 @@ func (p Property) ParseSetting(value, present any) (adopted any, err error) {
 	before, _ := present.(map[string]any)
 	maps.Copy(members, before)
 	for _, name := range slices.Sorted(maps.Keys(desired)) {
+		if desired[name] == nil {
+			continue // a shadow can hold a null where nothing was; it desires nothing
+		}
 		domain, known := p.Domain.Members[name]
 		if !known {
 			return nil, withHint(fmt.Errorf("want one of the members %s, got %q", strings.Join(p.Domain.names(), ", "), name), Nearest(name, p.Domain.names()))

@@ -28,6 +28,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
+	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -50,12 +51,16 @@ const (
 	chipsVariable = "SHADOWGPIO_E2E_CHIPS"
 	// sensorsVariable names the directory above proc and sys; "" is this machine.
 	sensorsVariable = "SHADOWGPIO_E2E_SENSORS"
+	clockVariable = "SHADOWGPIO_E2E_CLOCK" // "unset" is a machine whose clock was not set yet
 )
 
 func TestMain(m *testing.M) {
 	programs := map[string]func(){
 		"shadowgpio": program(func(ctx context.Context) int {
-			return cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Backend: chosenBackend, Sensors: sensor.Machine{Root: os.Getenv(sensorsVariable)}})
+			return cli.Run(ctx, cli.Env{
+				Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+				Backend: chosenBackend, Clock: chosenClock, Sensors: sensor.Machine{Root: os.Getenv(sensorsVariable)},
+			})
 		}),
 		"shadowctl": program(func(ctx context.Context) int {
 			return ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
@@ -82,6 +87,11 @@ func program(run func(context.Context) int) func() {
 		stop()
 		os.Exit(code)
 	}
+}
+
+// chosenClock is what is known of the clock, whatever this machine knows.
+func chosenClock() engine.Clock {
+	return engine.Clock{Synchronised: os.Getenv(clockVariable) != "unset"}
 }
 
 // chosenBackend is the simulated chip of the test, or the machine's own chips.

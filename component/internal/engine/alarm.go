@@ -32,7 +32,7 @@ func (a *alarm) cause() lines.Cause { return lines.Cause{Kind: lines.ByAlarm, Na
 
 // watchAlarms makes the alarms those of the configuration. One that was there
 // before goes on as it was.
-func (e *Engine) watchAlarms(before *config.Config) {
+func (e *Engine) watchAlarms() {
 	old := map[string]*alarm{}
 	for _, a := range e.alarms {
 		old[a.label] = a
@@ -44,12 +44,8 @@ func (e *Engine) watchAlarms(before *config.Config) {
 		if was := old[label]; was != nil {
 			a.since, a.lost, a.silent = was.since, was.lost, was.silent
 		}
-		delete(old, label)
 		e.alarms = append(e.alarms, a)
 		e.showAlarm(a)
-	}
-	for label := range old {
-		delete(e.memory.alarms, label)
 	}
 	slices.SortFunc(e.alarms, func(a, b *alarm) int { return cmp.Compare(a.label, b.label) })
 }

@@ -224,3 +224,70 @@ func TestResetIsCarriedOutOnce(t *testing.T) {
 		t.Error("the reset stays desired")
 	}
 }
+
+// TestConfigurationChangesUnderRaisedAlarms changes limits, outputs and alarms while
+// two are raised, a setting is adopted and a schedule is in force.
+func TestConfigurationChangesUnderRaisedAlarms(t *testing.T) {
+	begin := func() *rig {
+		r := control(t, state.State{})
+		r.edge("tank", true)
+		r.desired(3, `{"limit":9,"evening":{"entries":[{"at":"06:30","set":"on"}]}}`)
+		r.turn(11)
+		r.pass(6 * time.Second)
+		r.sets, r.updates = nil, nil
+		return r
+	}
+	change := func(r *rig, old, text string) {
+		t.Helper()
+		changed := strings.Replace(controlConfig, old, text, 1)
+		if changed == controlConfig {
+			t.Fatalf("nothing to change: %s", old)
+		}
+		r.configure(changed)
+		r.pass(time.Second)
+	}
+	r := begin()
+	change(r, "cup:     {line: cup, pulse: 30s}", "cup:     {line: cup, pulse: 40s}")
+	if len(r.sets) > 0 || r.shows("full") != "true" || r.shows("worn") != "true" || r.shows("limit") != "9" || !strings.Contains(r.shows("evening"), "next") {
+		t.Errorf("something else changed: written %v, full %s, worn %s, limit %s, evening %s", r.sets, r.shows("full"), r.shows("worn"), r.shows("limit"), r.shows("evening"))
+	}
+	change(r, "output: siren}", "output: lamp}")
+	if !r.lines["lamp"] {
+		t.Error("a raised alarm does not drive its new output")
+	}
+	r = begin()
+	change(r, "  full: {line: tank, for: 5s, output: siren}\n", "  full: {line: tank, is: off, for: 5s, output: siren}\n")
+	if r.lines["siren"] {
+		t.Error("an alarm that would not be raised by its new test is not over")
+	}
+	r = begin()
+	change(r, "max: 120, default: 10", "max: 8, default: 8")
+	if got := r.shows("limit"); got != "8" {
+		t.Errorf("a setting that is out of its new range is %s, want its default", got)
+	}
+	r = begin()
+	change(r, "      evening: {schedule: lamp}\n", "")
+	saved := r.lastSaved()
+	if _, known := saved.Plans["main/evening"]; known || len(saved.Settings) != 1 {
+		t.Errorf("what is no longer configured is remembered: %v, %v", saved.Plans, saved.Settings)
+	}
+	r.configure(controlConfig)
+	if got := r.shows("evening"); got != "null" {
+		t.Errorf("a schedule that was taken away is back: %s", got)
+	}
+}
+
+func TestAlarmIsTheCause(t *testing.T) {
+	r := control(t, state.State{})
+	r.edge("tank", true)
+	r.pass(6 * time.Second)
+	if cause := r.Snapshot(r.now).Lines["siren"].Cause; cause == nil || cause.String() != "alarm full" {
+		t.Errorf("the siren is on by %v, want alarm full", cause)
+	}
+	r.now = moment(t, "2026-11-23T06:29:00Z")
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"entries":[{"at":"06:30","set":"on"}]}}`)
+	r.pass(2 * time.Minute)
+	if cause := r.Snapshot(r.now).Lines["lamp"].Cause; cause == nil || cause.String() != "schedule main/evening" {
+		t.Errorf("the lamp is on by %v, want schedule main/evening", cause)
+	}
+}

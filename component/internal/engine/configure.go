@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"maps"
 	"reflect"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
 func (in Configure) apply(e *Engine, now time.Time) {
@@ -39,7 +41,8 @@ func (in Configure) apply(e *Engine, now time.Time) {
 	for id, p := range old {
 		e.drop(id, p)
 	}
-	e.watchAlarms(before)
+	e.watchAlarms()
+	e.forgetOthers()
 	e.assertAlarms(now, before)
 	e.withdraw(shown)
 	for _, s := range sorted(e.shadows) {
@@ -110,8 +113,6 @@ func (e *Engine) drop(id string, p *property) {
 	delete(e.memory.commands, id)
 	delete(e.memory.locals, id)
 	delete(e.memory.waiting, id)
-	delete(e.memory.settings, id)
-	delete(e.memory.plans, id)
 	s := e.shadows[p.shadow.label]
 	if s != p.shadow {
 		return // the shadow went with it
@@ -119,6 +120,15 @@ func (e *Engine) drop(id string, p *property) {
 	s.forget(p.key)
 	delete(s.clears, p.key)
 	delete(s.overruled, p.key)
+}
+
+// forgetOthers forgets settings, schedules and alarms that are not configured.
+func (e *Engine) forgetOthers() {
+	properties := e.properties()
+	of := func(kind config.Kind, id string) bool { return properties[id] != nil && properties[id].Kind == kind }
+	maps.DeleteFunc(e.memory.settings, func(id string, _ any) bool { return !of(config.Setting, id) })
+	maps.DeleteFunc(e.memory.plans, func(id string, _ state.Schedule) bool { return !of(config.Schedule, id) })
+	maps.DeleteFunc(e.memory.alarms, func(label string, _ bool) bool { _, ok := e.cfg.Alarms[label]; return !ok })
 }
 
 // sameLines reports whether the lines that a shadow shows are the same in both.

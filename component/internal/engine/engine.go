@@ -118,7 +118,8 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 			e.bind(&property{Property: p, shadow: s, key: key})
 		}
 	}
-	e.watchAlarms(nil)
+	e.watchAlarms()
+	e.forgetOthers()
 	e.withdraw(remembered.Shown)
 	return e
 }

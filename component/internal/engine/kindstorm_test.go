@@ -54,6 +54,11 @@ shadows:
       up:      {line: up}
       down:    {line: down}
       turns:   {line: meter, count: rising}
+      limit:   {setting: number, max: 100, default: 5}
+      band:    {setting: object, members: {low: {type: integer, default: 1}, high: {type: integer, max: 100}}}
+      over:    {alarm: over}
+alarms:
+  over: {property: main/limit, above: 50}
 `
 
 // disk keeps what is saved. A save takes its time, and may fail or be lost with
@@ -95,6 +100,7 @@ type switching struct {
 	sure                 bool
 	on                   bool
 	desired              any
+	version              int64 // of the document since then
 }
 
 // TestKindStorms plays random histories of commands, overrides, rules and all kinds
@@ -107,6 +113,8 @@ type switching struct {
 //     those that a kill took before they were saved;
 //   - a lamp with a button is what was said last, by desire or by hand, as its
 //     override says, where both were two seconds apart at least;
+//   - a setting is what is desired of it, if it takes that, and the alarm that watches
+//     it is raised if it is so;
 //   - interlocked lines were never on together;
 //   - every desired value has its answer, no answer is left of others, no command is
 //     still desired, and there is silence.
@@ -192,7 +200,7 @@ func (w *kindWorld) act() {
 
 func (w *kindWorld) desire() {
 	label := pick(w.world, "gate", "gate", "gate", "turns", "turns", "horn", "heater", "signal", "lamp", "lamp", "hall",
-		"attic", "attic", "fan", "pump", "updown", "other")
+		"attic", "attic", "fan", "pump", "updown", "other", "limit", "band")
 	on := w.chance(50)
 	text := fmt.Sprintf(`{%q:%v}`, label, on)
 	switch label {
@@ -227,10 +235,22 @@ func (w *kindWorld) desire() {
 		s.desiredAt, s.on, s.desired = w.now, on, on
 	case "updown":
 		text = pick(w.world, `{"up":true,"down":true}`, `{"up":false,"down":true}`, `{"up":true}`, `{"down":true}`, `{"up":false}`, `{"down":false}`, `{"up":null}`)
+	case "limit":
+		text = fmt.Sprintf(`{"limit":%d}`, w.random.IntN(120)) // from 101 on refused
+		if w.chance(20) {
+			text = `{"limit":null}`
+		}
+	case "band":
+		number := w.random.IntN(100)
+		text = pick(w.world, fmt.Sprintf(`{"band":{"low":%d}}`, number), fmt.Sprintf(`{"band":{"high":%d}}`, number), `{"band":{"low":null}}`,
+			`{"band":{"odd":1}}`, `{"band":{"odd":null}}`, `{"band":null}`, `{"band":{}}`, `{"band":5}`, fmt.Sprintf(`{"band":{"low":%d,"high":%d}}`, number, number))
 	case "other":
 		text = pick(w.world, `{"bell":1}`, `{"bell":null}`, `{"bell":{"a":[1]},"horn":true}`)
 	}
 	w.update("main", `{"state":{"desired":`+text+`}}`)
+	if s := w.switched[label]; s != nil {
+		s.version = w.shadows["main"].doc.Version
+	}
 }
 
 // press presses and releases a button.
@@ -243,7 +263,7 @@ func (w *kindWorld) press(button string) {
 	}
 	// Against a value that the engine had not seen, the desired one wins.
 	known := w.engine.shadows["main"]
-	seen := known.phase == synced && known.desired[w.locals[button]] == s.desired && known.desiredAt[w.locals[button]] == s.desiredAt.Unix()
+	seen := known.phase == synced && known.newest >= s.version && known.desired[w.locals[button]] == s.desired && known.desiredAt[w.locals[button]] == s.desiredAt.Unix()
 	s.sure = w.now.Sub(s.desiredAt) > 2*time.Second && seen
 	s.pressedAt, s.on = w.now, !was
 }
@@ -383,6 +403,7 @@ func (w *kindWorld) checkKinds() {
 		return ack.Code
 	}
 	w.checkCommands(desired, reported)
+	w.checkSettings(desired, reported)
 	for _, line := range []string{"lamp", "attic", "hall", "fan", "pump", "up", "down", "gate"} {
 		if reported[line] != w.lines[line] {
 			t.Errorf("%s: reported %v, the line is %v", line, reported[line], w.lines[line])
@@ -410,6 +431,8 @@ func (w *kindWorld) checkKinds() {
 	for key, value := range desired {
 		wants := []shadow.Code{shadow.Done}
 		switch {
+		case key == "limit" || key == "band":
+			continue // see checkSettings
 		case key == "bell":
 			wants = []shadow.Code{shadow.NoProperty}
 		case key == "lamp" || key == "fan":
@@ -460,6 +483,48 @@ func (w *kindWorld) checkCommands(desired, reported map[string]any) {
 		t.Errorf("%d edges since the count was set, want %d to %d", since, w.edges-max(w.clearAt, w.setAt)-w.lostEdge, w.edges-w.setAt)
 	case count != w.counted():
 		t.Errorf("reported count %d, counted %d", count, w.counted())
+	}
+}
+
+// checkSettings checks what settings and the alarm became.
+func (w *kindWorld) checkSettings(desired, reported map[string]any) {
+	t := w.t
+	t.Helper()
+	acks, _ := reported[shadow.AckKey].(map[string]any)
+	answered := func(key string, wants ...shadow.Code) {
+		t.Helper()
+		if ack, _ := shadow.ParseAck(acks[key]); !containsCode(wants, ack.Code) {
+			t.Errorf("%s=%v: answer %v, want one of %v", key, desired[key], acks[key], wants)
+		}
+	}
+	limit, _ := reported["limit"].(float64)
+	switch value, asked := desired["limit"].(float64); {
+	case asked && value > 100:
+		answered("limit", shadow.Refused)
+	case asked:
+		answered("limit", shadow.Done)
+		if value != limit {
+			t.Errorf("limit is %v, want %v", limit, value)
+		}
+	}
+	if over := limit > 50; reported["over"] != over || w.engine.shadows["main"].props["limit"].value != limit {
+		t.Errorf("limit is reported as %v and is %v, over %v", limit, w.engine.shadows["main"].props["limit"].value, reported["over"])
+	}
+	band, _ := reported["band"].(map[string]any)
+	members, isObject := desired["band"].(map[string]any)
+	switch _, odd := members["odd"]; {
+	case desired["band"] == nil:
+	case !isObject || odd && members["odd"] != nil:
+		answered("band", shadow.Refused)
+	case len(members) == 0:
+		answered("band", shadow.Done, 0) // it was emptied member by member
+	default:
+		answered("band", shadow.Done, 0)
+		for name, value := range members {
+			if value != nil && band[name] != value {
+				t.Errorf("band is %v, want %v", band, members)
+			}
+		}
 	}
 }
 

@@ -159,8 +159,8 @@ func (e *Engine) stands(now time.Time, p *property, r request) bool {
 	}
 	s := p.shadow
 	have, answered := s.haveAck[p.key]
-	switch _, answers := s.wantAck[p.key]; {
-	case answers: // it stays
+	switch ack, answers := s.wantAck[p.key]; {
+	case answers && (ack.Code == shadow.Done || ack.Code == shadow.Conflict): // it stays
 	case answered && r.stands(have.Code) && have.Code == shadow.Done:
 		s.wantAck[p.key] = have
 	default:

@@ -285,7 +285,6 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		}
 		r.lines["lamp"] = false
 	}
-	r = control(t, state.State{Clock: state.Clock{Boot: "b3"}})
 	next := newRig(t, controlConfig, state.State{Clock: state.Clock{Boot: "b3"}})
 	next.step(Start{})
 	if next.step(Clock{Boot: "b3"}); !next.clock.set {

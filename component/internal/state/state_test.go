@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -72,23 +73,58 @@ var full = State{
 	Shown: map[string][]string{"gw (classic)": {"bell", "lights"}},
 }
 
+// controls is a state with what has been added since, as testdata/format-1-controls.json has it.
+var controls = State{
+	Format:   1,
+	Outputs:  map[string]bool{"siren": true},
+	Settings: map[string]any{"main/limit": json.Number("72.5"), "main/band": map[string]any{"low": json.Number("5"), "mode": "eco"}},
+	Alarms:   map[string]bool{"hot": true},
+	Plans: map[string]Schedule{"main/coffee": {
+		Value:   map[string]any{"entries": []any{map[string]any{"once": "2026-11-23T05:30:00Z", "set": "on"}}},
+		Settled: time.Date(2026, 11, 23, 5, 30, 0, 0, time.UTC), LastAt: time.Date(2026, 11, 23, 5, 30, 0, 0, time.UTC), LastOn: true,
+		Over: map[string]string{"2026-11-23T05:30:00Z": "done"},
+	}},
+	Clock: Clock{Latest: time.Date(2026, 11, 23, 5, 31, 0, 0, time.UTC), Boot: "6f1c"},
+}
+
 // TestFormat1 holds the file to what other versions of the component read and
-// write: a change of it needs another format, or must leave this file as it is.
+// write: a change of it needs another format, or must leave these files as they are.
 func TestFormat1(t *testing.T) {
-	golden, err := os.ReadFile("testdata/format-1.json")
-	if err != nil {
-		t.Fatal(err)
+	for name, full := range map[string]State{"format-1.json": full, "format-1-controls.json": controls} {
+		golden, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Decode(golden)
+		if err != nil || !s.Equal(full) || s.Clock != full.Clock {
+			t.Errorf("%s: read %+v, %v; want %+v", name, s, err, full)
+		}
+		dir := t.TempDir()
+		if err := In(dir).Save(full); err != nil {
+			t.Fatal(err)
+		}
+		if written, _ := os.ReadFile(filepath.Join(dir, "state.json")); string(written) != string(golden) {
+			t.Errorf("%s: written\n%swant\n%s", name, written, golden)
+		}
 	}
-	s, err := Decode(golden)
-	if err != nil || !s.Equal(full) {
-		t.Errorf("read %+v, %v; want %+v", s, err, full)
+}
+
+// TestEachMemberCounts changes one member at a time.
+func TestEachMemberCounts(t *testing.T) {
+	for name, change := range map[string]func(*State){
+		"settings":  func(s *State) { s.Settings = map[string]any{"main/limit": json.Number("73")} },
+		"alarms":    func(s *State) { s.Alarms = map[string]bool{"hot": false} },
+		"schedules": func(s *State) { s.Plans = map[string]Schedule{"main/coffee": {}} },
+		"boot":      func(s *State) { s.Clock.Boot = "" },
+	} {
+		changed := controls
+		if change(&changed); changed.Equal(controls) {
+			t.Errorf("a change of %s would not be saved", name)
+		}
 	}
-	dir := t.TempDir()
-	if err := In(dir).Save(full); err != nil {
-		t.Fatal(err)
-	}
-	if written, _ := os.ReadFile(filepath.Join(dir, "state.json")); string(written) != string(golden) {
-		t.Errorf("written\n%swant\n%s", written, golden)
+	later := controls
+	if later.Clock.Latest = later.Clock.Latest.Add(time.Hour); !later.Equal(controls) {
+		t.Error("that time passes would be saved")
 	}
 }
 
