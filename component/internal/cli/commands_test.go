@@ -43,7 +43,7 @@ func TestCommandsAreDescribed(t *testing.T) {
 		lines.ByDesired, lines.ByControl, lines.ByAlarm, lines.BySchedule, lines.ByLocal, lines.ByPulseEnd, lines.ByMaxOn, lines.ByInterlock,
 		lines.ByFailsafe, lines.ByStart, lines.ByStop, lines.ByHolder, lines.ByNobody,
 	} {
-		if !regexp.MustCompile("(?m)^\\|.*`" + regexp.QuoteMeta(kind) + "[ a-z0-9@.]*`").Match(text) {
+		if !regexp.MustCompile("(?m)^\\|.*`" + regexp.QuoteMeta(kind) + "[ a-z0-9@/]*`").Match(text) {
 			t.Errorf("cause %q is not described", kind)
 		}
 	}

@@ -64,7 +64,7 @@ type found struct {
 	engine.PropertyView
 }
 
-func (f found) name() string { return f.shadow + "." + f.key }
+func (f found) name() string { return f.shadow + "/" + f.key }
 
 // properties are all configured properties, sorted by name.
 func properties(s control.Status) []found {
@@ -79,7 +79,7 @@ func properties(s control.Status) []found {
 	return all
 }
 
-// find finds the property that is meant by PROPERTY or SHADOW.PROPERTY.
+// find finds the property that is meant by PROPERTY or SHADOW/PROPERTY.
 func find(s control.Status, name string) (found, error) {
 	var matches []found
 	all := properties(s)

@@ -19,7 +19,7 @@ import (
 )
 
 const getText = `shadowgpio get prints what properties are, as the component that runs here reads them:
-one by its name, or all. A property that several shadows have is named SHADOW.PROPERTY,
+one by its name, or all. A property that several shadows have is named SHADOW/PROPERTY,
 with the label of the shadow in the configuration.
 
 Exit codes: 0; 1 failed; 2 wrong usage; 5 no component runs here.`
@@ -35,7 +35,7 @@ func getCommand(env Env) *cobra.Command {
 		},
 		Example: `  sudo shadowgpio get
   sudo shadowgpio get lights
-  sudo shadowgpio get main.lights --json`,
+  sudo shadowgpio get main/lights --json`,
 	}
 	socket := socketFlag(c, env)
 	asJSON := c.Flags().Bool("json", false, "print JSON")
@@ -104,7 +104,7 @@ func setCommand(env Env) *cobra.Command {
 			return nil
 		},
 		Example: `  sudo shadowgpio set lights=on
-  sudo shadowgpio set main.bell=true --timeout 5s
+  sudo shadowgpio set main/bell=true --timeout 5s
   sudo shadowgpio set lights=null`,
 	}
 	socket := socketFlag(c, env)

@@ -166,7 +166,7 @@ func printProperties(w io.Writer, paint painter, s control.Status) {
 			if p.Pending {
 				text += " " + paint.wait("(not in the shadow yet)")
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", shadow+"."+key, plain(p.Value), plain(p.Desired), cmp.Or(p.Kind, "-"), cmp.Or(p.Line, "-"), text)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", shadow+"/"+key, plain(p.Value), plain(p.Desired), cmp.Or(p.Kind, "-"), cmp.Or(p.Line, "-"), text)
 		}
 	}
 	table.Flush()

@@ -142,7 +142,7 @@ func changes(old, now control.Status) []event {
 		}
 		for _, key := range slices.Sorted(maps.Keys(b.Properties)) {
 			if text, bad := changed(a.Properties[key], b.Properties[key]); text != "" {
-				add(event{Kind: "property", Name: label + "." + key, Value: b.Properties[key].Value, Text: text, bad: bad})
+				add(event{Kind: "property", Name: label + "/" + key, Value: b.Properties[key].Value, Text: text, bad: bad})
 			}
 		}
 	}

@@ -61,7 +61,7 @@ func TestSensorThatHangsDelaysNothing(t *testing.T) {
 		r.reported("", fmt.Sprintf(`{"temperature":%d}`, 21+i))
 	}
 	p.says("sensor not read; it is tried again", "property=pressure", "does not answer")
-	e := r.reported("", `{"status":{"faults":{"reading main.pressure":"sensor \"hwmon.tank.temp1\" does not answer"}}}`)
+	e := r.reported("", `{"status":{"faults":{"reading main/pressure":"sensor \"hwmon.tank.temp1\" does not answer"}}}`)
 	if _, shown := section(t, e, "reported")["pressure"]; shown {
 		t.Errorf("a sensor that hangs shows a value: %s", e.Document)
 	}

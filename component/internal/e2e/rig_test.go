@@ -51,7 +51,7 @@ const (
 	chipsVariable = "SHADOWGPIO_E2E_CHIPS"
 	// sensorsVariable names the directory above proc and sys; "" is this machine.
 	sensorsVariable = "SHADOWGPIO_E2E_SENSORS"
-	clockVariable = "SHADOWGPIO_E2E_CLOCK" // "unset" is a machine whose clock was not set yet
+	clockVariable   = "SHADOWGPIO_E2E_CLOCK" // "unset" is a machine whose clock was not set yet
 )
 
 func TestMain(m *testing.M) {

@@ -21,13 +21,13 @@ func TestWatch(t *testing.T) {
 
 	r.desire("", `{"lights":"on"}`)
 	watch.says("line       lamp", "on  desired main@2")
-	watch.says("property   main.lights", "is on, desired on, answered 200@2")
+	watch.says("property   main/lights", "is on, desired on, answered 200@2")
 	program.says(`"kind":"line","name":"lamp","value":"on","cause":{"kind":"desired","name":"main","version":2}`)
 	r.chip.SetPull(chipName, doorOffset, true)
 	watch.says("line       door", "on")
-	watch.says("property   main.locked", "is true")
+	watch.says("property   main/locked", "is true")
 	r.desire("", `{"lights":"blue"}`)
-	watch.says("main.lights", `answered 400@`, `got "blue"`)
+	watch.says("main/lights", `answered 400@`, `got "blue"`)
 	r.chip.Unplug(chipName)
 	watch.says("line       lamp", "chip is gone")
 	if _, err := r.chip.Plug(board.Label); err != nil {

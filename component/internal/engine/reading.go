@@ -99,7 +99,7 @@ func (e *Engine) sensorFaults() map[string]string {
 	faults := map[string]string{}
 	for _, p := range e.sampled {
 		if p.meter.fault != nil {
-			faults["reading "+p.shadow.label+"."+p.key] = p.meter.fault.Error()
+			faults["reading "+p.id()] = p.meter.fault.Error()
 		}
 	}
 	return faults

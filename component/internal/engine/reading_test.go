@@ -103,7 +103,7 @@ func TestSensorThatFailsIsTheFaultOfItsReading(t *testing.T) {
 	if _, shown := reported["temperature"]; shown {
 		t.Errorf("a sensor that failed still shows %v", reported["temperature"])
 	}
-	if got := asJSON(t, reported["status"]); !strings.Contains(got, `"reading main.temperature":"no such sensor"`) {
+	if got := asJSON(t, reported["status"]); !strings.Contains(got, `"reading main/temperature":"no such sensor"`) {
 		t.Errorf("the status is %s", got)
 	}
 	fail(errors.New("no such sensor"))

@@ -165,7 +165,7 @@ func (e *Engine) carryOutRun(now time.Time, p *property, run schedule.Run) {
 
 // cause is what a schedule is called where it switches something.
 func (p *property) cause() lines.Cause {
-	return lines.Cause{Kind: lines.BySchedule, Name: p.shadow.label + "." + p.key}
+	return lines.Cause{Kind: lines.BySchedule, Name: p.id()}
 }
 
 // runSaved begins a pulse that had to be remembered first. While it cannot be, it
