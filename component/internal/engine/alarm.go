@@ -145,7 +145,7 @@ func (e *Engine) watched(a *alarm) (any, bool) {
 		return p.CountValue(p.meter.base + int64(edgesOf(edges, p.Edges).count)), ok
 	}
 	value := p.shadow.want[p.key]
-	return value, value != nil && e.bank.Reads(p.Line)
+	return value, value != nil && (p.Line == "" || e.bank.Reads(p.Line))
 }
 
 // input is whether an input is on. ok is false while that is not known.

@@ -31,8 +31,11 @@ func (e *Engine) status() map[string]any {
 			faults[label] = shadow.CutReason(claims[label].Error())
 		}
 	}
-	for name, why := range e.silence() {
-		faults[name] = shadow.CutReason(why)
+	waits := e.silence()
+	for _, name := range slices.Sorted(maps.Keys(waits)) {
+		if len(faults) < maxFaults {
+			faults[name] = shadow.CutReason(waits[name])
+		}
 	}
 	if e.refused != "" {
 		faults["configuration"] = shadow.CutReason(e.refused)
