@@ -126,8 +126,8 @@ func completeProperty(socket *string, suffix string) cobra.CompletionFunc {
 			if f, err := find(status, p.key); err == nil && f.name() == name {
 				name = p.key
 			}
-			if suffix == "" || p.Output || p.Kind == "count" {
-				names = append(names, cobra.CompletionWithDesc(name+suffix, p.Kind+" of "+p.Line))
+			if suffix == "" || p.Output || slices.Contains([]string{"count", "setting", "alarm", "schedule"}, p.Kind) {
+				names = append(names, cobra.CompletionWithDesc(name+suffix, strings.TrimSuffix(p.Kind+" of "+p.Line, " of ")))
 			}
 		}
 		return names, directive

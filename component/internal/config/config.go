@@ -175,8 +175,8 @@ type Property struct {
 	MaxSize int    // of Schedule: bytes of what can be desired, as JSON
 }
 
-// Override says who wins when an output was changed locally: by a control, or by
-// its MaxOn.
+// Override says who wins when an output was changed locally: by a control, an alarm
+// or a schedule, or by its MaxOn.
 type Override uint8
 
 // The overrides. UpdatesDesired is the default.
@@ -184,7 +184,7 @@ const (
 	// UpdatesDesired writes the local state as desired and reported together, so
 	// that nothing pulls it back.
 	UpdatesDesired Override = iota
-	// CloudWins lets controls act only while the shadow is out of reach, and then
+	// CloudWins lets those act only while the shadow is out of reach, and then
 	// applies what is desired again.
 	CloudWins
 	// HoldsUntilNextDesired keeps the local state, against what is desired, until

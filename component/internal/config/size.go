@@ -21,6 +21,11 @@ func settledSize(s Shadow) int {
 		reported[key] = p.largest()
 		if p.Output || slices.Contains([]Kind{Count, Setting, Flag, Schedule}, p.Kind) {
 			desired[key] = reported[key]
+		}
+		if p.Kind == Schedule {
+			desired[key] = strings.Repeat("x", p.MaxSize)
+		}
+		if desired[key] != nil {
 			acks[key] = shadow.Ack{Code: 200, Version: math.MaxInt32}
 		}
 	}
@@ -34,7 +39,8 @@ func settledSize(s Shadow) int {
 }
 
 // scheduleNotes is how many bytes a reported schedule has of its own: the next run,
-// the last one, and what it waits for.
+// the last one, and what it waits for. What became of entries for one moment comes
+// to at most three quarters of the schedule.
 const scheduleNotes = 256
 
 // largest is a value of the property that takes most room.
@@ -49,7 +55,7 @@ func (p Property) largest() any {
 	case Flag:
 		return false
 	case Schedule:
-		return strings.Repeat("x", p.MaxSize+scheduleNotes)
+		return strings.Repeat("x", p.MaxSize+p.MaxSize*3/4+scheduleNotes)
 	case Pattern:
 		return slices.MaxFunc(append(slices.Collect(maps.Keys(p.Patterns)), ""), func(a, b string) int { return cmp.Compare(size(a), size(b)) })
 	}

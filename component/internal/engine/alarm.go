@@ -144,8 +144,12 @@ func (e *Engine) watched(a *alarm) (any, bool) {
 		_, edges, ok := e.bank.Input(p.Line)
 		return p.CountValue(p.meter.base + int64(edgesOf(edges, p.Edges).count)), ok
 	}
-	value, known := p.meter.samples.Value() // the latest one, whatever is reported
-	return value, known && (p.Kind == config.Reading || e.bank.Reads(p.Line))
+	if isSampled(p.Kind) {
+		value, known := p.meter.samples.Value() // the latest one, whatever is reported
+		return value, known && (p.Line == "" || e.bank.Reads(p.Line))
+	}
+	value := p.shadow.want[p.key]
+	return value, value != nil && (p.Line == "" || e.bank.Reads(p.Line))
 }
 
 // input is whether an input is on. ok is false while that is not known.

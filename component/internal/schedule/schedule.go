@@ -59,16 +59,30 @@ func (s *Schedule) Next(after time.Time) (run Run, ok bool) {
 // Due is the run to be carried out now, if there is one: the latest that came after
 // settled, up to now, unless it is missed by now.
 func (s *Schedule) Due(settled, now time.Time) (run Run, ok bool) {
-	after := settled
-	if oldest := now.Add(-s.late); after.Before(oldest) {
-		after = oldest.Add(-1)
+	if oldest := now.Add(-s.late - 1); settled.Before(oldest) {
+		settled = oldest
 	}
+	// Looking back step by step spares the search through a day of minutes.
+	for back := time.Minute; settled.Before(now); back *= 2 {
+		from := now.Add(-back)
+		if from.Before(settled) {
+			from = settled
+		}
+		if run, ok = s.last(from, now); ok || from.Equal(settled) {
+			break
+		}
+	}
+	return run, ok
+}
+
+// last is the last run after from, up to now.
+func (s *Schedule) last(from, now time.Time) (run Run, ok bool) {
 	for {
-		next, more := s.Next(after)
+		next, more := s.Next(from)
 		if !more || next.At.After(now) {
 			return run, ok
 		}
-		run, ok, after = next, true, next.At
+		run, ok, from = next, true, next.At
 	}
 }
 
