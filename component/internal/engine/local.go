@@ -159,8 +159,8 @@ func (e *Engine) stands(now time.Time, p *property, r request) bool {
 	}
 	s := p.shadow
 	have, answered := s.haveAck[p.key]
-	switch _, answers := s.wantAck[p.key]; {
-	case answers: // it stays
+	switch ack, answers := s.wantAck[p.key]; {
+	case answers && ack.Version >= r.version: // it stays; an older one is to another value
 	case answered && r.stands(have.Code) && have.Code == shadow.Done:
 		s.wantAck[p.key] = have
 	default:
