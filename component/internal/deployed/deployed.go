@@ -14,9 +14,8 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/durable"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
@@ -125,7 +124,7 @@ func (s *Source) read(ctx context.Context, updates chan<- Update) bool {
 		}
 	default:
 		s.present, s.refused = cfg, ""
-		if err := renameio.WriteFile(s.File, response.Value, 0o600); err != nil {
+		if err := durable.Write(s.File, response.Value); err != nil {
 			s.Logger.Warn("configuration not kept for the next start", "error", err)
 		}
 		send(ctx, updates, Update{Config: cfg})

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"syscall"
 	"testing"
@@ -15,8 +14,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// The application role of the same document, A1 to A6, and its message flows: here
-// another component of the core device plays the application.
+// The application role of the same document, A1 to A6: here another component of the
+// core device plays the application.
 
 type application struct {
 	t         *testing.T
@@ -83,8 +82,14 @@ func (a *application) becomes(want string) {
 	if err := json.Unmarshal([]byte(want), &wanted); err != nil {
 		a.t.Fatal(err)
 	}
+	a.until(want, func() bool { return contains(a.local, wanted) })
+}
+
+// until follows the documents until done; what says what for.
+func (a *application) until(what string, done func() bool) {
+	a.t.Helper()
 	deadline := time.After(patience)
-	for !contains(a.local, wanted) {
+	for !done() {
 		select {
 		case m, open := <-a.documents.Events():
 			if !open {
@@ -98,11 +103,9 @@ func (a *application) becomes(want string) {
 			if err := json.Unmarshal(m.Payload(), &doc); err != nil {
 				a.t.Fatal(err)
 			}
-			if doc.Current.State.Reported != nil {
-				a.local = doc.Current.State.Reported
-			}
+			a.local = doc.Current.State.Reported
 		case <-deadline:
-			a.t.Fatalf("the application never saw %s; it has %v", want, a.local)
+			a.t.Fatalf("the application never saw %s; it has %v", what, a.local)
 		}
 	}
 }
@@ -136,6 +139,82 @@ func TestFlowA02DeltaIsOverlaid(t *testing.T) {
 	}
 }
 
+// A3: an application that reads what does not exist creates nothing: the device does,
+// as if it had been the first.
+func TestFlowA03NothingIsCreatedByReading(t *testing.T) {
+	r := newRig(t, houseConfig)
+	r.simulate()
+	r.serve()
+	a := r.application()
+	for range 2 {
+		if a.get() {
+			t.Fatal("there is a shadow though nobody wrote one")
+		}
+	}
+	r.start()
+	if e := r.reported("", `{"lights":"off","locked":false}`); e.Version != 1 {
+		t.Errorf("the device made version %d, want 1", e.Version)
+	}
+	a.becomes(`{"lights":"off","locked":false}`)
+	if !a.get() {
+		t.Error("there is no shadow after the device was there")
+	}
+}
+
+// A4: what the application desires changes what it names, and what is reported is the
+// device's alone.
+func TestFlowA04OnlyWhatChangesIsDesired(t *testing.T) {
+	r := newRig(t, `
+lines:
+  lamp: {line: LAMP, direction: output}
+  fan:  {line: FAN, direction: output}
+shadows:
+  main: {properties: {lights: {line: lamp}, fan: {line: fan}}}
+`)
+	r.simulate()
+	r.serve()
+	p := r.start()
+	r.reported("", `{"lights":false,"fan":false}`)
+	a := r.application()
+	a.set(`{"lights":true,"fan":true}`)
+	a.becomes(`{"lights":true,"fan":true}`)
+	p.signal(syscall.SIGKILL)
+	p.ends()
+	a.set(`{"fan":false}`) // false is a value, not the absence of one
+	a.get()
+	if !contains(a.local, map[string]any{"lights": true, "fan": false}) {
+		t.Errorf("the application has %v, want only the fan to be another", a.local)
+	}
+	e := r.happened("the application's update", func(e devcore.Event) bool {
+		return e.Kind == devcore.ShadowUpdated && string(e.Sent) == `{"state":{"desired":{"fan":false}}}`
+	})
+	if got := section(t, e, "desired"); !contains(got, map[string]any{"lights": true, "fan": false}) {
+		t.Errorf("desired is %v, want only the fan to be another", got)
+	}
+	if got := section(t, e, "reported"); !contains(got, map[string]any{"lights": true, "fan": true}) {
+		t.Errorf("reported is %v, want what the device said last", got)
+	}
+	r.start()
+	r.reported("", `{"lights":true,"fan":false}`)
+	if !r.level(lampOffset) || r.level(fanOffset) {
+		t.Errorf("lamp %v, fan %v; want the lamp high, since it still is desired, and the fan low", r.level(lampOffset), r.level(fanOffset))
+	}
+}
+
+// A5: the copy is all that is reported, so what is reported no more goes from it.
+func TestFlowA05CopyIsAllThatIsReported(t *testing.T) {
+	r, _ := house(t)
+	a := r.application()
+	a.get()
+	a.set(`{"lights":"blue"}`)
+	a.becomes(`{"lights":"off","ack":{"lights":{"code":400}}}`)
+	a.set(`{"lights":null}`)
+	a.until("the answer withdrawn", func() bool { return a.local[shadow.AckKey] == nil })
+	if !contains(a.local, map[string]any{"lights": "off", "locked": false}) {
+		t.Errorf("the application has %v, want the state to stay", a.local)
+	}
+}
+
 // A3 and A6: an application that comes first finds no shadow, and goes on; when the
 // device was there once, either may be away.
 func TestFlowA06EitherSideMayBeAway(t *testing.T) {
@@ -159,45 +238,5 @@ func TestFlowA06EitherSideMayBeAway(t *testing.T) {
 	a.get()
 	if !contains(a.local, map[string]any{"lights": "on", "locked": true}) {
 		t.Errorf("the application has %v after both were away", a.local)
-	}
-}
-
-// The message flows of the document: first contact, a change that the application
-// wants, the device obeys, and a change at the device. What is stored and what is
-// published is what the shadow manager makes of the component's updates.
-func TestFlowMessages(t *testing.T) {
-	r := newRig(t, `
-lines:
-  lamp:   {line: LAMP, direction: output}
-  door:   {line: DOOR, direction: input}
-  button: {line: 5, chip: board, direction: input}
-shadows:
-  main: {properties: {lights: {line: lamp, values: {"on": on, "off": off}}, doors: {line: door, values: {locked: on, unlocked: off}}}}
-controls:
-  wall: {input: button, output: lamp, action: toggle, edge: rising}
-`)
-	r.simulate()
-	r.serve()
-	r.start()
-	first := r.reported("", `{"lights":"off","doors":"unlocked"}`)
-	if got := section(t, first, "desired"); first.Version != 1 || got != nil || first.Delta != nil {
-		t.Errorf("first contact: version %d, desired %v, delta %s; want 1 and reported only", first.Version, got, first.Delta)
-	}
-
-	v := r.desire("", `{"lights":"on"}`)
-	wanted, _ := r.events.wait(func(e devcore.Event) bool { return e.Version == v && e.Shadow == "" })
-	if string(wanted.Delta) == "" || section(t, wanted, "reported")["lights"] != "off" {
-		t.Errorf("a wanted change: delta %s, reported %v", wanted.Delta, section(t, wanted, "reported"))
-	}
-
-	obeyed := r.answered("", v, fmt.Sprintf(`{"lights":"on","ack":{"lights":{"code":200,"version":%d}}}`, v))
-	if obeyed.Delta != nil || section(t, obeyed, "desired")["lights"] != "on" {
-		t.Errorf("obeyed: delta %s, desired %v", obeyed.Delta, section(t, obeyed, "desired"))
-	}
-
-	r.chip.SetPull(chipName, 5, true)
-	local := r.answered("", obeyed.Version, `{"lights":"off"}`)
-	if local.Delta != nil || section(t, local, "desired")["lights"] != "off" {
-		t.Errorf("a change at the device: delta %s, desired %v; want both sections off", local.Delta, section(t, local, "desired"))
 	}
 }

@@ -2,8 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 
 // The device role of the document that this project began with (a replica of the
 // device's state in a shadow, of the AWS IoT Atlas), behaviour by behaviour: D1 to
-// D18, as they are over the core device's IPC. D4, D12 and D13 are about tokens of
-// replies over MQTT; over IPC a reply is bound to its call.
+// D18, as they are over the core device's IPC. D4, D12 and D13 are about tokens that
+// tie replies to requests over MQTT; over IPC a reply is bound to its call.
 
 // flowRig makes a core that holds a document of the classic shadow, and a chip.
 func flowRig(t *testing.T, document string) *rig {
@@ -104,6 +105,31 @@ func TestFlowD03GetAfterConnecting(t *testing.T) {
 	r.start()
 	if e := r.happened("a read", isFirstRead); e.Kind != devcore.ShadowRead {
 		t.Errorf("got %v, want the shadow to be read", e.Kind)
+	}
+}
+
+// D4: the reply to a read counts only on the connection on which it was asked for: one
+// that is under way when the nucleus ends is forgotten, and the next is of the shadow
+// as it is then.
+func TestFlowD04ReplyOfALostConnection(t *testing.T) {
+	r := flowRig(t, `{"state":{"desired":{"lights":"on"}}}`)
+	rule, err := faults.ParseRule("GetThingShadow silence times 1 match gw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.core.Faults().Add(rule)
+	r.serve()
+	moves := r.moves(lampOffset)
+	p := r.start()
+	r.happened("a read", isFirstRead)
+	r.stopCore()
+	p.says("shadow is out of reach")
+	r.newCore(filepath.Join(r.dir, "config.yaml"))
+	v := r.desire("", `{"lights":"off"}`)
+	r.serve()
+	r.answered("", v, fmt.Sprintf(`{"lights":"off","ack":{"lights":{"code":200,"version":%d}}}`, v))
+	if all := moves.all(); slices.Contains(all, true) {
+		t.Errorf("the lamp moved %v, want it never on", all)
 	}
 }
 
@@ -237,153 +263,5 @@ shadows:
 	})
 	if !r.level(lampOffset) || !r.level(fanOffset) {
 		t.Error("a line moved with the end of its desired value, want it to stay")
-	}
-}
-
-// D12: every update has a client token of its own.
-func TestFlowD12ClientTokens(t *testing.T) {
-	r, _ := house(t)
-	for _, value := range []string{"on", "off", "on"} {
-		r.answered("", r.desire("", `{"lights":"`+value+`"}`), `{"lights":"`+value+`"}`)
-	}
-	seen := map[string]bool{}
-	r.events.count(func(e devcore.Event) bool {
-		if e.Kind == devcore.ShadowUpdated && e.Component == componentName {
-			if e.Token == "" || seen[e.Token] {
-				t.Errorf("client token %q, want one of its own", e.Token)
-			}
-			seen[e.Token] = true
-		}
-		return false
-	})
-	if len(seen) < 4 {
-		t.Errorf("%d updates, want at least 4", len(seen))
-	}
-}
-
-// D13: a refused update is said, and does not end the device.
-func TestFlowD13RefusedUpdate(t *testing.T) {
-	r, p := house(t)
-	rule, err := faults.ParseRule("UpdateThingShadow refuse UnauthorizedError times 1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.core.Faults().Add(rule)
-	r.chip.SetPull(chipName, doorOffset, true)
-	p.says("level=WARN", "UnauthorizedError")
-	if !p.running() {
-		t.Error("the component ended")
-	}
-}
-
-// D14: a change at the device is written as desired and reported in one update, and
-// stands.
-func TestFlowD14LocalChange(t *testing.T) {
-	r := newRig(t, `
-lines:
-  lamp:   {line: LAMP, direction: output}
-  button: {line: DOOR, direction: input}
-shadows:
-  main: {properties: {lights: {line: lamp}}}
-controls:
-  wall: {input: button, output: lamp, action: toggle, edge: rising}
-`)
-	r.simulate()
-	r.serve()
-	r.start()
-	r.reported("", `{"lights":false}`)
-	r.answered("", r.desire("", `{"lights":false}`), `{"ack":{"lights":{"code":200}}}`)
-	r.chip.SetPull(chipName, doorOffset, true)
-	r.happened("desired and reported in one update", func(e devcore.Event) bool {
-		return strings.Contains(string(e.Sent), `"desired":{"lights":true}`) && strings.Contains(string(e.Sent), `"reported":{`)
-	})
-	e := r.reported("", `{"lights":true}`)
-	if e.Delta != nil {
-		t.Errorf("delta %s would undo the change", e.Delta)
-	}
-	if !r.level(lampOffset) {
-		t.Error("the lamp is low, want high as the button made it")
-	}
-}
-
-// D15: desired values, edges and configuration changes at the same time end right.
-func TestFlowD15AllAtOnce(t *testing.T) {
-	r, _ := house(t)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := range 41 {
-			r.chip.SetPull(chipName, doorOffset, i%2 == 0)
-			time.Sleep(time.Millisecond)
-		}
-	}()
-	var last int64
-	for i := range 20 {
-		last = r.desire("", fmt.Sprintf(`{"lights":%q}`, []string{"off", "on"}[i%2]))
-		r.desire("room", fmt.Sprintf(`{"fan":%v}`, i%2 == 1))
-	}
-	<-done
-	r.answered("", last, `{"lights":"on","locked":true}`)
-	r.reported("room", `{"fan":true}`)
-	if !r.level(lampOffset) || !r.level(fanOffset) {
-		t.Error("a line is low, want both high as desired last")
-	}
-}
-
-// D16: words, booleans and numbers stand beside each other in one shadow.
-func TestFlowD16MixedTypes(t *testing.T) {
-	r := newRig(t, `
-lines:
-  lamp: {line: LAMP, direction: output}
-  fan:  {line: FAN, direction: output}
-  door: {line: DOOR, direction: input}
-shadows:
-  main:
-    properties:
-      welcome: {line: lamp, values: {aloha: on, adieu: off}}
-      enabled: {line: fan}
-      visits:  {line: door, count: rising}
-`)
-	r.simulate()
-	r.serve()
-	r.start()
-	r.reported("", `{"welcome":"adieu","enabled":false,"visits":0}`)
-	v := r.desire("", `{"welcome":"aloha","enabled":true,"visits":10}`)
-	r.answered("", v, `{"welcome":"aloha","enabled":true,"visits":10}`)
-}
-
-// D17: asked to end, the device says so and is gone in order.
-func TestFlowD17OrderlyEnd(t *testing.T) {
-	r, p := house(t)
-	r.answered("room", r.desire("room", `{"fan":true}`), `{"fan":true}`)
-	p.signal(syscall.SIGTERM)
-	if code := p.ends(); code != 0 {
-		t.Errorf("exit code %d, want 0", code)
-	}
-	r.reported("room", `{"fan":false}`) // its stop state is off
-	if _, ok := r.events.wait(func(e devcore.Event) bool { return e.Kind == devcore.Disconnected }); !ok {
-		t.Error("the connection stayed")
-	}
-}
-
-// D18: nothing is lost on the way, as with quality of service 1: a lost event and a
-// lost reply both end in the state that is desired.
-func TestFlowD18NothingIsLost(t *testing.T) {
-	for _, text := range []string{"SubscribeToTopic lose times 1", "UpdateThingShadow dropReply times 1"} {
-		t.Run(text, func(t *testing.T) {
-			r, _ := house(t)
-			rule, err := faults.ParseRule(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.core.Faults().Add(rule)
-			r.desire("", `{"lights":"on"}`)
-			awaitTrue(t, "the fault", func() bool { return r.core.Faults().List()[0].Hits > 0 })
-			v := r.desire("", `{"lights":"on","last":1}`)
-			r.answered("", v, `{"lights":"on","ack":{"lights":{"code":200},"last":{"code":404}}}`)
-			if !r.level(lampOffset) {
-				t.Error("the lamp is low, want high")
-			}
-		})
 	}
 }

@@ -157,6 +157,7 @@ shadows:
 func newRig(t *testing.T, config string) *rig {
 	r := &rig{t: t, dir: shortDir(t), events: newJournal()}
 	r.coreAt, r.chipsAt = filepath.Join(r.dir, "ipc.socket"), filepath.Join(r.dir, "chips.socket")
+	t.Cleanup(r.checkReports)
 	file := filepath.Join(r.dir, "config.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)

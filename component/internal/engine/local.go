@@ -160,7 +160,8 @@ func (e *Engine) stands(now time.Time, p *property, r request) bool {
 	s := p.shadow
 	have, answered := s.haveAck[p.key]
 	switch ack, answers := s.wantAck[p.key]; {
-	case answers && (ack.Code == shadow.Done || ack.Code == shadow.Conflict): // it stays
+	case answers && ack.Version >= r.version && (ack.Code == shadow.Done || ack.Code == shadow.Conflict):
+		// It stays; an older one is to another value, and one about the line is over.
 	case answered && r.stands(have.Code) && have.Code == shadow.Done:
 		s.wantAck[p.key] = have
 	default:

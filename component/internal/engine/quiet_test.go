@@ -53,3 +53,18 @@ func TestRetriesOfALineFollowTheClock(t *testing.T) {
 		t.Error("the line was not tried again within a minute")
 	}
 }
+
+// Nulls that were stored, since a patch met a shadow that had been deleted, are
+// deleted with the object that holds them.
+func TestStoredNullsAreCleared(t *testing.T) {
+	r := newRig(t, testConfig+"    status: true\n", state.State{})
+	r.step(Start{})
+	r.step(ShadowLive{"plant"})
+	r.fetched("plant", `{"version":9,"state":{"desired":{"pump":false},"reported":{"pump":null,"gone":null,
+		"ack":{"pump":{"code":200,"version":7,"reason":null}},"status":{"running":true,"faults":null}}}}`)
+	r.reports("plant", `{"ack":null,"pump":false,"status":null}`, 10)
+	r.pass(time.Second)
+	r.reports("plant", `{"ack":{"pump":{"code":200,"version":9}},"status":{"running":true,"since":"2023-11-14T22:13:20Z","version":"1.0.0"}}`, 11)
+	r.pass(time.Minute)
+	r.reportsNothing()
+}

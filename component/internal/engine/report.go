@@ -33,7 +33,7 @@ func (s *shadowState) reported(r report) map[string]any {
 	}
 	switch {
 	case len(acks) == 0:
-	case len(s.shownAcks()) == 0:
+	case s.spoiled, len(s.shownAcks()) == 0:
 		// An object emptied key by key stays behind as {}: delete it whole.
 		reported[shadow.AckKey] = nil
 	default:
@@ -45,9 +45,12 @@ func (s *shadowState) reported(r report) map[string]any {
 func (s *shadowState) changedValues() map[string]any {
 	changed := map[string]any{}
 	for key, value := range s.want {
-		// A null is only written over what is there.
-		if have, ok := s.have[key]; ok != (value != nil) || ok && (s.again[key] || !shadow.Equal(have, value)) {
-			changed[key] = value
+		have, ok := s.have[key]
+		switch {
+		case holdsNull(have):
+			changed[key] = nil // and then it is written anew
+		case ok != (value != nil) || ok && (s.again[key] || !shadow.Equal(have, value)):
+			changed[key] = value // a null only over what is there
 		}
 	}
 	return changed
@@ -126,6 +129,9 @@ func (s shedding) String() string {
 func (s *shadowState) changedAcks() map[string]shadow.Ack {
 	changed := map[string]shadow.Ack{}
 	shown := s.shownAcks()
+	if s.spoiled {
+		clear(shown) // they are written when all are gone
+	}
 	for key, ack := range shown {
 		if ack != s.haveAck[key] {
 			changed[key] = ack
@@ -173,4 +179,17 @@ func ackPatch(ack, have shadow.Ack) any {
 		patch["value"] = nil
 	}
 	return patch
+}
+
+// holdsNull reports whether an object has a null, at any depth. A shadow stores one
+// when a patch that deletes meets no object to delete it from, as when the shadow was
+// deleted meanwhile. No patch deletes it again, but one that deletes the whole object.
+func holdsNull(value any) bool {
+	members, _ := value.(map[string]any)
+	for _, member := range members {
+		if member == nil || holdsNull(member) {
+			return true
+		}
+	}
+	return false
 }

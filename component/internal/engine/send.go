@@ -66,6 +66,7 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 			s.haveAck[key] = ack
 		}
 	}
+	s.spoiled = s.spoiled && len(s.haveAck) > 0
 	if s.phase == synced && version > s.gate.Seen() {
 		// Else the messages or the document up to here were seen already, and what
 		// was desired since is newer.

@@ -56,6 +56,7 @@ type shadowState struct {
 	want, have map[string]any
 	// wantAck and haveAck are the same for the answers.
 	wantAck, haveAck map[string]shadow.Ack
+	spoiled          bool               // the answers that it has hold a null
 	asked            map[string]request // the desired values that were seen
 
 	desired   map[string]any   // what the shadow is known to desire
@@ -169,11 +170,12 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	s.have, s.haveAck = map[string]any{}, map[string]shadow.Ack{}
 	for key, value := range doc.Reported {
 		_, wanted := s.want[key] // also what is no longer configured, and is to be deleted
-		if s.reports(key) || wanted {
+		if value != nil && (s.reports(key) || wanted) {
 			s.have[key] = value
 		}
 	}
 	acks, _ := doc.Reported[shadow.AckKey].(map[string]any)
+	s.spoiled = holdsNull(acks)
 	for key, value := range acks {
 		s.haveAck[key], _ = shadow.ParseAck(value)
 	}

@@ -463,6 +463,11 @@ func (w *world) check() {
 				w.t.Errorf("%s: the line is %v, want %v as desired", key, line, want)
 			}
 		}
+		for key, value := range document.Reported {
+			if holdsNull(value) {
+				w.t.Errorf("%s is reported with a null: %v", key, value)
+			}
+		}
 		acks, _ := document.Reported["ack"].(map[string]any)
 		for key, value := range document.Desired {
 			if value != nil {

@@ -3,7 +3,7 @@
 // alarms and schedules.
 //
 // It is one small JSON file in the work directory, replaced atomically and
-// synced to disk (google/renameio). The engine bounds how often it is written.
+// synced to disk (package durable). The engine bounds how often it is written.
 package state
 
 import (
@@ -20,7 +20,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"github.com/shadowgpio/shadowgpio/component/internal/durable"
 )
 
 // format is the version of the file. A reader refuses newer ones.
@@ -171,15 +171,15 @@ func (f File) setAside(cause error) error {
 	return fmt.Errorf("state not understood: %w; set aside as %s", cause, aside)
 }
 
-// Save replaces the state. Its Format is set here.
+// Save replaces the state, and returns when no power cut can bring the old one
+// back. Its Format is set here.
 func (f File) Save(s State) error {
 	s.Format = format
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	// In no other directory: TMPDIR may be another's, or smaller.
-	if err := renameio.WriteFile(f.path, append(text, '\n'), 0o600, renameio.WithTempDir(filepath.Dir(f.path))); err != nil {
+	if err := durable.Write(f.path, append(text, '\n')); err != nil {
 		return fmt.Errorf("state not saved: %w", err)
 	}
 	return nil

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/state"
+)
+
+// A gateway without a battery for its clock starts somewhere in the past, and jumps
+// when it hears of the time; one that was set wrong jumps back.
+var jumps = []time.Duration{-10 * 365 * 24 * time.Hour, -time.Hour, time.Hour, 10 * 365 * 24 * time.Hour}
+
+// jumped is the time t after the wall clock was set by d, as time.Now would read it:
+// what was measured since boot goes on.
+func jumped(t *testing.T, now time.Time, d time.Duration) time.Time {
+	t.Helper()
+	set := now
+	// Of the three words of a time.Time with both clocks, the first has the wall's
+	// seconds in 33 bits above 30 of nanoseconds.
+	word := (*uint64)(unsafe.Pointer(&set))
+	*word = uint64(int64(*word) + int64(d/time.Second)<<30)
+	if set.Sub(now) != 0 || set.Unix()-now.Unix() != int64(d/time.Second) {
+		t.Skip("this version of Go keeps its times otherwise")
+	}
+	return set
+}
+
+func eachJump(t *testing.T, config string, play func(t *testing.T, r *rig, jump func())) {
+	for _, d := range jumps {
+		t.Run(d.String(), func(t *testing.T) {
+			r := newRig(t, config, state.State{})
+			r.now = time.Now() // with both clocks
+			play(t, r, func() { r.now = jumped(t, r.now, d) })
+		})
+	}
+}
+
+// The length of a pulse is not the wall clock's.
+func TestClockJumpsDuringAPulse(t *testing.T) {
+	config := strings.Replace(testConfig, "pump: {line: pump}", "pump: {line: pump, pulse: 10s}", 1)
+	eachJump(t, config, func(t *testing.T, r *rig, jump func()) {
+		r.step(Start{})
+		r.step(ShadowLive{"plant"})
+		r.fetched("plant", fmt.Sprintf(`{"version":1,"state":{"desired":{"pump":true}},"metadata":{"desired":{"pump":{"timestamp":%d}}}}`, r.now.Unix()))
+		r.pass(4 * time.Second)
+		jump()
+		r.step(Tick{})
+		r.pass(5900 * time.Millisecond)
+		if !r.lines["pump"] {
+			t.Fatal("the pump is off before its 10 s were over")
+		}
+		r.pass(200 * time.Millisecond)
+		if r.lines["pump"] {
+			t.Error("the pump is on after its 10 s were over")
+		}
+	})
+}
+
+// Neither are the pauses of requests and of the disk, and the limit of requests.
+func TestClockJumpsDuringPauses(t *testing.T) {
+	eachJump(t, testConfig, func(t *testing.T, r *rig, jump func()) {
+		r.step(Start{})
+		r.step(ShadowLive{"main"})
+		r.step(Fetched{Shadow: "main", Seq: r.lastFetch("main").Seq, Outcome: Unknown, Err: errors.New("starting")})
+		jump()
+		r.step(Tick{})
+		if len(r.fetches) > 1 {
+			t.Error("the shadow was read again without a pause")
+		}
+		r.pass(3 * firstFetch)
+		if len(r.fetches) < 2 {
+			t.Fatal("the shadow was not read again")
+		}
+		r.fetched("main", `{"version":1,"state":{"reported":{"lights":"off","locked":false}}}`)
+		r.pass(time.Minute)
+		saved := len(r.saves)
+		r.accepted("main", 2, `{"lights":"on"}`, `{}`)
+		for version := int64(3); version < 13; version += 2 {
+			u, _ := r.update("main")
+			r.accept(u, version)
+			r.edge("door", true)
+			jump()
+			r.step(Tick{})
+			if len(r.updates) > 0 {
+				t.Fatal("a report followed another at once")
+			}
+			r.pass(reportInterval)
+			u, _ = r.update("main")
+			r.accept(u, version+1)
+			r.pass(reportInterval)
+			r.edge("door", false)
+		}
+		r.pass(2 * saveDelay)
+		if len(r.saves) == saved {
+			t.Error("the outputs were not saved")
+		}
+	})
+}
+
+// The shadow manager's times jump, too: a value is a new one when its time is another.
+func TestClockOfTheShadowManagerJumps(t *testing.T) {
+	const at = 1_700_000_000
+	for _, d := range jumps {
+		t.Run(d.String(), func(t *testing.T) {
+			config := strings.Replace(testConfig, "pump: {line: pump}", "pump: {line: pump, pulse: 1s}", 1)
+			r := newRig(t, config, state.State{})
+			later := at + int64(d/time.Second)
+			read := func(version int, lights string, pump bool, timestamp int64) {
+				r.step(ShadowLive{"main"})
+				r.step(ShadowLive{"plant"})
+				r.fetched("main", fmt.Sprintf(`{"version":%d,"state":{"desired":{"lights":%q}},"metadata":{"desired":{"lights":{"timestamp":%d}}}}`, version, lights, timestamp))
+				r.fetched("plant", fmt.Sprintf(`{"version":%d,"state":{"desired":{"pump":%v}},"metadata":{"desired":{"pump":{"timestamp":%d}}}}`, version, pump, timestamp))
+				r.pass(5 * time.Second)
+				r.updates = nil
+			}
+			r.step(Start{})
+			read(1, "on", true, at)
+			r.step(ShadowLost{"main", errors.New("connection lost")})
+			r.step(ShadowLost{"plant", errors.New("connection lost")})
+			r.sets = nil
+			read(9, "off", true, later)
+			if r.lines["lamp"] {
+				t.Error("the lamp is on, want off as desired last")
+			}
+			if len(r.sets) != 3 { // the lamp off, the pump on and off
+				t.Errorf("lines were set %v, want the pulse again, since it was desired again", r.sets)
+			}
+		})
+	}
+}
