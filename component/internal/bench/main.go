@@ -42,6 +42,7 @@ func main() {
 	node := flag.String("node", os.Getenv("SHADOWGPIO_NODE"), "directory of the node_modules with aws-iot-device-sdk-v2; likewise")
 	java := flag.String("java", os.Getenv("SHADOWGPIO_JAVA"), "class path of aws-iot-device-sdk; likewise")
 	soaks := flag.Bool("soak", false, "instead, one component with many shadows of many things")
+	reads := flag.Int("readings", 0, "instead, one component with `N` readings of a second each")
 	things := flag.Int("things", 200, "things of -soak")
 	each := flag.Int("shadows", 5, "shadows of each thing of -soak")
 	role := flag.String("role", "", "for the processes it starts")
@@ -61,6 +62,8 @@ func main() {
 		switch {
 		case flag.NArg() > 0:
 			err = fmt.Errorf("want options only, got %q", flag.Args())
+		case *reads > 0:
+			err = (&readings{soak: &soak{bench: &b}, count: *reads}).run(ctx)
 		case *soaks:
 			err = (&soak{bench: &b, things: *things, each: *each}).run(ctx)
 		default:

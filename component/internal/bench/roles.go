@@ -7,11 +7,15 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
+	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
@@ -149,6 +153,24 @@ func readFull(r io.Reader, buf []byte) error {
 	return err
 }
 
+// askAllocations has a component print how many objects it has allocated.
+const askAllocations = syscall.SIGUSR1
+
+func tellAllocations(ctx context.Context) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, askAllocations)
+	for {
+		select {
+		case <-asked:
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			fmt.Printf("allocations=%d\n", m.Mallocs)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // runComponent is the component's process: what shadowgpio run does.
 func runComponent(ctx context.Context, args []string) error {
 	chips, err := sim.Dial(os.Getenv(chipsVariable))
@@ -162,9 +184,11 @@ func runComponent(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		args = []string{"run"}
 	}
+	go tellAllocations(ctx)
 	code := cli.Run(ctx, cli.Env{
 		Args: args, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Backend: func() gpio.Backend { return chips },
+		Sensors: sensor.Machine{Root: os.Getenv(sensorsVariable)},
 		// It starts its holder in this role, too, and not another measurement.
 		Self: []string{exe, "-role", "component"},
 	})
