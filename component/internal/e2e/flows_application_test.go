@@ -164,13 +164,7 @@ func TestFlowA03NothingIsCreatedByReading(t *testing.T) {
 // A4: what the application desires changes what it names, and what is reported is the
 // device's alone.
 func TestFlowA04OnlyWhatChangesIsDesired(t *testing.T) {
-	r := newRig(t, `
-lines:
-  lamp: {line: LAMP, direction: output}
-  fan:  {line: FAN, direction: output}
-shadows:
-  main: {properties: {lights: {line: lamp}, fan: {line: fan}}}
-`)
+	r := newRig(t, pairConfig)
 	r.simulate()
 	r.serve()
 	p := r.start()

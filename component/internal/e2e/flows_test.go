@@ -18,6 +18,15 @@ import (
 // D18, as they are over the core device's IPC. D4, D12 and D13 are about tokens that
 // tie replies to requests over MQTT; over IPC a reply is bound to its call.
 
+// pairConfig is two outputs in one shadow.
+const pairConfig = `
+lines:
+  lamp: {line: LAMP, direction: output}
+  fan:  {line: FAN, direction: output}
+shadows:
+  main: {properties: {lights: {line: lamp}, fan: {line: fan}}}
+`
+
 // flowRig makes a core that holds a document of the classic shadow, and a chip.
 func flowRig(t *testing.T, document string) *rig {
 	t.Helper()
@@ -213,13 +222,7 @@ func TestFlowD09MissingShadowIsCreated(t *testing.T) {
 
 // D10: every key of a delta is applied, and reported as it then is.
 func TestFlowD10EveryKeyOfADelta(t *testing.T) {
-	r := newRig(t, `
-lines:
-  lamp: {line: LAMP, direction: output}
-  fan:  {line: FAN, direction: output}
-shadows:
-  main: {properties: {lights: {line: lamp}, fan: {line: fan}}}
-`)
+	r := newRig(t, pairConfig)
 	r.simulate()
 	r.serve()
 	r.start()
