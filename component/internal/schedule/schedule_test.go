@@ -62,7 +62,7 @@ func TestDue(t *testing.T) {
 func TestDueIsTheLast(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	s := parse(t, `{"zone":"Europe/Berlin","missed":"last","grace":"24h","entries":[{"at":"02:30","set":"on"},{"cron":"*/7 3 * * *","set":"off"},{"cron":"5 */3 * * sun","set":"on"}]}`)
-	for range 500 {
+	for range 60 {
 		now := at(t, "2026-03-27T00:00:00Z").Add(time.Duration(random.IntN(72*3600)) * time.Second)
 		settled := now.Add(-time.Duration(random.IntN(30*3600)) * time.Second)
 		got, ok := s.Due(settled, now)
