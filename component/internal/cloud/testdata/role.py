@@ -54,12 +54,13 @@ def apply(values):
 
 
 def update(desired=None, reported=None):
+    """Not to be waited for in a callback, which keeps the connection from hearing the answer."""
     request = iotshadow.UpdateShadowRequest(
         thing_name=thing,
         client_token=token(),
         state=iotshadow.ShadowState(desired=desired, reported=reported),
     )
-    client.publish_update_shadow(request, QOS).result(TIMEOUT)
+    return client.publish_update_shadow(request, QOS)
 
 
 def got(response):
@@ -146,9 +147,9 @@ for line in sys.stdin:
     change = {name: json.loads(text)}
     apply(change)
     if role == "device":
-        update(desired=change, reported=change)
+        update(desired=change, reported=change).result(TIMEOUT)
     else:
-        update(desired=change)
+        update(desired=change).result(TIMEOUT)
 connection.disconnect().result(TIMEOUT)
 with lock:
     say("local", local)
