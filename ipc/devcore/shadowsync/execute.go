@@ -22,7 +22,7 @@ func (s *Sync) execute(ctx context.Context, k Key, r request) error {
 		if record.CloudDeleted {
 			return nil
 		}
-		return s.deleteCloud(ctx, k, record, record.CloudVersion)
+		return s.deleteCloud(ctx, k, record.CloudVersion)
 	case deleteLocally:
 		return s.obeyDeletion(k, record, r.payload)
 	}
@@ -168,7 +168,7 @@ func withoutToken(update []byte) ([]byte, error) {
 	return update, err
 }
 
-func (s *Sync) deleteCloud(ctx context.Context, k Key, record Record, version int64) error {
+func (s *Sync) deleteCloud(ctx context.Context, k Key, version int64) error {
 	if err := s.cloud.DeleteThingShadow(ctx, k.Thing, k.Shadow); err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func (s *Sync) cloudDocument(ctx context.Context, k Key) (*shadowdoc.Document, e
 func (s *Sync) overwriteCloud(ctx context.Context, k Key, record Record) error {
 	local := s.local.Document(k)
 	if local == nil {
-		return s.deleteCloud(ctx, k, record, record.CloudVersion)
+		return s.deleteCloud(ctx, k, record.CloudVersion)
 	}
 	if local.Version == record.LocalVersion {
 		return nil
@@ -244,8 +244,12 @@ func (s *Sync) overwriteLocal(ctx context.Context, k Key, record Record) error {
 	return s.note(k, cloud, version, cloud.Version)
 }
 
+// deleteLocal deletes what the cloud has not. Without a document there is nothing
+// to remember: the cloud's first one must count as new.
 func (s *Sync) deleteLocal(k Key, record Record) error {
-	if err := s.local.Delete(k); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := s.local.Delete(k); errors.Is(err, ErrNotFound) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	return s.noteDeletion(k, record.CloudVersion+1, false)

@@ -29,7 +29,7 @@ func (s *Sync) fullSync(ctx context.Context, k Key, record Record) error {
 		return s.note(k, local, local.Version, version)
 	case local == nil:
 		if !record.outlives(cloud) {
-			return s.deleteCloud(ctx, k, record, cloud.Version)
+			return s.deleteCloud(ctx, k, cloud.Version)
 		}
 		version, err := s.local.Update(k, shadowdoc.UpdateOf(cloud.State(), 0))
 		if err != nil {
