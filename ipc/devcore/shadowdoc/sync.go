@@ -88,7 +88,8 @@ func (u *Update) Changes(d *Document) bool {
 
 // MergeUpdates makes one update of two that wait, the earlier one first, as the
 // shadow manager does: what the later one deletes and the earlier one does not
-// have is forgotten.
+// have is forgotten; and what a device sent, and hears again while something newer
+// waits, may undo what it has changed since.
 func MergeUpdates(earlier, later []byte) ([]byte, error) {
 	a, err := Parse(earlier)
 	if err != nil {
