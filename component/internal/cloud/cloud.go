@@ -31,6 +31,10 @@ const (
 	Region          = "eu-central-1"
 )
 
+// CertificatesDir is where [Config.Dir] has the authority, its key, and the
+// certificates that it made.
+const CertificatesDir = "certificates"
+
 // Config is how a cloud behaves. Addresses are of the loopback interface; their
 // default is a port that is free.
 type Config struct {
@@ -70,7 +74,7 @@ func Start(cfg Config) (*Cloud, error) {
 }
 
 func (c *Cloud) start(cfg Config) (err error) {
-	if c.PKI, err = pki.Open(filepath.Join(cfg.Dir, "certificates")); err != nil {
+	if c.PKI, err = pki.Open(filepath.Join(cfg.Dir, CertificatesDir)); err != nil {
 		return err
 	}
 	if c.Broker, err = broker.New(cfg.Logger); err != nil {
