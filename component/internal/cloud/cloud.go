@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/broker"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/fleet"
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/pki"
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/rest"
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
@@ -51,6 +52,7 @@ type Cloud struct {
 	Shadows *shadows.Service
 	Broker  *broker.Broker
 	PKI     *pki.Authority
+	Groups  *fleet.Groups
 	// The addresses, of the form host:port.
 	MQTT, HTTPS, HTTP string
 
@@ -91,6 +93,9 @@ func (c *Cloud) start(cfg Config) (err error) {
 	if c.Shadows, err = shadows.New(own); err != nil {
 		return err
 	}
+	if c.Groups, err = fleet.OpenGroups(filepath.Join(cfg.Dir, "groups.json")); err != nil {
+		return err
+	}
 	c.Broker.Handle(c.Shadows.HandleTopic)
 	return c.listen(cfg)
 }
@@ -112,7 +117,7 @@ func (c *Cloud) listen(cfg Config) error {
 		return err
 	}
 	verifier := sigv4.Verifier{AccessKeyID: AccessKeyID, Secret: SecretAccessKey, Services: []string{"iotdata", "iotdevicegateway", "iot"}}
-	api := &rest.API{Shadows: c.Shadows, Broker: c.Broker, Verify: verifier.Verify}
+	api := &rest.API{Shadows: c.Shadows, Broker: c.Broker, Groups: c.Groups, Verify: verifier.Verify}
 	if l, err = listen(cfg.HTTPS, &c.HTTPS); err != nil {
 		return err
 	}

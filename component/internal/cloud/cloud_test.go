@@ -292,6 +292,38 @@ func TestTheDataPlane(t *testing.T) {
 	}
 }
 
+func TestGroupsAndTheIndex(t *testing.T) {
+	c := start(t)
+	connect(t, options("lamp-1", "ssl://"+c.MQTT, identity(t, c, "lamp-1")))
+	for _, s := range []struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		{"POST", "/things/lamp-1/shadow", `{"state":{"desired":{"on":true},"reported":{"on":false,"level":5}}}`, 200, `{"version":1`},
+		{"POST", "/things/lamp-2/shadow?name=room", `{"state":{"reported":{"level":9}}}`, 200, `{"version":1`},
+		{"PUT", "/thing-groups/addThingToThingGroup", `{"thingGroupName":"hall","thingName":"lamp-1"}`, 404, `{"message":"Thing group hall not found"}`},
+		{"POST", "/thing-groups/hall", `{}`, 200, `{"thingGroupName":"hall"}`},
+		{"PUT", "/thing-groups/addThingToThingGroup", `{"thingGroupName":"hall","thingName":"lamp-1"}`, 200, `{}`},
+		{"PUT", "/thing-groups/addThingToThingGroup", `{"thingGroupName":"hall","thingName":"door"}`, 200, `{}`},
+		{"GET", "/thing-groups/hall/things?maxResults=1", ``, 200, `{"things":["door"],"nextToken":"door"}`},
+		{"GET", "/thing-groups/hall/things?maxResults=1&nextToken=door", ``, 200, `{"things":["lamp-1"]}`},
+		{"POST", "/indices/search", `{"queryString":"shadow.reported.level:>4 AND connectivity.connected:true"}`, 200,
+			`{"things":[{"thingName":"lamp-1","thingGroupNames":["hall"],"shadow":"{\"desired\":{\"on\":true},\"reported\":{\"on\":false,\"level\":5}}","connectivity":{"connected":true}}]}`},
+		{"POST", "/indices/search", `{"queryString":"shadow.name.room.reported.level:9"}`, 200, `{"things":[{"thingName":"lamp-2","shadow":"{\"name\":{\"room\":`},
+		{"POST", "/indices/search", `{"queryString":"thingName:*","maxResults":2}`, 200, `{"things":[{"thingName":"door","thingGroupNames":["hall"],`},
+		{"POST", "/indices/search", `{"queryString":"thingName:*","maxResults":2,"nextToken":"lamp-1"}`, 200, `{"things":[{"thingName":"lamp-2"`},
+		{"POST", "/indices/search", `{"queryString":"lamp"}`, 400, `{"message":"query: want FIELD:VALUE, got \"lamp\""}`},
+		{"PUT", "/thing-groups/removeThingFromThingGroup", `{"thingGroupName":"hall","thingName":"door"}`, 200, `{}`},
+		{"GET", "/thing-groups/hall/things", ``, 200, `{"things":["lamp-1"]}`},
+	} {
+		status, _, answer := call(t, c, s.method, s.path, s.body)
+		if status != s.status || !strings.HasPrefix(answer, s.want) {
+			t.Errorf("%s %s %s: %d %s, want %d %s", s.method, s.path, s.body, status, answer, s.status, s.want)
+		}
+	}
+}
+
 func TestTheCloudKeepsToThisMachine(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:0", "192.0.2.1:1", "nonsense", ":8883"} {
 		if c, err := Start(Config{Dir: t.TempDir(), MQTT: address}); err == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/broker"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/fleet"
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
@@ -25,6 +26,7 @@ const maxBody = 256 << 10
 type API struct {
 	Shadows *shadows.Service
 	Broker  *broker.Broker
+	Groups  *fleet.Groups
 	// Verify checks the signature of a request with this body.
 	Verify func(r *http.Request, body []byte) error
 }
@@ -41,6 +43,9 @@ func (a *API) Handler() http.Handler {
 		"GET /retainedMessage/{topic...}":                         a.getRetained,
 		"GET /retainedMessage":                                    a.listRetained,
 	} {
+		mux.Handle(pattern, a.signed(handle))
+	}
+	for pattern, handle := range a.fleetHandlers() {
 		mux.Handle(pattern, a.signed(handle))
 	}
 	mux.HandleFunc("GET /mqtt", func(w http.ResponseWriter, r *http.Request) {
