@@ -61,6 +61,6 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *stream) SetDeadline(t time.Time) error {
-	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
-}
+// SetDeadline goes past the WebSocket, whose own may not be set while another
+// goroutine writes.
+func (s *stream) SetDeadline(t time.Time) error { return s.NetConn().SetDeadline(t) }
