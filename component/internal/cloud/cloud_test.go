@@ -18,6 +18,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	mqtt3 "github.com/eclipse/paho.mqtt.golang"
 )
@@ -134,7 +135,7 @@ func TestMQTT5(t *testing.T) {
 		t.Fatal(err)
 	}
 	messages := make(chan string, 8)
-	five := paho.NewClient(paho.ClientConfig{Conn: conn, OnPublishReceived: []func(paho.PublishReceived) (bool, error){
+	five := paho.NewClient(paho.ClientConfig{Conn: packets.NewThreadSafeConn(conn), OnPublishReceived: []func(paho.PublishReceived) (bool, error){
 		func(m paho.PublishReceived) (bool, error) {
 			messages <- m.Packet.Topic + " " + string(m.Packet.Payload)
 			return true, nil
@@ -169,7 +170,7 @@ func TestLastWillsAndPresence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		five := paho.NewClient(paho.ClientConfig{Conn: conn, OnClientError: func(error) {}})
+		five := paho.NewClient(paho.ClientConfig{Conn: packets.NewThreadSafeConn(conn), OnClientError: func(error) {}})
 		if _, err := five.Connect(t.Context(), &paho.Connect{ClientID: "lamp", CleanStart: true, KeepAlive: 30,
 			WillMessage: &paho.WillMessage{Topic: topic, QoS: 1, Payload: []byte(`{"state":{"reported":{"connected":false}}}`)}}); err != nil {
 			t.Fatal(err)

@@ -58,7 +58,7 @@ func New(log *slog.Logger) (*Broker, error) {
 	limits.MaximumPacketSize, limits.MaximumQos, limits.MaximumSessionExpiryInterval = maxPacket, maxQoS, maxSessionExpiry
 	b := &Broker{
 		connected: map[string]bool{},
-		server:    mqtt.New(&mqtt.Options{Capabilities: limits, Logger: log, InlineClient: true}),
+		server:    mqtt.New(&mqtt.Options{Capabilities: limits, Logger: log, InlineClient: true, ClientNetWriteBufferSize: 1}),
 	}
 	if err := b.server.AddHook(&rules{broker: b}, nil); err != nil {
 		return nil, err
