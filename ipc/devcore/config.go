@@ -54,6 +54,8 @@ type Config struct {
 
 	// Broker is AWS IoT Core; nil is one in this process that nobody else uses.
 	Broker Broker
+	// Synchronize keeps shadows the same as those of the cloud; none without it.
+	Synchronize Synchronize
 	// SpoolLimit is how many bytes of payload wait for the link; default
 	// [DefaultSpoolLimit].
 	SpoolLimit int

@@ -70,7 +70,8 @@ type Core struct {
 	config  configurations
 	access  accessControl
 	mqtt    *mqttProxy
-	lock    *os.File // holds Dir; nil without one
+	sync    *synchronizer // nil without one
+	lock    *os.File      // holds Dir; nil without one
 
 	validations validations
 	updates     updates
@@ -116,13 +117,19 @@ func (c *Core) start() (err error) {
 		return err
 	}
 	c.mqtt = newMQTTProxy(c)
-	c.server, err = c.newServer()
+	if c.sync, err = newSynchronizer(c); err != nil {
+		return err
+	}
+	if c.server, err = c.newServer(); err == nil {
+		c.sync.setLink(true)
+	}
 	return err
 }
 
 // Close leaves the broker and lets go of the directory, which another core may then
 // use. It is called when Serve has returned, and once.
 func (c *Core) Close() error {
+	c.sync.setLink(false)
 	if c.mqtt != nil {
 		c.mqtt.session.Close()
 	}

@@ -11,7 +11,12 @@ import (
 // is connected at first. While it is not, messages of quality of service 1 wait in
 // the spool, those of 0 are refused, and subscriptions are answered later; those
 // that exist stay.
-func (c *Core) SetLink(up bool) { c.mqtt.setLink(up) }
+//
+// The synchronization of shadows ends with the link, and begins anew with all of it.
+func (c *Core) SetLink(up bool) {
+	c.mqtt.setLink(up)
+	c.sync.setLink(up)
+}
 
 // Link says whether the core device is connected to AWS IoT Core.
 func (c *Core) Link() bool {

@@ -283,6 +283,7 @@ func (s *shadows) delete(r *shadowRequest) error {
 		return s.refuse(r, err, nil)
 	}
 	s.publish(r, "/accepted", d.Deleted(now()))
+	s.core.sync.deleted(r.key())
 	s.observe(r, Event{Kind: ShadowDeleted, Version: d.Version})
 	return nil
 }
@@ -351,6 +352,7 @@ func (s *shadows) announce(r *shadowRequest, c *shadowdoc.Change) []byte {
 	documents, accepted := c.Documents(now()), c.Accepted(now())
 	s.publish(r, "/documents", documents)
 	s.publish(r, "/accepted", accepted)
+	s.core.sync.changed(r.key(), r.Payload)
 	s.observe(r, s.changed(ShadowUpdated, r, c))
 	return accepted
 }

@@ -25,7 +25,7 @@ func TestEdgeBinaryHasNoDevelopmentParts(t *testing.T) {
 	for _, dep := range deps {
 		for _, unwanted := range []string{
 			module + "ipc/server", module + "ipc/devcore", module + "ipc/ipctest",
-			module + "gpio/sim", module + "gpio/gpiotest", module + "component/internal/ctl",
+			module + "gpio/sim", module + "gpio/gpiotest", module + "component/internal/ctl", module + "component/internal/cloud",
 			"testing", "net/http",
 		} {
 			if dep == unwanted || strings.HasPrefix(dep, unwanted+"/") {

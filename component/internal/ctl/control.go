@@ -13,8 +13,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
 
@@ -22,9 +24,11 @@ import (
 // core: HTTP with JSON on a socket that only this user may use. It is no part of a
 // core device, and so no part of IPC.
 type control struct {
-	core *devcore.Core
-	runs devcore.Components
-	out  *stream
+	core         *devcore.Core
+	cloud        *cloud.Cloud
+	synchronized []shadowsync.Key
+	runs         devcore.Components
+	out          *stream
 }
 
 // maxControl is how many bytes a request may have.
@@ -64,6 +68,8 @@ func (c *control) handler() http.Handler {
 	mux.HandleFunc("POST /core/restart", answer(c.restart))
 	mux.HandleFunc("GET /link", answer(c.link))
 	mux.HandleFunc("PUT /link", answer(c.setLink))
+	mux.HandleFunc("PUT /link/delay", answer(c.slowLink))
+	mux.HandleFunc("GET /compare", answer(c.compare))
 	mux.HandleFunc("GET /components", answer(c.components))
 	mux.HandleFunc("POST /components/{name}/{verb}", answer(c.component))
 	mux.HandleFunc("POST /deployments", answer(c.deploy))
@@ -148,7 +154,7 @@ func (c *control) setLink(_ *http.Request, req linkState) (linkState, error) {
 }
 
 // serveControl serves control commands until ctx is done.
-func (d *devOptions) serveControl(ctx context.Context, out *stream, core *devcore.Core, runs devcore.Components) (serve func(), err error) {
+func (d *devOptions) serveControl(ctx context.Context, c *control) (serve func(), err error) {
 	l, err := server.Listen(d.control())
 	if err != nil {
 		return nil, err
@@ -156,17 +162,16 @@ func (d *devOptions) serveControl(ctx context.Context, out *stream, core *devcor
 	if err := os.Chmod(d.control(), 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	c := &control{core: core, runs: runs, out: out}
 	s := &http.Server{
 		Handler:           c.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(out.handler("control", slog.LevelWarn), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(c.out.handler("control", slog.LevelWarn), slog.LevelWarn),
 	}
 	context.AfterFunc(ctx, func() { s.Close() })
 	return func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			out.ended("control", err)
+			c.out.ended("control", err)
 		}
 	}, nil
 }

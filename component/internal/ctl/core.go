@@ -50,6 +50,7 @@ func linkCommands(ctx context.Context, env Env) int {
 		Commands: []command.Command{
 			{Name: "up", Summary: "connect", Run: act(http.MethodPut, linkState{true})},
 			{Name: "down", Summary: "cut the connection; messages to the cloud wait or are refused", Run: act(http.MethodPut, linkState{false})},
+			{Name: "slow", Args: "DURATION", Summary: "have each request to the cloud take longer", Run: env.with(slowLink)},
 			{Name: "status", Summary: "say whether it is up", Run: act(http.MethodGet, nothing{})},
 		},
 	}.Run(ctx, env.Args, env.Stdout, env.Stderr)

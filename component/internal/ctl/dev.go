@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	gateway "github.com/shadowgpio/shadowgpio/component/internal/control"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
@@ -21,7 +22,7 @@ import (
 )
 
 const devText = `shadowctl dev starts everything on this machine, without AWS and without hardware:
-a development core device, a simulated chip, and the component as a process of its
+a development cloud, a core device, a simulated chip, and the component as a process of its
 own, and prints what is going on. ^C ends all of it.
 
 With --chip it uses a real chip, and --lamp and --door say which of its lines are
@@ -133,7 +134,14 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 	}
 	runs := newSupervisor(componentName, cli.Version, []string{exe, componentCommand}, d.work(),
 		func(format string, args ...any) { out.say("component", format, args...) })
-	core, err := d.serveCore(serving, &parts, out, runs)
+	above, err := d.startCloud(out)
+	if err != nil {
+		return err
+	}
+	// The core device ends first, since it is the cloud's client.
+	defer func() { end(); parts.Wait(); out.ended("cloud", above.Close()) }()
+	c.Cloud = cloudContact{above.MQTT, above.HTTPS, above.HTTP, above.PKI.CAFile()}
+	core, err := d.serveCore(serving, &parts, out, runs, above)
 	if err != nil {
 		return err
 	}
@@ -169,7 +177,11 @@ func (d *devOptions) serveChips(ctx context.Context, parts *sync.WaitGroup, out 
 //
 // The component's accessControl counts if its configuration has one; components
 // without, such as one that is tried out beside it, may do everything.
-func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *stream, runs devcore.Components) (*devcore.Core, error) {
+func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *stream, runs devcore.Components, above *cloud.Cloud) (*devcore.Core, error) {
+	synchronize, err := d.synchronize(above)
+	if err != nil {
+		return nil, err
+	}
 	core, err := devcore.New(devcore.Config{
 		Dir:                  d.core(),
 		ThingName:            d.thing,
@@ -179,6 +191,8 @@ func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *
 		EnforceAccessControl: true,
 		LenientAccessControl: true,
 		InterpolateThingName: true,
+		Broker:               above.Broker.CoreDevice(d.thing),
+		Synchronize:          synchronize,
 	})
 	if err != nil {
 		return nil, err
@@ -186,7 +200,7 @@ func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *
 	if err := core.LoadConfiguration(componentName, d.place.config()); err != nil {
 		return nil, err
 	}
-	control, err := d.serveControl(ctx, out, core, runs)
+	control, err := d.serveControl(ctx, &control{core: core, cloud: above, synchronized: synchronize.Shadows, runs: runs, out: out})
 	if err != nil {
 		return nil, err
 	}
@@ -241,6 +255,7 @@ func (d *devOptions) greet(env Env, c contact, token string) {
 	}
 	fmt.Fprintf(w, "\nWhat the component is doing, as on a gateway (also get, set, watch):\n\n")
 	fmt.Fprintf(w, "  %s status --socket %s\n", gatewayCommand(), filepath.Join(d.work(), gateway.SocketName))
+	greetCloud(w, c.Cloud, ctl, d.thing)
 	fmt.Fprintf(w, "\nYour own component, in any language, with AWS's own clients:\n\n")
 	fmt.Fprintf(w, "  export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=%s\n  export SVCUID=%s AWS_IOT_THING_NAME=%s\n\n", c.Socket, token, c.ThingName)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/pki"
 	"github.com/shadowgpio/shadowgpio/ipc"
 )
 
@@ -21,10 +23,16 @@ func (p place) socket() string  { return filepath.Join(p.dir, "ipc.socket") }
 func (p place) chips() string   { return filepath.Join(p.dir, "chips.socket") }
 func (p place) control() string { return filepath.Join(p.dir, "control.socket") }
 func (p place) core() string    { return filepath.Join(p.dir, "core") }
+func (p place) cloud() string   { return filepath.Join(p.dir, "cloud") }
 func (p place) work() string    { return filepath.Join(p.dir, "work") }
 func (p place) config() string  { return filepath.Join(p.dir, "config.yaml") }
 func (p place) contact() string { return filepath.Join(p.dir, "contact.json") }
 func (p place) lock() string    { return filepath.Join(p.dir, "lock") }
+
+// authority is that of the development cloud, which need not run.
+func (p place) authority() (*pki.Authority, error) {
+	return pki.Open(filepath.Join(p.cloud(), cloud.CertificatesDir))
+}
 
 // contact tells how a running development core is reached.
 type contact struct {
@@ -34,6 +42,8 @@ type contact struct {
 	Chips     string `json:"chips"`             // socket of the simulated chip; "" with a real one
 	Sensors   string `json:"sensors,omitempty"` // directory that readings are of; "" is this machine
 	PID       int    `json:"pid"`
+
+	Cloud cloudContact `json:"cloud"`
 }
 
 // write leaves the contact for other commands of this user.

@@ -33,6 +33,30 @@ func startDev(t *testing.T, dir string, args ...string) *process {
 	return run(t, dir, []string{roleVariable + "=shadowctl", "SHADOWGPIO_DEV_DIR=" + dir}, append([]string{"dev"}, args...)...)
 }
 
+// TestDevShowsDeviceAndCloud cuts the link and sees both sides go their own ways.
+func TestDevShowsDeviceAndCloud(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir)
+	dev.says("aws --endpoint-url http://127.0.0.1:", "iot-data get-thing-shadow --thing-name MyGateway")
+	dev.says("cloud ", "MyGateway (classic) version 1: reported lights=off")
+	awaitTrue(t, "the same on both sides", func() bool { _, code := shadowctl(t, dir, "compare"); return code == 0 })
+	shadowctl(t, dir, "link", "down")
+	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s"); code != 0 {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	out, code := shadowctl(t, dir, "compare")
+	if code != 1 || !regexp.MustCompile(`lights +on +on +- +off +differs`).MatchString(out) {
+		t.Errorf("with the link cut: exit code %d\n%s", code, out)
+	}
+	shadowctl(t, dir, "link", "up")
+	dev.says("cloud ", "MyGateway (classic) version 2: desired lights=on")
+	awaitTrue(t, "the same on both sides again", func() bool { _, code := shadowctl(t, dir, "compare"); return code == 0 })
+	dev.signal(syscall.SIGINT)
+	if code := dev.ends(); code != 0 {
+		t.Errorf("exit code %d after ^C, want 0", code)
+	}
+}
+
 // TestDev is the README's first command and what it says to try.
 func TestDev(t *testing.T) {
 	dir := shortDir(t)
@@ -62,6 +86,10 @@ func TestDev(t *testing.T) {
 		{"bounce GPIO23", 0, nil},
 		{"press 23", 0, nil},
 		{"release 23", 0, nil},
+		{"certificate my-lamp", 0, []string{"ca ", "ca.pem", "my-lamp.pem", "my-lamp.key"}},
+		{"certificate ../x", 1, []string{"name of a certificate: want 1 to 128"}},
+		{"link slow 1ms", 0, nil},
+		{"link slow soon", 1, []string{`delay: want a duration from 0s to 1m0s, got "soon"`}},
 		{"delete --shadow room", 0, []string{"shadow MyGateway/room deleted"}},
 		{"dev", 1, []string{"another shadowctl dev uses"}},
 		{"frobnicate", 2, []string{`unknown command "frobnicate"`}},
