@@ -33,8 +33,13 @@ func (r request) stands(code shadow.Code) bool {
 
 // answeredBy reports whether an ack that was found in the shadow is the answer
 // that this value waits for. Where the times do not tell whether the same value
-// was desired again after it, versions do that leave no room for another update.
-func (r request) answeredBy(have shadow.Ack) bool {
+// was desired again after it, versions do that leave no room for another update. A
+// command is not answered anew in doubt: that would say that it was carried out
+// twice.
+func (r request) answeredBy(have shadow.Ack, command bool) bool {
+	if command { // its value is not what is reported when it is over
+		return have.Version <= r.version && r.answered != 0 && r.answered >= r.at
+	}
 	return have.Version <= r.version && r.stands(have.Code) && (r.answered > r.at || r.version <= have.Version+1)
 }
 
@@ -216,11 +221,12 @@ func (e *Engine) answer(s *shadowState, key string, code shadow.Code, reason str
 	if !asked {
 		return
 	}
+	p := s.props[key]
 	ack := shadow.Ack{Code: code, Version: r.version, Reason: shadow.CutReason(reason)}
 	if code == shadow.Conflict {
 		ack.Value = shadow.Scalar(r.value)
 	}
-	if have, ok := s.haveAck[key]; ok && r.answeredBy(have) && ack == (shadow.Ack{Code: have.Code, Version: r.version, Reason: have.Reason, Value: have.Value}) {
+	if have, ok := s.haveAck[key]; ok && r.answeredBy(have, p != nil && p.command()) && ack == (shadow.Ack{Code: have.Code, Version: r.version, Reason: have.Reason, Value: have.Value}) {
 		ack.Version = have.Version
 	}
 	if old, ok := s.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {

@@ -711,3 +711,21 @@ shadows: {main: {properties: {turns: {line: meter, count: rising, interval: 1h}}
 	r.step(Stop{})
 	r.reports("main", `{"turns":3}`, 2)
 }
+
+// Within one second nothing tells a pulse that was carried out from one that was
+// desired again. It does not ring twice, and does not answer twice.
+func TestPulseOfTheSecondOfItsAnswerIsNotAnsweredAgain(t *testing.T) {
+	r := newRig(t, kindsConfig, state.State{Commands: map[string]state.Command{"main/gate": {Value: true, At: 100, Version: 4, Done: true}}})
+	r.step(Start{})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":9,
+		"state":{"desired":{"gate":true},"reported":{"ack":{"gate":{"code":200,"version":4}},"gate":false}},
+		"metadata":{"desired":{"gate":{"timestamp":100}},"reported":{"ack":{"gate":{"code":{"timestamp":100}}}}}}`)
+	for len(r.updates) > 0 {
+		u := r.updates[0]
+		if got := asJSON(t, u.Reported); strings.Contains(got, `"version":9`) {
+			t.Errorf("reported %s, want the answer to stay at version 4", got)
+		}
+		r.updates = nil
+	}
+}
