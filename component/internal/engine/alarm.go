@@ -258,7 +258,9 @@ func (e *Engine) resetAlarm(now time.Time, p *property, value any, fresh bool) {
 		// The next run does it.
 	case e.isNew(p, fresh):
 		e.command(now, p)
-	case !e.waits(p):
+	case e.waits(p):
+		e.stillDesired(now, p)
+	default:
 		e.concludeOver(p)
 	}
 }

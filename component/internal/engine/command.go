@@ -45,7 +45,7 @@ func (e *Engine) pulse(now time.Time, p *property, value any, fresh bool) {
 	case e.isNew(p, fresh):
 		e.command(now, p) // it begins when it is remembered
 	case e.waits(p) || p.pulsing:
-		// It is that pulse which is about to begin, or under way.
+		e.stillDesired(now, p) // it is that pulse which is about to begin, or under way
 	default:
 		if !e.memory.commands[p.id()].Done {
 			e.commandOver(now, p, "the pulse was interrupted by a restart")
@@ -68,8 +68,20 @@ func (e *Engine) setCount(now time.Time, p *property, value any, fresh bool) {
 		e.command(now, p)
 		return // it is shown together with its answer
 	}
-	if !e.waits(p) {
+	if e.waits(p) {
+		e.stillDesired(now, p)
+	} else {
 		e.conclude(p, shadow.Done, "")
+	}
+}
+
+// stillDesired notes the document in which a command that goes on was found again.
+func (e *Engine) stillDesired(now time.Time, p *property) {
+	command, r := e.memory.commands[p.id()], p.shadow.asked[p.key]
+	if command.Version != r.version {
+		command.Version = r.version
+		e.memory.commands[p.id()] = command
+		e.remember(now, saveDelay)
 	}
 }
 

@@ -729,3 +729,31 @@ func TestPulseOfTheSecondOfItsAnswerIsNotAnsweredAgain(t *testing.T) {
 		r.updates = nil
 	}
 }
+
+// A pulse that is desired, taken back and desired again within a second, while the
+// disk is slow and the link lost, is one that is cleared when it is over.
+func TestPulseThatIsReadAgainIsCleared(t *testing.T) {
+	r := kinds(t, state.State{})
+	second := r.now.Unix()
+	r.hold = true
+	r.desired(3, `{"gate":true}`)
+	r.desired(4, `{"gate":false}`)
+	r.step(ShadowLost{"main", errors.New("gone")})
+	r.step(ShadowLive{"main"})
+	r.updates = nil
+	r.fetched("main", fmt.Sprintf(`{"version":7,"state":{"desired":{"gate":true},"reported":{"gate":false}},"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, second))
+	r.hold = false
+	r.step(Saved{Seq: r.saves[len(r.saves)-1].Seq})
+	for version := int64(8); version < 30; version++ {
+		for len(r.updates) > 0 {
+			u := r.updates[0]
+			r.updates = r.updates[1:]
+			if value, cleared := u.Desired["gate"]; cleared && value == nil {
+				return
+			}
+			r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
+		}
+		r.pass(time.Second)
+	}
+	t.Error("the pulse stays desired")
+}
