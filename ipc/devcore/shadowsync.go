@@ -40,18 +40,14 @@ type synchronizer struct {
 	stop func() // ends the run and waits for its end; nil without one
 }
 
-func newSynchronizer(c *Core) (*synchronizer, error) {
+func newSynchronizer(c *Core) (z *synchronizer, err error) {
 	cfg := c.cfg.Synchronize
 	if cfg.Cloud == nil {
 		return nil, nil
 	}
-	records, err := loadRecords(c.cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	z := &synchronizer{core: c, cfg: cfg}
+	z = &synchronizer{core: c, cfg: cfg}
 	z.Sync, err = shadowsync.New(shadowsync.Config{
-		Shadows: cfg.Shadows, Direction: cfg.Direction, Every: cfg.Every, Records: records, Logger: c.log,
+		Shadows: cfg.Shadows, Direction: cfg.Direction, Every: cfg.Every, Records: newRecords(c.cfg.Dir), Logger: c.log,
 	}, localShadows{c.shadows}, cfg.Cloud)
 	return z, err
 }
@@ -175,48 +171,59 @@ func syncError(err error) error {
 	return err
 }
 
-// records keeps the records of the synchronization in a file.
+// records keeps the records of the synchronization in files that are laid out as those
+// of the shadows are.
 type records struct {
-	path string // "" keeps them in memory
+	files store
 
 	mu    sync.Mutex
-	byKey map[string]shadowsync.Record
+	byKey map[shadowsync.Key]shadowsync.Record // those that were read or written
 }
 
-func loadRecords(dir string) (*records, error) {
-	r := &records{byKey: map[string]shadowsync.Record{}}
-	if dir == "" {
-		return r, nil
+func newRecords(dir string) *records {
+	r := &records{byKey: map[shadowsync.Key]shadowsync.Record{}}
+	if dir != "" {
+		r.files.dir = filepath.Join(dir, "synchronized")
 	}
-	r.path = filepath.Join(dir, "synchronized.json")
-	text, err := os.ReadFile(r.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	} else if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &r.byKey); err != nil {
-		return nil, fmt.Errorf("records of the synchronization in %s: %w", r.path, err)
-	}
-	return r, nil
+	return r
 }
 
-func (r *records) Get(k shadowsync.Key) (shadowsync.Record, error) {
+func (r *records) path(k shadowsync.Key) string { return r.files.path(key{k.Thing, k.Shadow}) }
+
+func (r *records) Get(k shadowsync.Key) (record shadowsync.Record, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.byKey[model.ShadowTopic(k.Thing, k.Shadow)], nil
+	record, ok := r.byKey[k]
+	if ok || r.files.dir == "" {
+		return record, nil
+	}
+	text, err := os.ReadFile(r.path(k))
+	if err == nil {
+		err = json.Unmarshal(text, &record)
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return record, fmt.Errorf("record of the synchronization in %s: %w", r.path(k), err)
+	}
+	r.byKey[k] = record
+	return record, nil
 }
 
 func (r *records) Put(k shadowsync.Key, record shadowsync.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.byKey[model.ShadowTopic(k.Thing, k.Shadow)] = record
-	if r.path == "" {
+	r.byKey[k] = record
+	if r.files.dir == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(r.byKey, "", "  ")
+	text, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(r.path, text, 0o644, renameio.WithTempDir(filepath.Dir(r.path)))
+	dir := filepath.Dir(r.path(k))
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	return renameio.WriteFile(r.path(k), text, 0o644, renameio.WithTempDir(dir))
 }
