@@ -23,8 +23,10 @@ type Query func(Thing) bool
 
 // Parse reads a query: terms FIELD:VALUE joined by AND, OR and NOT (or a minus sign),
 // with parentheses. A value may have wildcards (* and ?), be quoted, a range
-// ([1 TO 5], {1 TO 5}, with * for no end), a comparison (>5, <=5), or * for any.
-// Terms that stand side by side are joined by AND.
+// ([1 TO 5], {1 TO 5}, with * for no end), or * for any; a comparison has no colon
+// (FIELD>5, FIELD<=5). Terms that stand side by side are joined by AND. Case does not
+// matter in values
+// (awsdocs/aws-iot-docs developerguide/query-syntax.md, developerguide/example-queries.md).
 func Parse(text string) (Query, error) {
 	words, err := split(text)
 	if err != nil {
@@ -150,11 +152,16 @@ func (p *parser) term() (Query, error) {
 		}
 		return q, err
 	}
-	field, value, ok := strings.Cut(word, ":")
-	if !ok || field == "" || value == "" {
+	at := strings.IndexAny(word, ":<>")
+	if at <= 0 || at == len(word)-1 {
 		return nil, fmt.Errorf("query: want FIELD:VALUE, got %q", word)
 	}
-	match, err := matcher(value)
+	field, match, err := word[:at], (func(string) bool)(nil), error(nil)
+	if word[at] == ':' {
+		match, err = matcher(word[at+1:])
+	} else {
+		match, err = comparison(word[at:])
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -183,30 +190,35 @@ func matcher(value string) (func(string) bool, error) {
 	if strings.ContainsAny(value[:1], "[{") {
 		return ranged(value)
 	}
-	for _, operator := range []string{">=", "<=", ">", "<"} {
-		if limit, ok := strings.CutPrefix(value, operator); ok {
-			n, err := strconv.ParseFloat(limit, 64)
-			if err != nil {
-				return nil, fmt.Errorf("query: want a number after %s, got %q", operator, limit)
-			}
-			return func(v string) bool {
-				m, err := strconv.ParseFloat(v, 64)
-				return err == nil && (m > n && operator[0] == '>' || m < n && operator[0] == '<' || m == n && len(operator) == 2)
-			}, nil
-		}
-	}
 	if text, ok := strings.CutPrefix(value, `"`); ok {
 		text = strings.TrimSuffix(text, `"`)
-		return func(v string) bool { return v == text }, nil
+		return func(v string) bool { return strings.EqualFold(v, text) }, nil
 	}
 	// A slash is no separator here, and brackets are none of its wildcards.
-	pattern := strings.NewReplacer("/", "\x00", "[", `\[`).Replace(value)
+	pattern := strings.NewReplacer("/", "\x00", "[", `\[`).Replace(strings.ToLower(value))
 	if _, err := path.Match(pattern, ""); err != nil {
 		return nil, fmt.Errorf("query: wildcards in %q: %w", value, err)
 	}
 	return func(v string) bool {
-		ok, _ := path.Match(pattern, strings.ReplaceAll(v, "/", "\x00"))
+		ok, _ := path.Match(pattern, strings.ReplaceAll(strings.ToLower(v), "/", "\x00"))
 		return ok
+	}, nil
+}
+
+// comparison reads an operator and a number.
+func comparison(text string) (func(string) bool, error) {
+	operator := text[:1]
+	if strings.HasPrefix(text[1:], "=") {
+		operator = text[:2]
+	}
+	limit := text[len(operator):]
+	n, err := strconv.ParseFloat(limit, 64)
+	if err != nil {
+		return nil, fmt.Errorf("query: want a number after %s, got %q", operator, limit)
+	}
+	return func(v string) bool {
+		m, err := strconv.ParseFloat(v, 64)
+		return err == nil && (m > n && operator[0] == '>' || m < n && operator[0] == '<' || m == n && len(operator) == 2)
 	}, nil
 }
 

@@ -24,9 +24,9 @@ func TestQueries(t *testing.T) {
 		"shadow.reported.level:[5 TO 7.5]":                       "lamp-1 lamp-2",
 		"shadow.reported.level:{5 TO 7.5]":                       "lamp-2",
 		"shadow.reported.level:[* TO 7.5}":                       "lamp-1",
-		"shadow.reported.level:>5":                               "lamp-2",
-		"shadow.reported.level:<=5":                              "lamp-1",
-		"shadow.reported.level:high":                             "door",
+		"shadow.reported.level>5":                                "lamp-2",
+		"shadow.reported.level<=5":                               "lamp-1",
+		"shadow.reported.level:HIGH":                             "door",
 		`shadow.reported.place:"a/b c"`:                          "lamp-2",
 		"shadow.reported.place:a*c":                              "lamp-2",
 		"shadow.reported.place:*":                                "lamp-2",
@@ -58,7 +58,7 @@ func TestQueries(t *testing.T) {
 		"a:[1 TO":       "is not closed",
 		"a:[1 UNTIL 5]": "want a range",
 		"a:[x TO 5]":    "want a range",
-		"a:>x":          "want a number",
+		"a>x":           "want a number",
 	} {
 		if _, err := Parse(query); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", query, err, want)
