@@ -1,12 +1,15 @@
-// Package command chooses among the commands of a program: the part that
-// shadowgpio and shadowctl have in common.
+// Package command is what the command lines of shadowgpio and shadowctl have in
+// common: exit codes, and how commands of cobra end with them.
 package command
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // Exit codes that both programs use. 100 to 199 are the nucleus's own.
@@ -18,60 +21,79 @@ const (
 	Timeout    = 3 // the device has not answered in time
 	Refused    = 4 // it has refused the value
 	NotRunning = 5 // no component runs here
+	Stopped    = 6 // a guard rail has stopped a change of a fleet
 )
 
-// Command is one command of a program.
-type Command struct {
-	Name    string
-	Args    string // as the usage shows them; "" for none
-	Summary string // one line; "" hides the command from the usage
-	Run     func(ctx context.Context, args []string) (exitCode int)
-}
+// exit is the end of a command that has said itself what there is to say.
+type exit int
 
-// Set are the commands of one program.
-type Set struct {
-	Program  string
-	About    string // one sentence
-	Commands []Command
-}
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// Run runs the command that the first argument names, with the others, and
-// returns its exit code.
-func (s Set) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		s.usage(stderr)
-		return Usage
-	}
-	for _, c := range s.Commands {
-		if c.Name == args[0] {
-			return c.Run(ctx, args[1:])
+// Ends makes a command's function of one that returns an exit code.
+func Ends(run func(ctx context.Context, args []string) int) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		if code := run(c.Context(), args); code != OK {
+			return exit(code)
 		}
+		return nil
 	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		s.usage(stdout)
+}
+
+// Group makes a command that does nothing but choose among others.
+func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{
+		Use: use, Short: short, Long: long, DisableFlagsInUseLine: true,
+		Args: cobra.ArbitraryArgs, // so that one that is no command is told in our words
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unknown command %q", args[0])
+			}
+			return errors.New("want a command")
+		},
+	}
+	group.AddCommand(commands...)
+	return group
+}
+
+// Arguments wants from low to high arguments, which the error calls what; high
+// below 0 is no limit.
+func Arguments(low, high int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch n := len(args); {
+		case high == 0 && n > 0:
+			return fmt.Errorf("unexpected argument %q", args[0])
+		case n < low || high >= 0 && n > high:
+			return fmt.Errorf("want %s, got %d arguments", what, n)
+		}
+		return nil
+	}
+}
+
+// Nothing refuses arguments.
+var Nothing = Arguments(0, 0, "")
+
+// Execute runs the command that args name, and returns its exit code.
+func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	c, err := root.ExecuteContextC(ctx)
+	var code exit
+	switch {
+	case err == nil:
 		return OK
+	case errors.As(err, &code):
+		return int(code)
 	}
-	fmt.Fprintf(stderr, "%s: unknown command %q\n\n", s.Program, args[0])
-	s.usage(stderr)
+	fmt.Fprintf(stderr, "%s: %v\n%s --help tells what it takes\n", c.CommandPath(), err, c.CommandPath())
 	return Usage
 }
 
-func (s Set) usage(w io.Writer) {
-	fmt.Fprintf(w, "%s\n\nCommands:\n", s.About)
-	width := 0
-	for _, c := range s.Commands {
-		width = max(width, len(s.call(c)))
-	}
-	for _, c := range s.Commands {
-		if c.Summary != "" {
-			fmt.Fprintf(w, "  %-*s  %s\n", width, s.call(c), c.Summary)
-		}
-	}
-	fmt.Fprintf(w, "\n%s COMMAND -h tells more about one.\n", s.Program)
-}
-
-// call is how a command is typed.
-func (s Set) call(c Command) string {
-	return strings.TrimSpace(s.Program + " " + c.Name + " " + c.Args)
+// PrintJSON prints what --json asks for.
+func PrintJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
 }

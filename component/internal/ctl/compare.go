@@ -10,6 +10,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/application"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
@@ -42,14 +45,20 @@ func (c *control) compare(*http.Request, nothing) ([]sides, error) {
 	return all, nil
 }
 
-func compare(ctx context.Context, env Env) int {
-	o := newOptions(env, "compare", `shadowctl compare shows the shadows of the core device and those of the cloud side by side.
-It ends with 0 if they are the same, with 1 if not.`)
-	if code, done := o.parse(env.Args, 0, 0); done {
-		return code
+const compareText = `shadowctl compare shows the shadows of the core device and those of the cloud side by side.
+
+Exit codes: 0 they are the same; 1 they differ, or it failed; 2 wrong usage.`
+
+func compareCommand(env Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "compare", Short: "show the shadows of device and cloud side by side", Long: compareText, Args: command.Nothing,
+		RunE: command.Ends(func(ctx context.Context, _ []string) int { return compare(ctx, env) }),
 	}
+}
+
+func compare(ctx context.Context, env Env) int {
 	var all []sides
-	if err := o.place().ask(ctx, http.MethodGet, "/compare", nothing{}, &all); err != nil {
+	if err := env.place().ask(ctx, http.MethodGet, "/compare", nothing{}, &all); err != nil {
 		return fail(env, err)
 	}
 	code := command.OK
@@ -79,7 +88,7 @@ func (s sides) print(w io.Writer) (same bool, err error) {
 	}
 	fmt.Fprintf(w, "%v\tDEVICE, %s\t\tCLOUD, %s\n", shadow.ID{Thing: s.Thing, Name: s.Shadow}, shownVersion(device), shownVersion(cloud))
 	fmt.Fprintln(w, "PROPERTY\tDESIRED\tREPORTED\tDESIRED\tREPORTED")
-	keys := slices.Concat(properties(device), properties(cloud))
+	keys := slices.Concat(application.Properties(device), application.Properties(cloud))
 	slices.Sort(keys)
 	same = true
 	for _, key := range slices.Compact(keys) {
@@ -127,28 +136,29 @@ func (c *control) slowLink(_ *http.Request, req linkDelay) (nothing, error) {
 	return nothing{}, nil
 }
 
-func slowLink(ctx context.Context, env Env) int {
-	o := newOptions(env, "link slow", "shadowctl link slow DURATION has each request of the core device to the cloud wait for so long; 0s ends that.")
-	if code, done := o.parse(env.Args, 1, 1); done {
-		return code
-	}
-	if err := o.place().ask(ctx, http.MethodPut, "/link/delay", linkDelay{o.args[0]}, &nothing{}); err != nil {
+func slowLink(ctx context.Context, env Env, delay string) int {
+	if err := env.place().ask(ctx, http.MethodPut, "/link/delay", linkDelay{delay}, &nothing{}); err != nil {
 		return fail(env, err)
 	}
 	return command.OK
 }
 
-func certificate(_ context.Context, env Env) int {
-	o := newOptions(env, "certificate", `shadowctl certificate NAME makes a client certificate for the development cloud, and prints
-the files that a client needs: what it trusts, its certificate, its key.`)
-	if code, done := o.parse(env.Args, 1, 1); done {
-		return code
+const certificateText = `shadowctl certificate makes a client certificate for the development cloud, and prints
+the files that a client needs: what it trusts, its certificate, its key.`
+
+func certificateCommand(env Env) *cobra.Command {
+	return &cobra.Command{
+		Use: "certificate NAME", Short: "make a client certificate for the development cloud", Long: certificateText, Args: command.Arguments(1, 1, "one NAME"),
+		RunE: command.Ends(func(_ context.Context, args []string) int { return certificate(env, args[0]) }),
 	}
-	authority, err := o.place().authority()
+}
+
+func certificate(env Env, name string) int {
+	authority, err := env.place().authority()
 	if err != nil {
 		return fail(env, err)
 	}
-	pair, err := authority.Client(o.args[0])
+	pair, err := authority.Client(name)
 	if err != nil {
 		return fail(env, err)
 	}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
+	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -12,17 +15,25 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 )
 
-// componentCommand makes this program shadowgpio, run unless another command is given,
+// runComponentCommand makes this program shadowgpio, run unless another command is given,
 // but on the simulated chip whose socket chipsVariable names. It keeps the
 // simulation out of the edge binary, and lets shadowctl dev work without another
 // program. "" is a real chip.
 const (
-	componentCommand = "run-component"
-	chipsVariable    = "SHADOWGPIO_CHIPS"
-	sensorsVariable  = "SHADOWGPIO_SENSORS" // the directory above proc and sys; "" is this machine
+	runComponentCommand = "run-component"
+	chipsVariable       = "SHADOWGPIO_CHIPS"
+	sensorsVariable     = "SHADOWGPIO_SENSORS" // the directory above proc and sys; "" is this machine
 )
 
-func component(ctx context.Context, env Env) int {
+// componentProcess is that command, which has options of its own.
+func componentProcess(env Env) *cobra.Command {
+	return &cobra.Command{
+		Use: runComponentCommand, Hidden: true, DisableFlagParsing: true,
+		RunE: command.Ends(func(ctx context.Context, args []string) int { return runComponent(ctx, env, args) }),
+	}
+}
+
+func runComponent(ctx context.Context, env Env, args []string) int {
 	var backend gpio.Backend = cdev.New()
 	if socket := env.Getenv(chipsVariable); socket != "" {
 		remote, err := sim.Dial(socket)
@@ -31,13 +42,12 @@ func component(ctx context.Context, env Env) int {
 		}
 		backend = remote
 	}
-	args := env.Args
 	if len(args) == 0 {
 		args = []string{"run"}
 	}
 	var self []string
 	if exe, err := os.Executable(); err == nil {
-		self = []string{exe, componentCommand}
+		self = []string{exe, runComponentCommand}
 	}
 	return cli.Run(ctx, cli.Env{
 		Args:    args,

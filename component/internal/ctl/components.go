@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
@@ -61,36 +63,32 @@ func begin(runs devcore.Components, name, verb string) error {
 	return nil
 }
 
-func componentCommands(ctx context.Context, env Env) int {
-	verb := func(name, summary string) command.Command {
-		return command.Command{Name: name, Args: "[COMPONENT]", Summary: summary, Run: env.with(func(ctx context.Context, env Env) int {
-			return beginComponent(ctx, env, name, summary)
-		})}
+func componentCommand(env Env) *cobra.Command {
+	verb := func(name, summary string) *cobra.Command {
+		return &cobra.Command{
+			Use: name + " [COMPONENT]", Short: summary, Args: command.Arguments(0, 1, "one COMPONENT at most"),
+			Long: fmt.Sprintf("shadowctl component %s: %s. It does not wait for it.\nThe component is %s unless it is named.", name, summary, componentName),
+			RunE: command.Ends(func(ctx context.Context, args []string) int { return beginComponent(ctx, env, name, args) }),
+		}
 	}
-	return command.Set{
-		Program: "shadowctl component",
-		About:   "shadowctl component acts on the components that the core device runs.",
-		Commands: []command.Command{
-			{Name: "list", Summary: "show them and their states", Run: env.with(listComponents)},
-			verb("restart", "end the process of a component and start it again, also one that is stopped"),
-			verb("stop", "end the process of a component"),
-			verb("pause", "freeze the processes of a component"),
-			verb("resume", "thaw them"),
-		},
-	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
+	list := &cobra.Command{Use: "list", Short: "show them and their states", Args: command.Nothing}
+	asJSON := list.Flags().Bool("json", false, "print JSON")
+	list.RunE = command.Ends(func(ctx context.Context, _ []string) int { return listComponents(ctx, env, *asJSON) })
+	return command.Group("component", "show, restart, stop, pause or resume components", "shadowctl component acts on the components that the core device runs.",
+		list,
+		verb("restart", "end the process of a component and start it again, also one that is stopped"),
+		verb("stop", "end the process of a component"),
+		verb("pause", "freeze the processes of a component"),
+		verb("resume", "thaw them"),
+	)
 }
 
-func listComponents(ctx context.Context, env Env) int {
-	o := newOptions(env, "component list", "shadowctl component list shows the components that the core device runs.")
-	asJSON := o.Bool("json", false, "print JSON")
-	if code, done := o.parse(env.Args, 0, 0); done {
-		return code
-	}
+func listComponents(ctx context.Context, env Env, asJSON bool) int {
 	var list []runningComponent
-	if err := o.place().ask(ctx, http.MethodGet, "/components", nothing{}, &list); err != nil {
+	if err := env.place().ask(ctx, http.MethodGet, "/components", nothing{}, &list); err != nil {
 		return fail(env, err)
 	}
-	if *asJSON {
+	if asJSON {
 		return printJSON(env, list)
 	}
 	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
@@ -106,16 +104,12 @@ func listComponents(ctx context.Context, env Env) int {
 	return command.OK
 }
 
-func beginComponent(ctx context.Context, env Env, verb, summary string) int {
-	o := newOptions(env, "component "+verb, fmt.Sprintf("shadowctl component %s [COMPONENT]: %s. It does not wait for it.\nThe component is %s unless it is named.", verb, summary, componentName))
-	if code, done := o.parse(env.Args, 0, 1); done {
-		return code
-	}
+func beginComponent(ctx context.Context, env Env, verb string, args []string) int {
 	name := componentName
-	if len(o.args) == 1 {
-		name = o.args[0]
+	if len(args) == 1 {
+		name = args[0]
 	}
-	if err := o.place().ask(ctx, http.MethodPost, "/components/"+url.PathEscape(name)+"/"+verb, nothing{}, &nothing{}); err != nil {
+	if err := env.place().ask(ctx, http.MethodPost, "/components/"+url.PathEscape(name)+"/"+verb, nothing{}, &nothing{}); err != nil {
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "%s: %s requested\n", name, verb)

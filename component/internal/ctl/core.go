@@ -6,63 +6,58 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 )
 
 // maxAway is how long the core device may be away.
 const maxAway = 24 * time.Hour
 
-func coreCommands(ctx context.Context, env Env) int {
-	return command.Set{
-		Program: "shadowctl core",
-		About:   "shadowctl core acts on the running core device as a whole.",
-		Commands: []command.Command{
-			{Name: "restart", Summary: "end all connections and be away for a while", Run: env.with(restartCore)},
-		},
-	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
+const restartText = `shadowctl core restart has the core device go away and come back: connections and
+subscriptions end, nobody listens, what is stored is kept. Components keep running.`
+
+func coreCommand(env Env) *cobra.Command {
+	restart := &cobra.Command{Use: "restart", Short: "end all connections and be away for a while", Long: restartText, Args: command.Nothing}
+	away := restart.Flags().Duration("away", time.Second, "for how long, a `DURATION` such as 3s")
+	restart.RunE = command.Ends(func(ctx context.Context, _ []string) int { return restartCore(ctx, env, *away) })
+	return command.Group("core", "restart the core device", "shadowctl core acts on the running core device as a whole.", restart)
 }
 
-func restartCore(ctx context.Context, env Env) int {
-	o := newOptions(env, "core restart", `shadowctl core restart has the core device go away and come back: connections and
-subscriptions end, nobody listens, what is stored is kept. Components keep running.`)
-	away := o.Duration("away", time.Second, "how `LONG`, such as 3s")
-	if code, done := o.parse(env.Args, 0, 0); done {
-		return code
-	}
-	if *away < 0 || *away > maxAway {
-		fmt.Fprintf(env.Stderr, "shadowctl core restart: --away: want a duration from 0s to %v, got %v\n", maxAway, *away)
+func restartCore(ctx context.Context, env Env, away time.Duration) int {
+	if away < 0 || away > maxAway {
+		fmt.Fprintf(env.Stderr, "shadowctl core restart: --away: want a duration from 0s to %v, got %v\n", maxAway, away)
 		return command.Usage
 	}
-	if err := o.place().ask(ctx, http.MethodPost, "/core/restart", awayTime{away.String()}, &nothing{}); err != nil {
+	if err := env.place().ask(ctx, http.MethodPost, "/core/restart", awayTime{away.String()}, &nothing{}); err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "the core restarts, away for %v\n", *away)
+	fmt.Fprintf(env.Stdout, "the core restarts, away for %v\n", away)
 	return command.OK
 }
 
-func linkCommands(ctx context.Context, env Env) int {
-	act := func(method string, request any) func(context.Context, []string) int {
-		return env.with(func(ctx context.Context, env Env) int { return link(ctx, env, method, request) })
+func linkCommand(env Env) *cobra.Command {
+	act := func(use, short, method string, request any) *cobra.Command {
+		return &cobra.Command{Use: use, Short: short, Args: command.Nothing, RunE: command.Ends(func(ctx context.Context, _ []string) int {
+			return link(ctx, env, method, request)
+		})}
 	}
-	return command.Set{
-		Program: "shadowctl link",
-		About:   "shadowctl link is the connection of the core device to the cloud.",
-		Commands: []command.Command{
-			{Name: "up", Summary: "connect", Run: act(http.MethodPut, linkState{true})},
-			{Name: "down", Summary: "cut the connection; messages to the cloud wait or are refused", Run: act(http.MethodPut, linkState{false})},
-			{Name: "slow", Args: "DURATION", Summary: "have each request to the cloud take longer", Run: env.with(slowLink)},
-			{Name: "status", Summary: "say whether it is up", Run: act(http.MethodGet, nothing{})},
-		},
-	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
+	slow := &cobra.Command{
+		Use: "slow DURATION", Short: "have each request to the cloud take longer", Args: command.Arguments(1, 1, "one DURATION"),
+		Long: "shadowctl link slow has each request of the core device to the cloud wait for so long; 0s ends that.",
+		RunE: command.Ends(func(ctx context.Context, args []string) int { return slowLink(ctx, env, args[0]) }),
+	}
+	return command.Group("link", "connect the core device to the cloud, cut or slow the connection", "shadowctl link is the connection of the core device to the cloud.",
+		act("up", "connect", http.MethodPut, linkState{true}),
+		act("down", "cut the connection; messages to the cloud wait or are refused", http.MethodPut, linkState{false}),
+		slow,
+		act("status", "say whether it is up", http.MethodGet, nothing{}),
+	)
 }
 
 func link(ctx context.Context, env Env, method string, request any) int {
-	o := newOptions(env, "link", "shadowctl link up|down|status takes no arguments.")
-	if code, done := o.parse(env.Args, 0, 0); done {
-		return code
-	}
 	var state linkState
-	if err := o.place().ask(ctx, method, "/link", request, &state); err != nil {
+	if err := env.place().ask(ctx, method, "/link", request, &state); err != nil {
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "link %s\n", map[bool]string{true: "up", false: "down"}[state.Up])

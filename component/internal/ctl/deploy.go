@@ -6,18 +6,21 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
-const deployText = `shadowctl deploy CONFIG-FILE deploys a configuration (YAML or JSON) as the cloud does:
+const deployText = `shadowctl deploy deploys a configuration (YAML or JSON) as the cloud does:
 the update is announced, components that want to are asked whether the configuration
-is valid, and it is put in force, or not at all. Exit code 1 if it is refused.`
+is valid, and it is put in force, or not at all.
+
+Exit codes: 0; 1 refused, or failed; 2 wrong usage; 3 not done in time.`
 
 // deployment is what is sent to the control socket.
 type deployment struct {
@@ -49,39 +52,40 @@ func (c *control) deploy(r *http.Request, d deployment) (nothing, error) {
 	return nothing{}, nil
 }
 
-func deploy(ctx context.Context, env Env) int {
-	o := newOptions(env, "deploy", deployText)
+func deployCommand(env Env) *cobra.Command {
+	c := &cobra.Command{Use: "deploy CONFIG-FILE", Short: "deploy a configuration, which the component may refuse", Long: deployText, Args: command.Arguments(1, 1, "one CONFIG-FILE")}
 	d := deployment{}
-	o.StringVar(&d.Component, "component", componentName, "`NAME` of the component")
-	merge := o.Bool("merge", false, "merge the file into the present configuration instead of replacing it")
-	reset := o.String("reset", "", "reset these `POINTERS`, divided by commas, such as /lines/lamp, before merging")
-	quiet := o.Bool("skip-notify", false, "do not announce the update to components")
-	o.BoolVar(&d.Restart, "restart", false, "restart the component afterwards")
-	wait := o.Duration("wait", time.Minute, "how long it may take, deferrals by components included")
-	if code, done := o.parse(env.Args, 1, 1); done {
-		return code
-	}
-	if *reset != "" && !*merge {
-		fmt.Fprintln(env.Stderr, "shadowctl deploy: --reset wants --merge; without it the file replaces everything")
-		return command.Usage
-	}
-	content, err := readObject(o.args[0])
-	if err != nil {
-		return fail(env, err)
-	}
-	d.Notify = !*quiet
-	if d.Full = content; *merge {
-		d.Full, d.Merge = nil, content
-	}
-	if *reset != "" {
-		d.Reset = strings.Split(*reset, ",")
-	}
-	ctx, cancel := context.WithTimeout(ctx, *wait)
+	c.Flags().StringVar(&d.Component, "component", componentName, "`NAME` of the component")
+	merge := c.Flags().Bool("merge", false, "merge the file into the present configuration instead of replacing it")
+	c.Flags().StringSliceVar(&d.Reset, "reset", nil, "with --merge: reset these `POINTERS`, divided by commas, such as /lines/lamp, before merging")
+	quiet := c.Flags().Bool("skip-notify", false, "do not announce the update to components")
+	c.Flags().BoolVar(&d.Restart, "restart", false, "restart the component afterwards")
+	wait := c.Flags().Duration("wait", time.Minute, "how long it may take, deferrals by components included, a `DURATION`")
+	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
+		if len(d.Reset) > 0 && !*merge {
+			fmt.Fprintln(env.Stderr, "shadowctl deploy: --reset wants --merge; without it the file replaces everything")
+			return command.Usage
+		}
+		content, err := readObject(args[0])
+		if err != nil {
+			return fail(env, err)
+		}
+		d.Notify = !*quiet
+		if d.Full = content; *merge {
+			d.Full, d.Merge = nil, content
+		}
+		return deploy(ctx, env, d, *wait)
+	})
+	return c
+}
+
+func deploy(ctx context.Context, env Env, d deployment, wait time.Duration) int {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	err = o.place().ask(ctx, http.MethodPost, "/deployments", d, &nothing{})
+	err := env.place().ask(ctx, http.MethodPost, "/deployments", d, &nothing{})
 	if ctx.Err() == context.DeadlineExceeded {
-		fmt.Fprintf(env.Stderr, "shadowctl: the deployment is not done in %v and was called off\n", *wait)
-		return exitTimeout
+		fmt.Fprintf(env.Stderr, "shadowctl: the deployment is not done in %v and was called off\n", wait)
+		return command.Timeout
 	}
 	if err != nil {
 		return fail(env, err)

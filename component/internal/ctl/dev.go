@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
@@ -43,9 +45,10 @@ type devOptions struct {
 	faults  faults.Script
 }
 
-func dev(ctx context.Context, env Env) int {
-	o := newOptions(env, "dev", devText)
+func devCommand(env Env) *cobra.Command {
+	c := &cobra.Command{Use: "dev", Short: "start everything on this machine: cloud, core device, chip and component", Long: devText, Args: command.Nothing}
 	var d devOptions
+	o := c.Flags()
 	o.StringVar(&d.thing, "thing", "MyGateway", "thing `NAME` of the core device")
 	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component; a ready-made one without it")
 	faultFile := o.String("faults", "", "script `FILE` of faults that the core device makes; go doc ./ipc/devcore/faults describes it")
@@ -53,18 +56,20 @@ func dev(ctx context.Context, env Env) int {
 	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
 	o.StringVar(&d.sensors, "sensors", "", "`DIRECTORY` above proc and sys that readings are of, instead of this machine")
 	o.StringVar(&d.door, "door", "", "`LINE` of the real chip that is an input")
-	if code, done := o.parse(env.Args, 0, 0); done {
-		return code
-	}
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return d.dev(ctx, env, *faultFile) })
+	return c
+}
+
+func (d *devOptions) dev(ctx context.Context, env Env, faultFile string) int {
 	if d.chip != "" && d.config == "" && (d.lamp == "" || d.door == "") {
 		fmt.Fprintln(env.Stderr, "shadowctl dev: --chip wants --lamp LINE and --door LINE, or --config FILE; shadowgpio lines lists the lines")
 		return command.Usage
 	}
-	dir, err := filepath.Abs(o.dir)
+	dir, err := filepath.Abs(env.place().dir)
 	if err != nil {
 		return fail(env, err)
 	}
-	if d.faults, err = readFaults(*faultFile); err != nil {
+	if d.faults, err = readFaults(faultFile); err != nil {
 		return fail(env, err)
 	}
 	if d.sensors != "" {
@@ -132,7 +137,7 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	runs := newSupervisor(componentName, cli.Version, []string{exe, componentCommand}, d.work(),
+	runs := newSupervisor(componentName, cli.Version, []string{exe, runComponentCommand}, d.work(),
 		func(format string, args ...any) { out.say("component", format, args...) })
 	above, err := d.startCloud(out)
 	if err != nil {

@@ -2,7 +2,6 @@ package ctl
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,11 +9,13 @@ import (
 	"strconv"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 )
 
-const faultText = `shadowctl fault add RULE… has the running core device fail on purpose. A RULE is
+const faultText = `shadowctl fault add has the running core device fail on purpose. A RULE is
 an operation ("*" is any), an action with its value, and then conditions:
 
   UpdateThingShadow delay 2s times 3            the next three, 2 s late
@@ -47,16 +48,23 @@ Conditions:
   times NUMBER          faults before the rule is spent
   probability NUMBER    above 0 to 1`
 
-func faultCommands(ctx context.Context, env Env) int {
-	return command.Set{
-		Program: "shadowctl fault",
-		About:   "shadowctl fault has the running core device fail on purpose.",
-		Commands: []command.Command{
-			{Name: "add", Args: "RULE…", Summary: "put a rule in force", Run: env.with(addFault)},
-			{Name: "list", Summary: "show the rules in force, and what they have done", Run: env.with(listFaults)},
-			{Name: "clear", Args: "[NUMBER…]", Summary: "end rules, all without a number", Run: env.with(clearFaults)},
-		},
-	}.Run(ctx, env.Args, env.Stdout, env.Stderr)
+func faultCommand(env Env) *cobra.Command {
+	add := &cobra.Command{Use: "add RULE...", Short: "put a rule in force", Long: faultText, Args: command.Arguments(1, -1, "a RULE")}
+	add.RunE = command.Ends(func(ctx context.Context, args []string) int { return addFault(ctx, env, args) })
+
+	list := &cobra.Command{
+		Use: "list", Short: "show the rules in force, and what they have done", Args: command.Nothing,
+		Long: "shadowctl fault list shows the rules in force: on how many requests or events each was\ntried, and how many faults it has made.",
+	}
+	asJSON := list.Flags().Bool("json", false, "print JSON")
+	list.RunE = command.Ends(func(ctx context.Context, _ []string) int { return listFaults(ctx, env, *asJSON) })
+
+	remove := &cobra.Command{
+		Use: "clear [NUMBER...]", Short: "end rules, all without a number", Args: cobra.ArbitraryArgs,
+		Long: "shadowctl fault clear ends the rules with these numbers, or all.",
+	}
+	remove.RunE = command.Ends(func(ctx context.Context, args []string) int { return clearFaults(ctx, env, args) })
+	return command.Group("fault", "have the core device fail on purpose", "shadowctl fault has the running core device fail on purpose.", add, list, remove)
 }
 
 // readFaults reads a fault script; without a file it is empty.
@@ -75,35 +83,26 @@ func readFaults(file string) (faults.Script, error) {
 	return script, nil
 }
 
-func addFault(ctx context.Context, env Env) int {
-	o := newOptions(env, "fault add", faultText)
-	if code, done := o.parse(env.Args, 1, -1); done {
-		return code
-	}
-	rule, err := faults.ParseRule(faults.Join(o.args))
+func addFault(ctx context.Context, env Env, args []string) int {
+	rule, err := faults.ParseRule(faults.Join(args))
 	if err != nil {
 		fmt.Fprintf(env.Stderr, "shadowctl fault add: wrong rule:\n%v\n", err)
 		return command.Usage
 	}
 	var added faultRule
-	if err := o.place().ask(ctx, http.MethodPost, "/faults", faultRule{Rule: rule.String()}, &added); err != nil {
+	if err := env.place().ask(ctx, http.MethodPost, "/faults", faultRule{Rule: rule.String()}, &added); err != nil {
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "rule %d: %s\n", added.ID, added.Rule)
 	return command.OK
 }
 
-func listFaults(ctx context.Context, env Env) int {
-	o := newOptions(env, "fault list", "shadowctl fault list shows the rules in force: on how many requests or events each was\ntried, and how many faults it has made.")
-	asJSON := o.Bool("json", false, "print JSON")
-	if code, done := o.parse(env.Args, 0, 0); done {
-		return code
-	}
+func listFaults(ctx context.Context, env Env, asJSON bool) int {
 	var list faultList
-	if err := o.place().ask(ctx, http.MethodGet, "/faults", nothing{}, &list); err != nil {
+	if err := env.place().ask(ctx, http.MethodGet, "/faults", nothing{}, &list); err != nil {
 		return fail(env, err)
 	}
-	if *asJSON {
+	if asJSON {
 		return printJSON(env, list)
 	}
 	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
@@ -116,13 +115,9 @@ func listFaults(ctx context.Context, env Env) int {
 	return command.OK
 }
 
-func clearFaults(ctx context.Context, env Env) int {
-	o := newOptions(env, "fault clear", "shadowctl fault clear [NUMBER…] ends the rules with these numbers, or all.")
-	if code, done := o.parse(env.Args, 0, -1); done {
-		return code
-	}
+func clearFaults(ctx context.Context, env Env, args []string) int {
 	query := url.Values{}
-	for _, arg := range o.args {
+	for _, arg := range args {
 		if _, err := strconv.ParseUint(arg, 10, 31); err != nil {
 			fmt.Fprintf(env.Stderr, "shadowctl fault clear: want the number of a rule, got %q\n", arg)
 			return command.Usage
@@ -130,7 +125,7 @@ func clearFaults(ctx context.Context, env Env) int {
 		query.Add("id", arg)
 	}
 	var cleared faultsCleared
-	if err := o.place().ask(ctx, http.MethodDelete, "/faults?"+query.Encode(), nothing{}, &cleared); err != nil {
+	if err := env.place().ask(ctx, http.MethodDelete, "/faults?"+query.Encode(), nothing{}, &cleared); err != nil {
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "rules cleared: %d\n", cleared.Cleared)
@@ -139,9 +134,7 @@ func clearFaults(ctx context.Context, env Env) int {
 
 // printJSON prints a value for programs.
 func printJSON(env Env, value any) int {
-	encoder := json.NewEncoder(env.Stdout)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(value); err != nil {
+	if err := command.PrintJSON(env.Stdout, value); err != nil {
 		return fail(env, err)
 	}
 	return command.OK

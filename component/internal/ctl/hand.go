@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -13,26 +16,29 @@ import (
 
 // The hand on the far side of the simulated lines.
 
-func press(ctx context.Context, env Env) int {
-	return handle(ctx, env, "press", 1, func(h sim.Hand, chip string, offset int, _ []string) error {
-		return h.Press(chip, offset)
-	})
+func pressCommand(env Env) *cobra.Command {
+	return handCommand(env, "press LINE", "press the contact on a simulated line, and keep it pressed", 1,
+		func(_ context.Context, h sim.Hand, chip string, offset int, _ []string) error {
+			return h.Press(chip, offset)
+		})
 }
 
-func release(ctx context.Context, env Env) int {
-	return handle(ctx, env, "release", 1, func(h sim.Hand, chip string, offset int, _ []string) error {
-		return h.Release(chip, offset)
-	})
+func releaseCommand(env Env) *cobra.Command {
+	return handCommand(env, "release LINE", "let go of the contact", 1,
+		func(_ context.Context, h sim.Hand, chip string, offset int, _ []string) error {
+			return h.Release(chip, offset)
+		})
 }
 
-func hold(ctx context.Context, env Env) int {
-	return handle(ctx, env, "hold", 2, func(h sim.Hand, chip string, offset int, args []string) error {
-		d, err := time.ParseDuration(args[1])
-		if err != nil || d <= 0 {
-			return fmt.Errorf("want a duration such as 2s, got %q", args[1])
-		}
-		return h.Hold(ctx, chip, offset, d)
-	})
+func holdCommand(env Env) *cobra.Command {
+	return handCommand(env, "hold LINE DURATION", "press, wait, let go", 2,
+		func(ctx context.Context, h sim.Hand, chip string, offset int, args []string) error {
+			d, err := time.ParseDuration(args[1])
+			if err != nil || d <= 0 {
+				return fmt.Errorf("want a duration such as 2s, got %q", args[1])
+			}
+			return h.Hold(ctx, chip, offset, d)
+		})
 }
 
 // A worn contact bounces for about ten milliseconds.
@@ -41,20 +47,28 @@ const (
 	bounceSpacing = time.Millisecond
 )
 
-func bounce(ctx context.Context, env Env) int {
-	return handle(ctx, env, "bounce", 1, func(h sim.Hand, chip string, offset int, _ []string) error {
-		return h.Bounce(ctx, chip, offset, bounces, bounceSpacing)
-	})
+func bounceCommand(env Env) *cobra.Command {
+	return handCommand(env, "bounce LINE", "press or let go as a worn contact does, with many edges", 1,
+		func(ctx context.Context, h sim.Hand, chip string, offset int, _ []string) error {
+			return h.Bounce(ctx, chip, offset, bounces, bounceSpacing)
+		})
+}
+
+type act func(ctx context.Context, h sim.Hand, chip string, offset int, args []string) error
+
+func handCommand(env Env, use, short string, arguments int, do act) *cobra.Command {
+	name, what, _ := strings.Cut(use, " ")
+	return &cobra.Command{
+		Use: use, Short: short, Args: command.Arguments(arguments, arguments, what),
+		Long: fmt.Sprintf(`shadowctl %s plays the hand on a line of the simulated chip.
+LINE is the name of the line, its offset, or its label in the configuration.`, name),
+		RunE: command.Ends(func(ctx context.Context, args []string) int { return handle(ctx, env, args, do) }),
+	}
 }
 
 // handle finds the line that the first argument names and lets the hand act.
-func handle(_ context.Context, env Env, name string, args int, act func(h sim.Hand, chip string, offset int, args []string) error) int {
-	o := newOptions(env, name, fmt.Sprintf(`shadowctl %s plays the hand on a line of the simulated chip.
-LINE is the name of the line, its offset, or its label in the configuration.`, name))
-	if code, done := o.parse(env.Args, args, args); done {
-		return code
-	}
-	p := place{o.dir}
+func handle(ctx context.Context, env Env, args []string, do act) int {
+	p := env.place()
 	c, err := p.read()
 	if err != nil {
 		return fail(env, err)
@@ -66,11 +80,11 @@ LINE is the name of the line, its offset, or its label in the configuration.`, n
 	if err != nil {
 		return fail(env, fmt.Errorf("simulated chip out of reach; does shadowctl dev still run? %w", err))
 	}
-	address, err := gpio.Find(remote, p.ref(c, o.args[0]))
+	address, err := gpio.Find(remote, p.ref(c, args[0]))
 	if err != nil {
 		return fail(env, err)
 	}
-	if err := act(remote, address.Chip.Name, address.Line.Offset, o.args); err != nil {
+	if err := do(ctx, remote, address.Chip.Name, address.Line.Offset, args); err != nil {
 		return fail(env, err)
 	}
 	return command.OK

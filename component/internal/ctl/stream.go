@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/application"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
@@ -119,7 +120,7 @@ func assignments(members map[string]any) string {
 	for _, key := range slices.Sorted(maps.Keys(members)) {
 		acks, ok := members[key].(map[string]any)
 		if key != shadow.AckKey || !ok {
-			texts = append(texts, key+"="+showValue(members[key]))
+			texts = append(texts, key+"="+application.Text(members[key]))
 			continue
 		}
 		for _, property := range slices.Sorted(maps.Keys(acks)) {
@@ -132,7 +133,7 @@ func assignments(members map[string]any) string {
 func shownAck(property string, value any) string {
 	ack, ok := shadow.ParseAck(value)
 	if !ok {
-		return fmt.Sprintf("ack.%s=%s", property, showValue(value))
+		return fmt.Sprintf("ack.%s=%s", property, application.Text(value))
 	}
 	text := fmt.Sprintf("ack.%s=%d@%d", property, ack.Code, ack.Version)
 	if ack.Reason != "" {

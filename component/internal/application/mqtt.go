@@ -1,0 +1,434 @@
+package application
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	"github.com/gorilla/websocket"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/wsconn"
+)
+
+// MQTTConfig says how to connect to AWS IoT Core.
+type MQTTConfig struct {
+	// URL is mqtts://HOST:PORT with a client certificate, wss://HOST/mqtt or, for
+	// development, ws://HOST/mqtt with Sign.
+	URL *url.URL
+	TLS *tls.Config // certificates; nil is those that the system trusts
+	// Sign signs the URL of a WebSocket, anew for each connection.
+	Sign     func(context.Context, *url.URL) (*url.URL, error)
+	ClientID string // "" is one of its own
+}
+
+const (
+	keepAlive      = 30 // s
+	connectTimeout = 15 * time.Second
+	byeTimeout     = time.Second
+)
+
+// MQTT is AWS IoT Core over MQTT 5. It connects again by itself when a connection is
+// lost.
+type MQTT struct {
+	manager *autopaho.ConnectionManager
+	end     context.CancelFunc
+	tidying sync.WaitGroup // unsubscribes what nobody wants any more
+
+	mu            sync.Mutex
+	filters       map[string]*filter
+	subscriptions map[*Subscription]bool
+}
+
+// filter is a topic filter that subscriptions share.
+type filter struct {
+	topic string
+	// turn is held by who subscribes or unsubscribes.
+	turn       chan struct{}
+	users      int  // subscriptions, and who is about to be one
+	subscribed bool // changed in turn
+}
+
+// DialMQTT connects. The first attempt counts: it fails with what was wrong.
+func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
+	m := &MQTT{filters: map[string]*filter{}, subscriptions: map[*Subscription]bool{}}
+	if cfg.ClientID == "" {
+		cfg.ClientID = "shadowctl-" + rand.Text()
+	}
+	failed, up := make(chan error, 1), make(chan struct{}, 1)
+	life, end := context.WithCancel(context.Background())
+	manager, err := autopaho.NewConnection(life, autopaho.ClientConfig{
+		ServerUrls:                    []*url.URL{cfg.URL},
+		KeepAlive:                     keepAlive,
+		CleanStartOnInitialConnection: true,
+		ConnectTimeout:                connectTimeout,
+		ReconnectBackoff:              autopaho.DefaultExponentialBackoff(),
+		AttemptConnection:             cfg.attempt,
+		OnConnectionUp: func(*autopaho.ConnectionManager, *paho.Connack) {
+			select {
+			case up <- struct{}{}:
+			default: // a later connection, whose session is a new one
+				m.tidying.Go(func() { m.resubscribe(life) })
+			}
+		},
+		OnConnectError: func(err error) {
+			select {
+			case failed <- err:
+			default:
+			}
+		},
+		ClientConfig: paho.ClientConfig{
+			ClientID:          cfg.ClientID,
+			OnPublishReceived: []func(paho.PublishReceived) (bool, error){m.receive},
+		},
+	})
+	if err != nil {
+		end()
+		return nil, err
+	}
+	m.manager, m.end = manager, end
+	connected := make(chan error, 1)
+	go func() { connected <- manager.AwaitConnection(ctx) }()
+	select {
+	case err = <-connected:
+	case err = <-failed:
+	}
+	if err != nil {
+		end()
+		return nil, fmt.Errorf("connect to %s: %w", cfg.URL.Host, err)
+	}
+	return m, nil
+}
+
+// attempt makes a connection that several goroutines may write to.
+func (cfg MQTTConfig) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL) (net.Conn, error) {
+	if cfg.URL.Scheme == "mqtts" {
+		dialer := tls.Dialer{Config: cfg.TLS}
+		conn, err := dialer.DialContext(ctx, "tcp", cfg.URL.Host)
+		if err != nil {
+			return nil, err
+		}
+		return packets.NewThreadSafeConn(conn), nil
+	}
+	at := cfg.URL
+	if cfg.Sign != nil {
+		var err error
+		if at, err = cfg.Sign(ctx, cfg.URL); err != nil {
+			return nil, err
+		}
+	}
+	dialer := websocket.Dialer{TLSClientConfig: cfg.TLS, Subprotocols: wsconn.Protocols[:1], HandshakeTimeout: connectTimeout}
+	ws, response, err := dialer.DialContext(ctx, at.String(), nil)
+	switch {
+	case err != nil && response != nil:
+		return nil, fmt.Errorf("%w: %s", err, response.Status)
+	case err != nil:
+		return nil, err
+	}
+	return packets.NewThreadSafeConn(wsconn.New(ws)), nil
+}
+
+// Close ends the connection, and all subscriptions.
+func (m *MQTT) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
+	defer cancel()
+	err := m.manager.Disconnect(ctx)
+	m.end()
+	m.tidying.Wait()
+	return err
+}
+
+func (m *MQTT) receive(p paho.PublishReceived) (bool, error) {
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for s := range m.subscriptions {
+		if matches(s.filter.topic, p.Packet.Topic) {
+			s.deliver(Message{Topic: p.Packet.Topic, Payload: p.Packet.Payload, At: now})
+		}
+	}
+	return true, nil
+}
+
+// Message is what a subscription delivers.
+type Message struct {
+	Topic   string // "" tells that messages may have been missed
+	Payload []byte
+	At      time.Time // when it came
+}
+
+// Missed reports whether the message stands for those that may have been missed: the
+// connection was lost meanwhile, or they came faster than they were taken.
+func (m Message) Missed() bool { return m.Topic == "" }
+
+// inbox bounds the messages that wait for one subscription.
+const inbox = 256
+
+// Subscription delivers the messages of a topic filter, to one goroutine.
+type Subscription struct {
+	mqtt     *MQTT
+	filter   *filter
+	messages chan Message
+	missed   chan struct{} // one that is full tells that messages were missed
+}
+
+// deliver does not block.
+func (s *Subscription) deliver(m Message) {
+	select {
+	case s.messages <- m:
+	default:
+		s.miss()
+	}
+}
+
+func (s *Subscription) miss() {
+	select {
+	case s.missed <- struct{}{}:
+	default:
+	}
+}
+
+// Next waits for a message.
+func (s *Subscription) Next(ctx context.Context) (Message, error) {
+	select {
+	case m := <-s.messages:
+		return m, nil
+	case <-s.missed:
+		return Message{At: time.Now()}, nil
+	case <-ctx.Done():
+		return Message{}, ctx.Err()
+	case <-s.mqtt.manager.Done():
+		return Message{}, net.ErrClosed
+	}
+}
+
+// Subscribe subscribes to a topic filter; the subscription must be closed.
+func (m *MQTT) Subscribe(ctx context.Context, topic string) (*Subscription, error) {
+	m.mu.Lock()
+	f := m.filters[topic]
+	if f == nil {
+		f = &filter{topic: topic, turn: make(chan struct{}, 1)}
+		m.filters[topic] = f
+	}
+	f.users++
+	s := &Subscription{mqtt: m, filter: f, messages: make(chan Message, inbox), missed: make(chan struct{}, 1)}
+	m.subscriptions[s] = true
+	m.mu.Unlock()
+	if err := m.ensure(ctx, f); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	return s, nil
+}
+
+// ensure subscribes to a filter unless that was done.
+func (m *MQTT) ensure(ctx context.Context, f *filter) error {
+	select {
+	case f.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-f.turn }()
+	if f.subscribed {
+		return nil
+	}
+	_, err := m.manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: f.topic, QoS: 1}}})
+	f.subscribed = err == nil
+	return err
+}
+
+// Close ends the subscription.
+func (s *Subscription) Close() {
+	m := s.mqtt
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.subscriptions[s] {
+		return
+	}
+	delete(m.subscriptions, s)
+	if s.filter.users--; s.filter.users == 0 {
+		m.tidying.Go(func() { m.forget(s.filter) })
+	}
+}
+
+// forget unsubscribes from a filter that nobody uses, unless somebody came meanwhile.
+func (m *MQTT) forget(f *filter) {
+	f.turn <- struct{}{}
+	defer func() { <-f.turn }()
+	m.mu.Lock()
+	wanted := f.users > 0
+	m.mu.Unlock()
+	if wanted {
+		return
+	}
+	if f.subscribed {
+		ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
+		// Where it fails, the connection is lost, and the subscription with it.
+		m.manager.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{f.topic}})
+		cancel()
+		f.subscribed = false
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f.users == 0 && m.filters[f.topic] == f {
+		delete(m.filters, f.topic)
+	}
+}
+
+// resubscribe makes the subscriptions of a connection that was lost anew, and tells
+// them that they may have missed something.
+func (m *MQTT) resubscribe(ctx context.Context) {
+	m.mu.Lock()
+	var all []*filter
+	for _, f := range m.filters {
+		all = append(all, f)
+	}
+	m.mu.Unlock()
+	for _, f := range all {
+		f.turn <- struct{}{}
+		again := f.subscribed
+		f.subscribed = false
+		<-f.turn
+		if again {
+			// One that fails is lost with its connection; the next one tries again.
+			m.ensure(ctx, f)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for s := range m.subscriptions {
+		s.miss()
+	}
+}
+
+// request sends a request to the shadow service, and waits for its answer.
+func (m *MQTT) request(ctx context.Context, id shadow.ID, verb, token string, payload []byte) ([]byte, error) {
+	s, err := m.Subscribe(ctx, shadowFilter(id))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if _, err := m.manager.Publish(ctx, &paho.Publish{Topic: id.Topic("/" + verb), QoS: 1, Payload: payload}); err != nil {
+		return nil, err
+	}
+	for {
+		message, err := s.Next(ctx)
+		switch {
+		case err != nil:
+			return nil, err
+		case message.Missed():
+			return nil, errors.New("the connection was lost before the answer came; it may have been carried out")
+		}
+		e, ok := ParseEvent(message)
+		if !ok || e.ID != id || e.Verb != verb || e.Token() != token {
+			continue
+		}
+		switch e.Kind {
+		case Accepted:
+			return message.Payload, nil
+		case Rejected:
+			return nil, e.Refusal()
+		}
+	}
+}
+
+// ask is a request whose document is its token alone.
+func (m *MQTT) ask(ctx context.Context, id shadow.ID, verb string) ([]byte, error) {
+	token := rand.Text()
+	payload, err := json.Marshal(map[string]string{"clientToken": token})
+	if err == nil {
+		payload, err = m.request(ctx, id, verb, token, payload)
+	}
+	return payload, operation(verb, id, err)
+}
+
+func (m *MQTT) Get(ctx context.Context, id shadow.ID) ([]byte, error) { return m.ask(ctx, id, "get") }
+
+func (m *MQTT) Delete(ctx context.Context, id shadow.ID) error {
+	_, err := m.ask(ctx, id, "delete")
+	return err
+}
+
+func (m *MQTT) Update(ctx context.Context, id shadow.ID, u shadow.Update) (version int64, err error) {
+	if u.ClientToken == "" {
+		u.ClientToken = rand.Text()
+	}
+	payload, err := u.Encode()
+	if err == nil {
+		payload, err = m.request(ctx, id, "update", u.ClientToken, payload)
+	}
+	if err == nil {
+		version, err = shadow.ParseVersion(payload)
+	}
+	return version, operation("update", id, err)
+}
+
+// List is not to be had over MQTT.
+func (m *MQTT) List(context.Context, string) ([]string, error) {
+	return nil, errors.New("list shadows: not possible over MQTT, only over REST")
+}
+
+func (m *MQTT) Follow(ctx context.Context, id shadow.ID) (Follower, error) {
+	return m.follow(ctx, id, m)
+}
+
+func (m *MQTT) follow(ctx context.Context, id shadow.ID, by Service) (Follower, error) {
+	s, err := m.Subscribe(ctx, shadowFilter(id))
+	if err != nil {
+		return nil, operation("follow", id, err)
+	}
+	return &mqttFollower{by: by, id: id, Subscription: s}, nil
+}
+
+// mqttFollower takes documents from the messages of changes, and reads the shadow
+// first and after a doubt.
+type mqttFollower struct {
+	by Service // reads
+	id shadow.ID
+	*Subscription
+	begun   bool
+	version int64 // of the last document
+}
+
+func (f *mqttFollower) Next(ctx context.Context) (shadow.Document, error) {
+	for f.begun {
+		message, err := f.Subscription.Next(ctx)
+		if err != nil {
+			return shadow.Document{}, err
+		}
+		if message.Missed() {
+			break
+		}
+		e, ok := ParseEvent(message)
+		switch {
+		case !ok || e.ID != f.id:
+		case e.Kind == Accepted && e.Verb == "delete":
+			f.version = 0
+			return shadow.Document{}, nil
+		case e.Kind == Documents:
+			_, doc, err := e.Documents()
+			if err != nil {
+				return doc, err
+			}
+			if doc.Version > f.version { // messages may come out of order
+				f.version = doc.Version
+				return doc, nil
+			}
+		}
+	}
+	doc, err := Document(ctx, f.by, f.id)
+	if err == nil {
+		f.begun, f.version = true, doc.Version
+	}
+	return doc, err
+}
