@@ -36,14 +36,19 @@ const (
 	keepAlive      = 30 // s
 	connectTimeout = 15 * time.Second
 	byeTimeout     = time.Second
+
+	// Between attempts to connect again, a random time that grows.
+	firstPause = 250 * time.Millisecond
+	lastPause  = 30 * time.Second
 )
 
 // MQTT is AWS IoT Core over MQTT 5. It connects again by itself when a connection is
 // lost.
 type MQTT struct {
 	manager *autopaho.ConnectionManager
+	life    context.Context // of the connection, and of what tidies up behind subscriptions
 	end     context.CancelFunc
-	tidying sync.WaitGroup // unsubscribes what nobody wants any more
+	tidying sync.WaitGroup
 
 	mu            sync.Mutex
 	filters       map[string]*filter
@@ -62,23 +67,24 @@ type filter struct {
 // DialMQTT connects. The first attempt counts: it fails with what was wrong.
 func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 	m := &MQTT{filters: map[string]*filter{}, subscriptions: map[*Subscription]bool{}}
+	m.life, m.end = context.WithCancel(context.Background())
 	if cfg.ClientID == "" {
 		cfg.ClientID = "shadowctl-" + rand.Text()
 	}
 	failed, up := make(chan error, 1), make(chan struct{}, 1)
-	life, end := context.WithCancel(context.Background())
-	manager, err := autopaho.NewConnection(life, autopaho.ClientConfig{
+	var err error
+	m.manager, err = autopaho.NewConnection(context.WithoutCancel(ctx), autopaho.ClientConfig{
 		ServerUrls:                    []*url.URL{cfg.URL},
 		KeepAlive:                     keepAlive,
 		CleanStartOnInitialConnection: true,
 		ConnectTimeout:                connectTimeout,
-		ReconnectBackoff:              autopaho.DefaultExponentialBackoff(),
+		ReconnectBackoff:              autopaho.NewExponentialBackoff(firstPause, lastPause, 2*firstPause, 2),
 		AttemptConnection:             cfg.attempt,
 		OnConnectionUp: func(*autopaho.ConnectionManager, *paho.Connack) {
 			select {
 			case up <- struct{}{}:
 			default: // a later connection, whose session is a new one
-				m.tidying.Go(func() { m.resubscribe(life) })
+				m.tidying.Go(func() { m.resubscribe(m.life) })
 			}
 		},
 		OnConnectError: func(err error) {
@@ -93,18 +99,16 @@ func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 		},
 	})
 	if err != nil {
-		end()
 		return nil, err
 	}
-	m.manager, m.end = manager, end
 	connected := make(chan error, 1)
-	go func() { connected <- manager.AwaitConnection(ctx) }()
+	go func() { connected <- m.manager.AwaitConnection(ctx) }()
 	select {
 	case err = <-connected:
 	case err = <-failed:
 	}
 	if err != nil {
-		end()
+		m.Close() // the first error counts
 		return nil, fmt.Errorf("connect to %s: %w", cfg.URL.Host, err)
 	}
 	return m, nil
@@ -140,12 +144,11 @@ func (cfg MQTTConfig) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *u
 
 // Close ends the connection, and all subscriptions.
 func (m *MQTT) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
-	defer cancel()
-	err := m.manager.Disconnect(ctx)
 	m.end()
 	m.tidying.Wait()
-	return err
+	ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
+	defer cancel()
+	return m.manager.Disconnect(ctx)
 }
 
 func (m *MQTT) receive(p paho.PublishReceived) (bool, error) {
@@ -272,7 +275,7 @@ func (m *MQTT) forget(f *filter) {
 		return
 	}
 	if f.subscribed {
-		ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
+		ctx, cancel := context.WithTimeout(m.life, byeTimeout)
 		// Where it fails, the connection is lost, and the subscription with it.
 		m.manager.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{f.topic}})
 		cancel()

@@ -117,10 +117,10 @@ func (c *Cloud) listen(cfg Config) error {
 		return err
 	}
 	verifier := sigv4.Verifier{AccessKeyID: AccessKeyID, Secret: SecretAccessKey, Services: []string{"iotdata", "iotdevicegateway", "iot"}}
-	api := &rest.API{Shadows: c.Shadows, Broker: c.Broker, Groups: c.Groups, Verify: verifier.Verify}
 	if l, err = listen(cfg.HTTPS, &c.HTTPS); err != nil {
 		return err
 	}
+	api := &rest.API{Shadows: c.Shadows, Broker: c.Broker, Groups: c.Groups, Endpoint: c.HTTPS, Verify: verifier.Verify}
 	c.serve(tls.NewListener(l, applications), api, cfg.Logger)
 	if l, err = listen(cfg.HTTP, &c.HTTP); err != nil {
 		return err

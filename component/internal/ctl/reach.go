@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
@@ -86,8 +85,6 @@ func (r *reach) account(ctx context.Context) (*aws.Account, error) {
 		o.Region, o.AccessKeyID, o.SecretAccessKey = cloud.Region, cloud.AccessKeyID, cloud.SecretAccessKey
 		o.Endpoint = "http://" + c.Cloud.HTTP
 		o.APIEndpoint = o.Endpoint
-	} else if base := os.Getenv("AWS_ENDPOINT_URL_IOT"); base != "" {
-		o.APIEndpoint = base
 	}
 	return aws.Open(ctx, o)
 }

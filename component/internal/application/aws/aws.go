@@ -18,6 +18,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/iot"
@@ -50,16 +51,12 @@ type Options struct {
 type Account struct {
 	options Options
 	config  aws.Config
-	trust   *tls.Config // nil is what the system trusts
+	trust   *tls.Config // without certificates of ours
 }
 
 // Open reads the configuration. Nothing is sent yet.
 func Open(ctx context.Context, o Options) (*Account, error) {
 	a := &Account{options: o}
-	var err error
-	if a.trust, err = trust(o.CA); err != nil {
-		return nil, err
-	}
 	load := []func(*config.LoadOptions) error{config.WithRegion(o.Region)}
 	if o.Profile != "" {
 		load = append(load, config.WithSharedConfigProfile(o.Profile))
@@ -67,13 +64,12 @@ func Open(ctx context.Context, o Options) (*Account, error) {
 	if o.AccessKeyID != "" {
 		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, "")))
 	}
-	if a.trust != nil {
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.TLSClientConfig = a.trust
-		load = append(load, config.WithHTTPClient(&http.Client{Transport: transport}))
-	}
+	var err error
 	if a.config, err = config.LoadDefaultConfig(ctx, load...); err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
+	}
+	if err := a.trustAlso(o.CA); err != nil {
+		return nil, err
 	}
 	a.config.Region = cmp.Or(a.config.Region, regionOf(o.Endpoint))
 	return a, nil
@@ -100,23 +96,31 @@ func regionOf(endpoint string) string {
 	return ""
 }
 
-// trust makes a configuration of TLS that trusts an authority, besides those of the system.
-func trust(file string) (*tls.Config, error) {
+// trustAlso trusts an authority besides those of the system, or those that AWS_CA_BUNDLE
+// names, over HTTP and MQTT.
+func (a *Account) trustAlso(file string) error {
+	client, ok := a.config.HTTPClient.(*awshttp.BuildableClient)
+	if !ok {
+		client = awshttp.NewBuildableClient()
+	}
+	a.trust = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: client.GetTransport().TLSClientConfig.RootCAs}
 	if file == "" {
-		return nil, nil
+		return nil
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
+	if a.trust.RootCAs == nil {
+		if a.trust.RootCAs, err = x509.SystemCertPool(); err != nil {
+			a.trust.RootCAs = x509.NewCertPool()
+		}
 	}
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: want certificates as PEM", file)
+	if !a.trust.RootCAs.AppendCertsFromPEM(text) {
+		return fmt.Errorf("%s: want certificates as PEM", file)
 	}
-	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, nil
+	a.config.HTTPClient = client.WithTransportOptions(func(t *http.Transport) { t.TLSClientConfig = a.trust.Clone() })
+	return nil
 }
 
 // parseEndpoint reads a host or URL.
@@ -181,9 +185,7 @@ func (a *Account) MQTT(ctx context.Context) (*application.MQTT, error) {
 		if err != nil {
 			return nil, fmt.Errorf("client certificate: %w", err)
 		}
-		if cfg.TLS = a.trust.Clone(); cfg.TLS == nil {
-			cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
+		cfg.TLS = a.trust.Clone()
 		cfg.TLS.Certificates = []tls.Certificate{pair}
 		port := "8883"
 		if u.Scheme == "mqtts" {

@@ -24,9 +24,10 @@ const maxBody = 256 << 10
 
 // API is the HTTP interface of the cloud.
 type API struct {
-	Shadows *shadows.Service
-	Broker  *broker.Broker
-	Groups  *fleet.Groups
+	Shadows  *shadows.Service
+	Broker   *broker.Broker
+	Groups   *fleet.Groups
+	Endpoint string // HOST:PORT of the data plane, of which the control plane is asked
 	// Verify checks the signature of a request with this body.
 	Verify func(r *http.Request, body []byte) error
 }
@@ -40,6 +41,7 @@ func (a *API) Handler() http.Handler {
 		"DELETE /things/{thing}/shadow":                           a.deleteShadow,
 		"GET /api/things/shadow/ListNamedShadowsForThing/{thing}": a.listShadows,
 		"POST /topics/{topic...}":                                 a.publish,
+		"GET /endpoint":                                           a.describeEndpoint,
 		"GET /retainedMessage/{topic...}":                         a.getRetained,
 		"GET /retainedMessage":                                    a.listRetained,
 	} {
@@ -89,6 +91,14 @@ func (a *API) signed(handle func(*http.Request, []byte) (any, error)) http.Handl
 		w.Header().Set("Content-Type", "application/json")
 		w.Write(text) // the client is gone
 	})
+}
+
+// describeEndpoint tells where the data plane is, as service/iot asks for it.
+func (a *API) describeEndpoint(r *http.Request, _ []byte) (any, error) {
+	if kind := r.URL.Query().Get("endpointType"); kind != "iot:Data-ATS" {
+		return nil, invalid("endpointType: want iot:Data-ATS, got %q", kind)
+	}
+	return map[string]string{"endpointAddress": a.Endpoint}, nil
 }
 
 // exceptions are the names of the errors of the data plane.
