@@ -98,7 +98,7 @@ func shadowName(id shadow.ID) *string {
 // no credentials, stays as it is.
 func restError(err error) error {
 	var response *smithyhttp.ResponseError
-	if err == nil || !errors.As(err, &response) {
+	if err == nil || !errors.As(err, &response) || response.HTTPStatusCode() == 0 {
 		return err
 	}
 	code, message := response.HTTPStatusCode(), http.StatusText(response.HTTPStatusCode())

@@ -55,12 +55,15 @@ func (p place) write(c contact) error {
 	return renameio.WriteFile(p.contact(), append(text, '\n'), 0o600)
 }
 
+// errNotRunning is the end of the error where no development core runs.
+var errNotRunning = errors.New("start one with shadowctl dev")
+
 // read finds the running development core.
 func (p place) read() (contact, error) {
 	var c contact
 	text, err := os.ReadFile(p.contact())
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("no development core runs in %s; start one with shadowctl dev", p.dir)
+		return c, fmt.Errorf("no development core runs in %s; %w", p.dir, errNotRunning)
 	}
 	if err != nil {
 		return c, err

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/time/rate"
@@ -68,7 +67,7 @@ func (r *reach) dev() (c contact, ok bool, err error) {
 		return c, false, nil
 	}
 	c, err = r.env.place().read()
-	if errors.Is(err, fs.ErrNotExist) && !r.core {
+	if errors.Is(err, errNotRunning) && !r.core {
 		return c, false, nil
 	}
 	return c, err == nil, err

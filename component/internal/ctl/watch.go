@@ -110,9 +110,7 @@ func (w *watcher) follow(ctx context.Context, m *application.MQTT, filters []str
 			}
 		})
 	}
-	if !w.json {
-		fmt.Fprintf(w.env.Stderr, "watching %s\n", strings.Join(filters, " "))
-	}
+	fmt.Fprintf(w.env.Stderr, "watching %s\n", strings.Join(filters, " "))
 	<-ctx.Done()
 	return context.Cause(ctx)
 }

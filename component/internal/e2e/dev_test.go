@@ -41,7 +41,7 @@ func TestDevShowsDeviceAndCloud(t *testing.T) {
 	dev.says("cloud ", "MyGateway (classic) version 1: reported lights=off")
 	awaitTrue(t, "the same on both sides", func() bool { _, code := shadowctl(t, dir, "compare"); return code == 0 })
 	shadowctl(t, dir, "link", "down")
-	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s"); code != 0 {
+	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s", "--core"); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out)
 	}
 	out, code := shadowctl(t, dir, "compare")
@@ -70,14 +70,23 @@ func TestDev(t *testing.T) {
 		code  int
 		wants []string
 	}{
-		{"set lights=on --wait 30s", 0, []string{"desired in shadow MyGateway (classic), version 2", "lights: 200 at version 2"}},
+		{"set lights=on --wait 30s", 0, []string{"desired in shadow MyGateway (classic), version 2", "lights: done (200)"}},
 		{"get", 0, []string{"PROPERTY", "DESIRED", "REPORTED", "ANSWER", "on", "200 at version 2"}},
 		{"get --json", 0, []string{`"lights": "on"`, `"metadata"`}},
-		{"set lights=on --wait 30s", 0, []string{"lights: 200 at version 4"}},
-		{"set lights=blue horn=1 --wait 30s", 1, []string{`lights: 400 at version`, `want "off" or "on", got "blue"`, "horn: 404 at version", "no such property"}},
-		{"set fan=true --shadow room --wait 30s", 0, []string{"fan: 200 at version 2"}},
-		{"set x=1 --shadow nobody --wait 300ms", 3, []string{"the device has not answered in time"}},
-		{"get --shadow unheard-of", 1, []string{"ResourceNotFoundError", "No shadow found"}},
+		{"set lights=on --wait 30s", 0, []string{"lights: done (200)"}},
+		{"set lights=blue horn=1 --wait 30s", 4, []string{`lights: refused (400): want "off" or "on", got "blue"`, "horn: refused (404): no such property"}},
+		{"set lights=off --wait 30s --mqtt --json", 0, []string{`"outcome": "done"`, `"code": 200`}},
+		{"set lights=on --wait 30s --core", 0, []string{"lights: done (200)"}},
+		{"set lights=null", 0, []string{"desired in shadow MyGateway (classic)"}},
+		{"set fan=true --shadow room --wait 30s", 0, []string{"fan: done (200)"}},
+		{"set x=1 --shadow nobody --wait 300ms", 3, []string{"x: unanswered"}},
+		{"get --core", 0, []string{"lights", "locked"}},
+		{"get --core --mqtt", 1, []string{"--core goes with none of"}},
+		{"list", 0, []string{"SHADOW", "(classic)", "room", "workshop"}},
+		{"list --json", 0, []string{`"shadow": "room"`}},
+		{"get extra", 2, []string{`unexpected argument "extra"`}},
+		{"watch --show everything", 2, []string{`--show: want some of`, `got "everything"`}},
+		{"get --shadow unheard-of", 1, []string{"get shadow MyGateway/unheard-of: 404 No shadow exists with name"}},
 		{"set lights", 2, []string{`want KEY=VALUE, got "lights"`}},
 		{"press door", 0, nil},
 		{"press nothing", 1, []string{"nothing", "no such line"}},
@@ -93,7 +102,7 @@ func TestDev(t *testing.T) {
 		{"delete --shadow room", 0, []string{"shadow MyGateway/room deleted"}},
 		{"dev", 1, []string{"another shadowctl dev uses"}},
 		{"frobnicate", 2, []string{`unknown command "frobnicate"`}},
-		{"help", 0, []string{"shadowctl dev", "shadowctl bounce LINE"}},
+		{"help", 0, []string{"Device shadows, in the cloud or in shadowctl dev:", "Development, with shadowctl dev:", "bounce"}},
 	} {
 		out, code := shadowctl(t, dir, strings.Fields(c.args)...)
 		if code != c.code {
@@ -122,7 +131,7 @@ func TestDev(t *testing.T) {
 			t.Errorf("%s is still there: %v", name, err)
 		}
 	}
-	if out, code := shadowctl(t, dir, "get"); code != 1 || !strings.Contains(out, "start one with shadowctl dev") {
+	if out, code := shadowctl(t, dir, "get"); code != 1 || !strings.Contains(out, "want --thing NAME") {
 		t.Errorf("get without a core: %d, %s", code, out)
 	}
 }
@@ -205,7 +214,7 @@ func TestDevRefusesWhatCannotStart(t *testing.T) {
 		{[]string{"dev", "--config", bad}, 1, `did you mean "drive"?`},
 		{[]string{"dev", "--config", "/no/such/file"}, 1, "no such file"},
 		{[]string{"dev", "--chip", "gpiochip0"}, 2, "--lamp LINE and --door LINE"},
-		{[]string{"dev", "now"}, 2, "1 arguments"},
+		{[]string{"dev", "now"}, 2, `unexpected argument "now"`},
 		{[]string{"dev", "--bogus"}, 2, "bogus"},
 	} {
 		out, code := shadowctl(t, shortDir(t), c.args...)

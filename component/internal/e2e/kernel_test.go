@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -116,6 +117,35 @@ shadows:
 	r.answered("", v, fmt.Sprintf(`{"lights":true,"ack":{"bad":{"code":500,"version":%[1]d},"lights":{"code":200,"version":%[1]d}}}`, v))
 }
 
+// divergence cuts the link while the application and the device change the same shadow,
+// and heals it: what the application desires counts, and what the device reports.
+func divergence(t *testing.T, dir string, chip kernelChip) {
+	t.Helper()
+	shadowctl(t, dir, "link", "down")
+	if out, code := shadowctl(t, dir, "set", "lights=off", "--wait", "300ms"); code != 3 || !strings.Contains(out, "lights: unanswered") {
+		t.Errorf("with the link cut: exit code %d, %s", code, out)
+	}
+	if out, code := shadowctl(t, dir, "set", "lights=blue", "--core", "--wait", "30s"); code != 4 {
+		t.Errorf("desired on the device: exit code %d, %s", code, out)
+	}
+	chip.pull(doorOffset, 0)
+	awaitTrue(t, "the door is reported on the device", func() bool {
+		out, _ := shadowctl(t, dir, "get", "--core")
+		return regexp.MustCompile(`locked +- +false`).MatchString(out)
+	})
+	if out, _ := shadowctl(t, dir, "get"); !regexp.MustCompile(`locked +- +true`).MatchString(out) || !chip.high(lampOffset) {
+		t.Errorf("the cut link let something through: lamp high %v\n%s", chip.high(lampOffset), out)
+	}
+	shadowctl(t, dir, "link", "up")
+	awaitTrue(t, "both sides are the same", func() bool { _, code := shadowctl(t, dir, "compare"); return code == 0 })
+	if out, code := shadowctl(t, dir, "set", "lights=off", "--wait", "30s"); code != 0 || chip.high(lampOffset) {
+		t.Errorf("the application's lights=off: exit code %d, lamp high %v\n%s", code, chip.high(lampOffset), out)
+	}
+	if out, _ := shadowctl(t, dir, "get"); !regexp.MustCompile(`(?s)lights +off +off.*locked +- +false`).MatchString(out) {
+		t.Errorf("in the end:\n%s", out)
+	}
+}
+
 // TestKernelDev is the README's first command on a real chip.
 func TestKernelDev(t *testing.T) {
 	chip := newKernelChip(t)
@@ -128,6 +158,7 @@ func TestKernelDev(t *testing.T) {
 	}
 	chip.pull(doorOffset, 1)
 	dev.says("reported locked=true")
+	divergence(t, dir, chip)
 	if out, code := shadowctl(t, dir, "press", "door"); code != 1 || !strings.Contains(out, "real chip") {
 		t.Errorf("press on a real chip: exit code %d, %s", code, out)
 	}

@@ -63,7 +63,7 @@ func TestMain(m *testing.M) {
 			})
 		}),
 		"shadowctl": program(func(ctx context.Context) int {
-			return ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+			return ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
 		}),
 		"core": program(func(ctx context.Context) int {
 			if err := coreMain(ctx, os.Getenv(coreVariable), os.Stdin, os.Stdout); err != nil {
@@ -277,11 +277,12 @@ func (r *rig) update(thing, shadow, document string) int64 {
 
 // process is a program under test.
 type process struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	log  *log
-	done chan struct{}
-	code int
+	t     *testing.T
+	cmd   *exec.Cmd
+	input io.Writer // its standard input
+	log   *log
+	done  chan struct{}
+	code  int
 }
 
 // start runs the component; extra variables override those of the nucleus.
@@ -336,6 +337,9 @@ func start(t *testing.T, cmd *exec.Cmd) *process {
 		t.Fatal(err)
 	}
 	p.cmd.Stderr = p.cmd.Stdout
+	if p.input, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -367,6 +371,14 @@ func (p *process) ends() int {
 	case <-time.After(patience):
 		p.t.Fatalf("process did not end; it printed\n%s", p.log)
 		return 0
+	}
+}
+
+// types writes a line to its standard input.
+func (p *process) types(line string) {
+	p.t.Helper()
+	if _, err := io.WriteString(p.input, line+"\n"); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
