@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const component = "io.shadowgpio.ShadowGpio"
@@ -249,6 +250,16 @@ func TestCollectDebugHidesSecrets(t *testing.T) {
 	program := keepRunning(t, filepath.Join(root, "packages/artifacts", component, "1.0.0/shadowgpio-linux-amd64"), "SVCUID=R4ND0MT0KENVALUE")
 	write(t, filepath.Join(root, "logs/greengrass.log"), "whoever logs R4ND0MT0KENVALUE in passing\n", 0o600)
 
+	// The newest program is asked. It answers with what it was asked, and a token.
+	newest := filepath.Join(root, "packages/artifacts", component, "1.0.1/shadowgpio-linux-amd64")
+	write(t, newest, "#!/bin/sh\necho \"asked for $*, of $SHADOWGPIO_CONTROL; token=R4ND0MT0KENVALUE\"\n", 0o755)
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(newest, later, later); err != nil {
+		t.Fatal(err)
+	}
+	work := filepath.Join(root, "work", component)
+	write(t, filepath.Join(work, "configuration.json"), `{"lines":{"lamp":{"line":"GPIO17"}}}`, 0o600)
+
 	out, code := run(t, nil, "./collect-debug.sh", "--root", root)
 	if code != 0 {
 		t.Errorf("exit code %d", code)
@@ -260,7 +271,9 @@ func TestCollectDebugHidesSecrets(t *testing.T) {
 	}
 	for _, want := range []string{
 		"line=lamp value=on", `, "next": 1}`, "was used", "after the key", "whoever logs [redacted] in passing",
-		fmt.Sprintf("== process %d\n", program), "== GPIO chips",
+		fmt.Sprintf("== process %d\n", program), "== GPIO chips", `{"lamp":{"line":"GPIO17"}}`,
+		"asked for version", "asked for status --journal 50, of " + work + "/control.socket", "asked for lines",
+		"asked for doctor --root " + root + " --dir " + work,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not shown:\n%s", want, out)
