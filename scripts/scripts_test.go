@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,39 @@ func TestUsage(t *testing.T) {
 		out, code := run(t, nil, "./"+script, "--help")
 		if code != 0 || !strings.Contains(out, "usage: "+script) {
 			t.Errorf("%s --help: exit code %d, it printed\n%s", script, code, out)
+		}
+	}
+}
+
+// TestDeploymentIsDescribed holds DEPLOYMENT.md to what there is: the scripts that it
+// calls with their options, and a place for each configuration.
+func TestDeploymentIsDescribed(t *testing.T) {
+	text, err := os.ReadFile("../component/DEPLOYMENT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := regexp.MustCompile(`scripts/([a-z-]+\.sh)((?: --[a-z]+(?: [^ -][^ ]*)?)*)`).FindAllStringSubmatch(string(text), -1)
+	if len(calls) < 5 {
+		t.Fatalf("calls of scripts: %q", calls)
+	}
+	for _, call := range calls {
+		usage, code := run(t, nil, "./"+call[1], "--help")
+		if code != 0 {
+			t.Errorf("%s: exit code %d", call[1], code)
+		}
+		for _, option := range regexp.MustCompile("--[a-z]+").FindAllString(call[2], -1) {
+			if !strings.Contains(usage, option) {
+				t.Errorf("%s has no option %s", call[1], option)
+			}
+		}
+	}
+	configurations, err := filepath.Glob("../recipes/local/*.json")
+	if err != nil || len(configurations) == 0 {
+		t.Fatal("no configurations: ", err)
+	}
+	for _, file := range configurations {
+		if link := "](" + filepath.ToSlash(file) + ")"; !strings.Contains(string(text), link) {
+			t.Errorf("%s is not described", file)
 		}
 	}
 }
