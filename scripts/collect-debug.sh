@@ -6,8 +6,8 @@ usage() {
   cat <<'END'
 usage: collect-debug.sh [--root DIRECTORY] [--name NAME] [--lines COUNT] >debug.txt
 
-Prints versions, the component's state and configuration, who may use the GPIO chips and who holds their lines, clock, disk, and the end
-of the logs. Changes nothing. Best run as root; what cannot be read is named and left out. Tokens, keys and passwords are replaced by
+Prints versions, the component's state and configuration, what it is doing ("shadowgpio status") and what is wrong ("shadowgpio doctor"),
+who may use the GPIO chips and who holds their lines, clock, disk, and the end of the logs. Changes nothing. Best run as root; what cannot be read is named and left out. Tokens, keys and passwords are replaced by
 [redacted]; have a look at it all the same before you show it to others.
 
   --root DIRECTORY  of the nucleus, default /greengrass/v2
@@ -46,6 +46,9 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+
+work=$root/work/$name
+export SHADOWGPIO_CONTROL="$work/control.socket" # of the component that is meant
 
 # show TITLE COMMAND...: a command that fails or is missing is part of the answer.
 show() {
@@ -112,7 +115,9 @@ collect() {
   show "disk" df -h "$root" /
   show "nucleus" ls -l "$root/alts/current/distro/lib"
   show "components" "$root/bin/greengrass-cli" component list
-  show "work directory" ls -la "$root/work/$name"
+  show "component" "$root/bin/greengrass-cli" component details --name "$name"
+  show "work directory" ls -la "$work"
+  show "the last good configuration" cat "$work/configuration.json"
   for pid in $(processes); do
     show "process $pid" grep -E '^(Name|State|Uid|Gid|Groups|VmRSS|Threads)' "/proc/$pid/status"
     show "files of process $pid" ls -l "/proc/$pid/fd"
@@ -124,7 +129,9 @@ collect() {
   program=$(newest_program)
   if [ -n "$program" ]; then
     show "version" "$program" version
+    show "status" "$program" status --journal 50
     show "lines" "$program" lines
+    show "doctor" "$program" doctor --root "$root" --dir "$work"
   fi
   logs
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Prints the path of a Python that has gdk, the Greengrass Development Kit, in the version that gdk-config.json asks for: the
-# usual python3 if it has it, else a virtual environment in the cache, which it makes first where there is none. gdk is in no
-# package registry (the package "gdk" there is another program), so that needs its public repository; without it, this fails.
+# one that SHADOWGPIO_GDK names, or the usual python3, if they have it, else a virtual environment in the cache, which it makes
+# first where there is none. gdk is in no package registry (the package "gdk" there is another program), so that needs its
+# public repository; without it, this fails.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -26,7 +27,7 @@ exec 9>"$cache/lock"
 flock 9
 if ! has_gdk "$venv/bin/python"; then
   if ! GIT_TERMINAL_PROMPT=0 timeout 20 git ls-remote --exit-code "$repository" "refs/tags/v$version" >/dev/null 2>&1; then
-    echo "gdk.sh: gdk $version is not installed, and $repository is out of reach" >&2
+    echo "gdk.sh: gdk $version is not installed, and $repository is out of reach; SHADOWGPIO_GDK may name a Python that has it" >&2
     exit 1
   fi
   python3 -c 'import ensurepip, venv' 2>/dev/null || scripts/packages.sh python3 python3-venv

@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const component = "io.shadowgpio.ShadowGpio"
@@ -24,6 +26,39 @@ func TestUsage(t *testing.T) {
 		out, code := run(t, nil, "./"+script, "--help")
 		if code != 0 || !strings.Contains(out, "usage: "+script) {
 			t.Errorf("%s --help: exit code %d, it printed\n%s", script, code, out)
+		}
+	}
+}
+
+// TestDeploymentIsDescribed holds DEPLOYMENT.md to what there is: the scripts that it
+// calls with their options, and a place for each configuration.
+func TestDeploymentIsDescribed(t *testing.T) {
+	text, err := os.ReadFile("../component/DEPLOYMENT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := regexp.MustCompile(`scripts/([a-z-]+\.sh)((?: --[a-z]+(?: [^ -][^ ]*)?)*)`).FindAllStringSubmatch(string(text), -1)
+	if len(calls) < 5 {
+		t.Fatalf("calls of scripts: %q", calls)
+	}
+	for _, call := range calls {
+		usage, code := run(t, nil, "./"+call[1], "--help")
+		if code != 0 {
+			t.Errorf("%s: exit code %d", call[1], code)
+		}
+		for _, option := range regexp.MustCompile("--[a-z]+").FindAllString(call[2], -1) {
+			if !strings.Contains(usage, option) {
+				t.Errorf("%s has no option %s", call[1], option)
+			}
+		}
+	}
+	configurations, err := filepath.Glob("../recipes/local/*.json")
+	if err != nil || len(configurations) == 0 {
+		t.Fatal("no configurations: ", err)
+	}
+	for _, file := range configurations {
+		if link := "](" + filepath.ToSlash(file) + ")"; !strings.Contains(string(text), link) {
+			t.Errorf("%s is not described", file)
 		}
 	}
 }
@@ -249,6 +284,16 @@ func TestCollectDebugHidesSecrets(t *testing.T) {
 	program := keepRunning(t, filepath.Join(root, "packages/artifacts", component, "1.0.0/shadowgpio-linux-amd64"), "SVCUID=R4ND0MT0KENVALUE")
 	write(t, filepath.Join(root, "logs/greengrass.log"), "whoever logs R4ND0MT0KENVALUE in passing\n", 0o600)
 
+	// The newest program is asked. It answers with what it was asked, and a token.
+	newest := filepath.Join(root, "packages/artifacts", component, "1.0.1/shadowgpio-linux-amd64")
+	write(t, newest, "#!/bin/sh\necho \"asked for $*, of $SHADOWGPIO_CONTROL; token=R4ND0MT0KENVALUE\"\n", 0o755)
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(newest, later, later); err != nil {
+		t.Fatal(err)
+	}
+	work := filepath.Join(root, "work", component)
+	write(t, filepath.Join(work, "configuration.json"), `{"lines":{"lamp":{"line":"GPIO17"}}}`, 0o600)
+
 	out, code := run(t, nil, "./collect-debug.sh", "--root", root)
 	if code != 0 {
 		t.Errorf("exit code %d", code)
@@ -260,7 +305,9 @@ func TestCollectDebugHidesSecrets(t *testing.T) {
 	}
 	for _, want := range []string{
 		"line=lamp value=on", `, "next": 1}`, "was used", "after the key", "whoever logs [redacted] in passing",
-		fmt.Sprintf("== process %d\n", program), "== GPIO chips",
+		fmt.Sprintf("== process %d\n", program), "== GPIO chips", `{"lamp":{"line":"GPIO17"}}`,
+		"asked for version", "asked for status --journal 50, of " + work + "/control.socket", "asked for lines",
+		"asked for doctor --root " + root + " --dir " + work,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not shown:\n%s", want, out)

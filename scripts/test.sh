@@ -126,7 +126,7 @@ find_gdk() {
   if ! scripts/gdk.sh >"$work/gdk"; then
     rm -f "$work/gdk"
     detail "NOT checked"
-    echo "gdk: not installed, and its repository is out of reach; \"gdk component build\" SKIPPED" >"$work/loud"
+    echo "gdk: not installed, its repository is out of reach, SHADOWGPIO_GDK names none; \"gdk component build\" SKIPPED" >"$work/loud"
   fi
 }
 

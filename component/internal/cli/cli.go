@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -50,7 +51,7 @@ func Run(ctx context.Context, env Env) int {
 		Args:  cobra.ArbitraryArgs, // so that one that is no command is told in our words
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q", args[0])
+				return unknown(c, args[0])
 			}
 			return errors.New("want a command")
 		},
@@ -73,6 +74,18 @@ func Run(ctx context.Context, env Env) int {
 	}
 	fmt.Fprintf(env.Stderr, "%s: %v\n%s --help tells what it takes\n", c.CommandPath(), err, c.CommandPath())
 	return command.Usage
+}
+
+// unknown is a word that is no command, with the one that was meant perhaps.
+func unknown(root *cobra.Command, word string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		names = append(names, c.Name())
+	}
+	if hint := config.Nearest(word, names); hint != "" {
+		return fmt.Errorf("unknown command %q; %s", word, hint)
+	}
+	return fmt.Errorf("unknown command %q", word)
 }
 
 // exitCode is the end of a command that has said itself what there is to say.

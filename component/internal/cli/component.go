@@ -106,7 +106,7 @@ func find(s control.Status, name string) (found, error) {
 
 // completeProperty completes the names of the properties of the running component.
 func completeProperty(socket *string, suffix string) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return func(_ *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		directive := cobra.ShellCompDirectiveNoFileComp
 		if suffix != "" {
 			directive |= cobra.ShellCompDirectiveNoSpace
@@ -123,7 +123,8 @@ func completeProperty(socket *string, suffix string) cobra.CompletionFunc {
 		var names []cobra.Completion
 		for _, p := range properties(status) {
 			name := p.name()
-			if f, err := find(status, p.key); err == nil && f.name() == name {
+			byLabel := strings.HasPrefix(name, typed) && !strings.HasPrefix(p.key, typed)
+			if f, err := find(status, p.key); err == nil && f.name() == name && !byLabel {
 				name = p.key
 			}
 			if suffix == "" || p.Output || slices.Contains([]string{"count", "setting", "alarm", "schedule"}, p.Kind) {

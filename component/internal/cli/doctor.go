@@ -21,7 +21,7 @@ environment (socket, token) it reads from /proc, which root may do, and the comp
 own user:
 
   sudo shadowgpio doctor                       everything
-  sudo -u ggc_user -g ggc_group shadowgpio doctor   everything, and tries what may be tried
+  sudo -u ggc_user -g gpio shadowgpio doctor   everything, and tries what may be tried
   shadowgpio doctor                            what a person sees without the token
 
 Where the component does not run there is no token: calls on shadows are not checked,

@@ -65,11 +65,7 @@ func get(env Env, socket string, asJSON bool, args []string) int {
 	}
 	switch {
 	case asJSON:
-		all := map[string]engine.PropertyView{}
-		for _, p := range wanted {
-			all[p.name()] = p.PropertyView
-		}
-		printJSON(env, all)
+		printJSON(env, byName(wanted))
 	case len(args) == 1:
 		fmt.Fprintln(env.Stdout, plain(wanted[0].Value))
 	default:
@@ -82,9 +78,19 @@ func get(env Env, socket string, asJSON bool, args []string) int {
 	return command.OK
 }
 
+// byName is what --json prints of properties.
+func byName(properties []found) map[string]engine.PropertyView {
+	all := map[string]engine.PropertyView{}
+	for _, p := range properties {
+		all[p.name()] = p.PropertyView
+	}
+	return all
+}
+
 const setText = `shadowgpio set desires values in the shadow, exactly as an application does, through the
 component that runs here, and waits until the device has answered each. A value is JSON,
-and text where it is none; null takes the desired value back.
+and text where it is none; null takes the desired value back. Several are set one after
+the other, up to the first that is not done. --json prints what they are then, as get does.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not answered in time; 4 refused, or the line
 failed; 5 no component runs here.`
@@ -105,48 +111,69 @@ func setCommand(env Env) *cobra.Command {
 		},
 		Example: `  sudo shadowgpio set lights=on
   sudo shadowgpio set main/bell=true --timeout 5s
+  sudo shadowgpio set lights=on fan=true --json
   sudo shadowgpio set lights=null`,
 	}
 	socket := socketFlag(c, env)
 	timeout := c.Flags().Duration("timeout", 30*time.Second, "how long the device may take for each value, a `DURATION`")
+	asJSON := c.Flags().Bool("json", false, "print JSON")
 	c.ValidArgsFunction = completeProperty(socket, "=")
-	c.RunE = ends(func(ctx context.Context, args []string) int { return setAll(ctx, env, *socket, *timeout, args) })
+	c.RunE = ends(func(ctx context.Context, args []string) int {
+		return setAll(ctx, env, *socket, *timeout, *asJSON, args)
+	})
 	return c
 }
 
-func setAll(ctx context.Context, env Env, socket string, timeout time.Duration, args []string) int {
+func setAll(ctx context.Context, env Env, socket string, timeout time.Duration, asJSON bool, args []string) int {
+	var desired []found
+	if asJSON {
+		defer func() { printJSON(env, byName(desired)) }()
+	}
 	for _, arg := range args {
 		name, text, _ := strings.Cut(arg, "=")
 		value := json.RawMessage(text)
 		if !json.Valid(value) {
 			value, _ = json.Marshal(text)
 		}
-		if code := set(ctx, env, socket, timeout, name, value); code != command.OK {
+		p, code := set(ctx, env, socket, timeout, name, value)
+		if p.key != "" {
+			desired = append(desired, p)
+		}
+		switch {
+		case code != command.OK:
 			return code
+		case asJSON:
+		case p.Ack == nil:
+			fmt.Fprintf(env.Stdout, "%s is %s, nothing is desired\n", p.name(), plain(p.Value))
+		default:
+			fmt.Fprintf(env.Stdout, "%s is %s, answered %s\n", p.name(), plain(p.Value), answer(p.PropertyView))
 		}
 	}
 	return command.OK
 }
 
-func set(ctx context.Context, env Env, socket string, timeout time.Duration, name string, value json.RawMessage) int {
+// set desires one value and returns the property as it is afterwards; without a name
+// if nothing was desired.
+func set(ctx context.Context, env Env, socket string, timeout time.Duration, name string, value json.RawMessage) (p found, code int) {
 	client, code := dial(env, "set", socket)
 	if code != command.OK {
-		return code
+		return p, code
 	}
 	defer client.Close()
 	status, err := client.Status()
 	if err != nil {
-		return failed(env, "set", err)
+		return p, failed(env, "set", err)
 	}
-	p, err := find(status, name)
+	target, err := find(status, name)
 	if err != nil {
 		fmt.Fprintln(env.Stderr, "shadowgpio set:", err)
-		return command.Usage
+		return p, command.Usage
 	}
-	version, err := client.Desire(p.shadow, p.key, value)
+	version, err := client.Desire(target.shadow, target.key, value)
 	if err != nil {
-		return failed(env, "set", err)
+		return p, failed(env, "set", err)
 	}
+	p = target
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	done := false
@@ -157,16 +184,15 @@ func set(ctx context.Context, env Env, socket string, timeout time.Duration, nam
 	})
 	switch {
 	case err != nil:
-		return failed(env, "set", err)
+		return p, failed(env, "set", err)
 	case !done:
 		fmt.Fprintf(env.Stderr, "shadowgpio set: %s: not answered within %v; it is %s, answered %s\n", p.name(), timeout, plain(p.Value), answer(p.PropertyView))
-		return command.Timeout
+		return p, command.Timeout
 	case p.Ack != nil && p.Ack.Code >= shadow.Refused:
 		fmt.Fprintf(env.Stderr, "shadowgpio set: %s: refused with %s; it is %s\n", p.name(), answer(p.PropertyView), plain(p.Value))
-		return command.Refused
+		return p, command.Refused
 	}
-	fmt.Fprintf(env.Stdout, "%s is %s, answered %s\n", p.name(), plain(p.Value), answer(p.PropertyView))
-	return command.OK
+	return p, command.OK
 }
 
 // answered reports whether the shadow has the last answer to what was desired at

@@ -190,6 +190,19 @@ func (p *patient) take(consumer string) {
 	p.t.Cleanup(func() { held.Close() })
 }
 
+// TestRootIsNotSentToRoot has no chip: what root does not see, root shows nobody.
+func TestRootIsNotSentToRoot(t *testing.T) {
+	for uid, want := range map[int]bool{0: false, 1000: true} {
+		p := newPatient(t)
+		p.noChip()
+		p.machine.UID = uid
+		report := p.examine()
+		if got := strings.Contains(fmt.Sprint(report), "sudo shadowgpio doctor"); got != want {
+			t.Errorf("user %d is sent to root: %v, want %v, in\n%v", uid, got, want, report)
+		}
+	}
+}
+
 // holds makes a process that has a request of lines, with what the kernel says of it.
 func (p *patient) holds(pid int, fdinfo string) {
 	p.process(pid, 1, "/", "/usr/bin/python3", "reader.py")

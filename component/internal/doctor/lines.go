@@ -20,7 +20,7 @@ func (x *examination) lines(open bool) {
 		check := "line " + label
 		ref := x.config.Lines[label].Ref
 		if !open {
-			x.skip(check, "no chip can be opened; as root more is seen: sudo shadowgpio doctor")
+			x.skip(check, "no chip can be opened%s", x.asRoot())
 			continue
 		}
 		address, err := gpio.Find(x.Backend, ref)
@@ -35,6 +35,14 @@ func (x *examination) lines(open bool) {
 			x.busy(check, ref, address)
 		}
 	}
+}
+
+// asRoot is what helps to see more; as root there is nothing.
+func (x *examination) asRoot() string {
+	if x.UID == 0 {
+		return ""
+	}
+	return "; as root more is seen: sudo shadowgpio doctor"
 }
 
 // ours says whether the component holds a line, or its holder for it.

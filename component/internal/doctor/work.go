@@ -28,7 +28,7 @@ func (x *examination) work() {
 	info, err := x.stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		x.skip("work directory", "%s does not show to this user; as root more is seen: sudo shadowgpio doctor", dir)
+		x.skip("work directory", "%s does not show to this user%s", dir, x.asRoot())
 		return
 	case err != nil || !info.IsDir():
 		x.report("work directory", WorkMissing, fmt.Sprintf("%s is no directory", dir), "the directory that the nucleus makes when the component is installed; name another: --dir DIRECTORY", "ls -ld "+dir)
@@ -110,7 +110,7 @@ func (x *examination) files(dir string) {
 			x.report("state", StateUnreadable, fmt.Sprintf("%s is closed to %s (%s)", file, x.who.name, x.mode(info)), "a file of the component's user", x.chown(dir))
 			continue
 		case errors.Is(err, fs.ErrPermission):
-			x.skip("state", "%s does not show to this user; as root more is seen: sudo shadowgpio doctor", file)
+			x.skip("state", "%s does not show to this user%s", file, x.asRoot())
 			continue
 		case err != nil:
 			x.report("state", StateUnreadable, err.Error(), "a file that can be read", script("ls -l "+file, "sudo mv "+file+" "+file+".unreadable", x.restart()))

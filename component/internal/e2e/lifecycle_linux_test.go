@@ -293,6 +293,26 @@ func (i *installation) unprivileged(component procfs.Proc) {
 			t.Errorf("the component's %s is %v, want %v", what, ids[0], ids[1])
 		}
 	}
+	// What else the kernel would let it do. sudo gives it the groups of the user, too.
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", component.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		rights[name] = strings.TrimSpace(value)
+	}
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+		if strings.Trim(rights[set], "0") != "" || rights[set] == "" {
+			t.Errorf("the component's capabilities %s are %q, want none", set, rights[set])
+		}
+	}
+	for _, group := range strings.Fields(rights["Groups"]) {
+		if group != fmt.Sprint(gpioGID) && group != fmt.Sprint(componentGID) {
+			t.Errorf("the component is in group %s, want %s and %s alone", group, gpioGroup, componentGroup)
+		}
+	}
 	if dir, err := component.Cwd(); err != nil || dir != i.workDir {
 		t.Errorf("the component's working directory is %s, %v, want %s", dir, err, i.workDir)
 	}
