@@ -50,7 +50,7 @@ func checkCommand(env Env) *cobra.Command {
 		}
 		return nil
 	}
-	c.RunE = ends(func(_ context.Context, args []string) int {
+	c.RunE = command.Ends(func(_ context.Context, args []string) int {
 		o := checkOptions{as: *as, component: *component, onto: *onto, recipe: *recipe, chips: *chips, json: *asJSON, file: *file}
 		if len(args) > 0 {
 			o.file = args[0]

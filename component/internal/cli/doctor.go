@@ -31,7 +31,7 @@ TROUBLESHOOTING.md has an entry for each word in brackets.
 Exit codes: 0 no fault, 1 faults, 2 wrong usage.`
 
 func doctorCommand(env Env) *cobra.Command {
-	c := &cobra.Command{Use: "doctor", Short: "find out why the component does not work on this machine", Long: doctorText, Args: noArguments}
+	c := &cobra.Command{Use: "doctor", Short: "find out why the component does not work on this machine", Long: doctorText, Args: command.Nothing}
 	fs := c.Flags()
 	o := examination.Options{Self: env.Self}
 	fs.StringVar(&o.Config, "config", "", "configuration `FILE`, instead of that of the component")
@@ -39,7 +39,7 @@ func doctorCommand(env Env) *cobra.Command {
 	fs.StringVar(&o.Root, "root", examination.DefaultRoot, "`DIRECTORY` of Greengrass")
 	fs.StringVar(&o.User, "user", "", "`NAME` of the user that the component runs as, if it does not run; default the owner of its work directory")
 	asJSON := fs.Bool("json", false, "print JSON")
-	c.RunE = ends(func(ctx context.Context, _ []string) int { return doctor(ctx, env, o, *asJSON) })
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return doctor(ctx, env, o, *asJSON) })
 	return c
 }
 

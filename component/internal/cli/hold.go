@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -24,27 +23,28 @@ outlives "systemctl restart greengrass", which kills all that the nucleus starte
 
 func holdCommandLine(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "hold", Short: "keep outputs over a restart of run, which starts it", Long: holdText, Args: noArguments,
+		Use: "hold", Short: "keep outputs over a restart of run, which starts it", Long: holdText, Args: command.Nothing,
 		Example: "  shadowgpio hold --socket /greengrass/v2/work/io.shadowgpio.ShadowGpio/" + holder.SocketName + " --stay",
 	}
 	fs := c.Flags()
 	socket := fs.String("socket", "", "`PATH` of the socket: "+holder.SocketName+" in the component's work directory")
 	detach := fs.Bool("detach", false, "start it as a process of its own, and return when it is there")
 	stay := fs.Bool("stay", false, "stay also without lines, as a service does")
-	c.RunE = func(c *cobra.Command, _ []string) error {
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int {
 		if *socket == "" {
-			return errors.New("want --socket PATH")
+			fmt.Fprintln(env.Stderr, "shadowgpio hold: want --socket PATH")
+			return command.Usage
 		}
 		serve := holdLines
 		if *detach {
 			serve = detachHolder
 		}
-		if err := serve(c.Context(), env, *socket, *stay); err != nil {
+		if err := serve(ctx, env, *socket, *stay); err != nil {
 			fmt.Fprintln(env.Stderr, "shadowgpio hold:", err)
-			return exitCode(command.Failure)
+			return command.Failure
 		}
-		return nil
-	}
+		return command.OK
+	})
 	return c
 }
 

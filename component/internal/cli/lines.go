@@ -38,7 +38,7 @@ moment as an input, as it is).`
 
 func linesCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "lines", Short: "list chips and lines, who holds them, and what the configuration makes of them", Long: linesText, Args: noArguments,
+		Use: "lines", Short: "list chips and lines, who holds them, and what the configuration makes of them", Long: linesText, Args: command.Nothing,
 		Example: `  shadowgpio lines
   shadowgpio lines --config lamp.yaml --levels
   shadowgpio lines --json`,
@@ -49,7 +49,7 @@ func linesCommand(env Env) *cobra.Command {
 	c.Flags().BoolVar(&o.levels, "levels", false, "read the lines that nobody holds")
 	c.MarkFlagFilename("config", "yaml", "yml", "json")
 	socket := socketFlag(c, env)
-	c.RunE = ends(func(context.Context, []string) int { o.socket = *socket; return listLines(env, o) })
+	c.RunE = command.Ends(func(context.Context, []string) int { o.socket = *socket; return listLines(env, o) })
 	return c
 }
 

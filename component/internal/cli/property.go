@@ -40,7 +40,7 @@ func getCommand(env Env) *cobra.Command {
 	socket := socketFlag(c, env)
 	asJSON := c.Flags().Bool("json", false, "print JSON")
 	c.ValidArgsFunction = completeProperty(socket, "")
-	c.RunE = ends(func(_ context.Context, args []string) int { return get(env, *socket, *asJSON, args) })
+	c.RunE = command.Ends(func(_ context.Context, args []string) int { return get(env, *socket, *asJSON, args) })
 	return c
 }
 
@@ -118,7 +118,7 @@ func setCommand(env Env) *cobra.Command {
 	timeout := c.Flags().Duration("timeout", 30*time.Second, "how long the device may take for each value, a `DURATION`")
 	asJSON := c.Flags().Bool("json", false, "print JSON")
 	c.ValidArgsFunction = completeProperty(socket, "=")
-	c.RunE = ends(func(ctx context.Context, args []string) int {
+	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		return setAll(ctx, env, *socket, *timeout, *asJSON, args)
 	})
 	return c

@@ -34,7 +34,7 @@ const refusedPause = 30 * time.Second
 
 func runCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "run", Short: "keep device shadows and GPIO lines in step (what the nucleus starts)", Long: runText, Args: noArguments,
+		Use: "run", Short: "keep device shadows and GPIO lines in step (what the nucleus starts)", Long: runText, Args: command.Nothing,
 		Example: `  shadowgpio run
   shadowgpio run --config lamp.yaml --state-dir /var/lib/shadowgpio`,
 	}
@@ -42,7 +42,7 @@ func runCommand(env Env) *cobra.Command {
 	dir := c.Flags().String("state-dir", ".", "`DIRECTORY` of the local state; the nucleus starts us in our work directory")
 	c.MarkFlagFilename("config", "yaml", "yml", "json")
 	c.MarkFlagDirname("state-dir")
-	c.RunE = ends(func(ctx context.Context, _ []string) int { return run(ctx, env, *file, *dir) })
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return run(ctx, env, *file, *dir) })
 	return c
 }
 

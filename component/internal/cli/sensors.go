@@ -23,12 +23,12 @@ Exit codes: 0; 1 a family of sensors cannot be listed; 2 wrong usage.`
 
 func sensorsCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "sensors", Short: "list what this machine can show as readings, with the values of now", Long: sensorsText, Args: noArguments,
+		Use: "sensors", Short: "list what this machine can show as readings, with the values of now", Long: sensorsText, Args: command.Nothing,
 		Example: `  shadowgpio sensors
   shadowgpio sensors --json`,
 	}
 	asJSON := c.Flags().Bool("json", false, "print JSON")
-	c.RunE = ends(func(ctx context.Context, _ []string) int { return sensors(ctx, env, *asJSON) })
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return sensors(ctx, env, *asJSON) })
 	return c
 }
 

@@ -28,7 +28,7 @@ Exit codes: 0; 1 failed; 2 wrong usage; 5 no component runs here.`
 
 func statusCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "status", Short: "tell what the component that runs here is doing", Long: statusText, Args: noArguments,
+		Use: "status", Short: "tell what the component that runs here is doing", Long: statusText, Args: command.Nothing,
 		Example: `  sudo shadowgpio status
   sudo shadowgpio status --journal 20
   sudo shadowgpio status --json`,
@@ -36,7 +36,7 @@ func statusCommand(env Env) *cobra.Command {
 	socket := socketFlag(c, env)
 	asJSON := c.Flags().Bool("json", false, "print JSON")
 	last := c.Flags().Int("journal", 0, "the last `N` changes of outputs as well, at most 1000")
-	c.RunE = ends(func(context.Context, []string) int { return status(env, *socket, *asJSON, *last) })
+	c.RunE = command.Ends(func(context.Context, []string) int { return status(env, *socket, *asJSON, *last) })
 	return c
 }
 

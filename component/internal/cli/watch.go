@@ -31,14 +31,14 @@ const awayPause = 500 * time.Millisecond
 
 func watchCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "watch", Short: "print each change of the component that runs here", Long: watchText, Args: noArguments,
+		Use: "watch", Short: "print each change of the component that runs here", Long: watchText, Args: command.Nothing,
 		Example: `  sudo shadowgpio watch
   sudo shadowgpio watch --json | jq 'select(.kind == "line")'`,
 	}
 	socket := socketFlag(c, env)
 	asJSON := c.Flags().Bool("json", false, "print one JSON object a line")
 	once := c.Flags().Bool("once", false, "end when the component goes away")
-	c.RunE = ends(func(ctx context.Context, _ []string) int {
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int {
 		w := &watcher{env: env, json: *asJSON, paint: painter(coloured(env))}
 		return w.run(ctx, *socket, *once)
 	})

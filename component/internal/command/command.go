@@ -10,6 +10,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
 )
 
 // Exit codes that both programs use. 100 to 199 are the nucleus's own.
@@ -44,15 +46,27 @@ func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
 	group := &cobra.Command{
 		Use: use, Short: short, Long: long, DisableFlagsInUseLine: true,
 		Args: cobra.ArbitraryArgs, // so that one that is no command is told in our words
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q", args[0])
+				return unknown(c, args[0])
 			}
 			return errors.New("want a command")
 		},
 	}
 	group.AddCommand(commands...)
 	return group
+}
+
+// unknown is a word that is no command, with the one that was meant perhaps.
+func unknown(group *cobra.Command, word string) error {
+	var names []string
+	for _, c := range group.Commands() {
+		names = append(names, c.Name())
+	}
+	if hint := config.Nearest(word, names); hint != "" {
+		return fmt.Errorf("unknown command %q; %s", word, hint)
+	}
+	return fmt.Errorf("unknown command %q", word)
 }
 
 // Arguments wants from low to high arguments, which the error calls what; high
