@@ -8,7 +8,9 @@ SHADOWGPIO_PYTHON=$(scripts/python.sh)
 SHADOWGPIO_NODE=$(scripts/node.sh)
 SHADOWGPIO_JAVA=$(scripts/java.sh)
 export SHADOWGPIO_PYTHON SHADOWGPIO_NODE SHADOWGPIO_JAVA
-program=$(mktemp)
-trap 'rm -f "$program"' EXIT
-go build -o "$program" ./component/internal/bench
-"$program" "$@"
+programs=$(mktemp -d)
+trap 'rm -rf "$programs"' EXIT
+go build -o "$programs/" ./component/internal/bench ./component/cmd/shadowctl
+SHADOWGPIO_SHADOWCTL=$programs/shadowctl
+export SHADOWGPIO_SHADOWCTL
+"$programs/bench" "$@"

@@ -43,6 +43,9 @@ func main() {
 	java := flag.String("java", os.Getenv("SHADOWGPIO_JAVA"), "class path of aws-iot-device-sdk; likewise")
 	soaks := flag.Bool("soak", false, "instead, one component with many shadows of many things")
 	reads := flag.Int("readings", 0, "instead, one component with `N` readings of a second each")
+	asked := flag.Bool("application", false, "instead, from an application through the cloud to a line and back")
+	fleet := flag.Int("fleet", 0, "instead, one setting on `N` simulated things")
+	program := flag.String("shadowctl", os.Getenv("SHADOWGPIO_SHADOWCTL"), "the program shadowctl, for -application and -fleet")
 	things := flag.Int("things", 200, "things of -soak")
 	each := flag.Int("shadows", 5, "shadows of each thing of -soak")
 	role := flag.String("role", "", "for the processes it starts")
@@ -64,6 +67,8 @@ func main() {
 			err = fmt.Errorf("want options only, got %q", flag.Args())
 		case *reads > 0:
 			err = (&readings{soak: &soak{bench: &b}, count: *reads}).run(ctx)
+		case *asked, *fleet > 0:
+			err = (&applications{program: *program, python: *python, samples: *samples, things: *fleet}).run(ctx)
 		case *soaks:
 			err = (&soak{bench: &b, things: *things, each: *each}).run(ctx)
 		default:
