@@ -478,6 +478,26 @@ func TestOutcomesOfAnUpdate(t *testing.T) {
 	}
 }
 
+// TestUpdateThatIsStoredAfterTheRead: no answer came, the document did not have it,
+// and then it is carried out after all, over newer values.
+func TestUpdateThatIsStoredAfterTheRead(t *testing.T) {
+	r := settled(t)
+	r.edge("door", true)
+	late, _ := r.update("main")
+	r.step(Updated{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("no answer")})
+	r.edge("door", false)
+	r.pass(2 * time.Second)
+	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false}}}`)
+	r.pass(time.Second)
+	r.reportsNothing()
+	r.message("main", fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, late.Token))
+	r.pass(time.Second)
+	r.fetched("main", `{"version":4,"state":{"reported":{"lights":"off","locked":true}}}`)
+	r.reports("main", `{"locked":false}`, 5)
+	r.pass(time.Minute)
+	r.reportsNothing()
+}
+
 func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"horn":1,"lights":"blue"}`, `{}`)

@@ -42,7 +42,9 @@ func (in Updated) apply(e *Engine, now time.Time) {
 		e.warn(s, "report was refused", in.Err)
 		s.sendAt = now.Add(refusedPause)
 	default:
-		// It may have been stored: read what is there and send only what is missing.
+		// It may have been stored, or will be: read what is there and send only what is
+		// missing.
+		s.missed = in.Seq
 		e.warn(s, "report with unknown outcome; the shadow is read again", in.Err)
 		e.resync(now, s, e.jitter(firstFetch))
 	}

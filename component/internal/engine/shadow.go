@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,6 +71,7 @@ type shadowState struct {
 	replied int64 // version of our last update that was accepted since the document was read
 
 	flight *flight   // the update under way, nil when none is
+	missed uint64    // of the last update whose outcome was not learnt: up to it they may be stored yet
 	sendAt time.Time // no update before
 	shed   shedding  // what is left out, since the document is near its limit
 	create bool      // there is no document
@@ -107,6 +109,9 @@ func (in ShadowLost) apply(e *Engine, _ time.Time) {
 		return // no longer configured
 	}
 	e.warn(s, "shadow is out of reach; lines stay as they are", in.Err)
+	if s.flight != nil {
+		s.missed = s.flight.seq
+	}
 	s.live, s.phase, s.flight = false, unknown, nil
 	s.gate.Forget()
 }
@@ -223,11 +228,13 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 	case shadow.Apply:
 		s.newest = in.Version
 		in.Desired = s.merged(in.Desired)
-		if in.DesiredCleared || in.ReportedCleared || !e.own(in.ClientToken) && s.overwritten(in.Reported) {
+		seq, own := e.own(in.ClientToken)
+		late := own && seq <= s.missed // it was stored after the document was read, which did not show it
+		if in.DesiredCleared || in.ReportedCleared || late || !own && s.overwritten(in.Reported) {
 			e.resync(now, s, 0)
 			return
 		}
-		if e.own(in.ClientToken) {
+		if own {
 			e.settleDesired(now, s, in.Desired, in.DesiredAt)
 		} else {
 			e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
@@ -237,8 +244,12 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 	}
 }
 
-// own reports whether an update with that token was one of ours.
-func (e *Engine) own(token string) bool { return strings.HasPrefix(token, e.tokens) }
+// own reports whether an update with that token was one of ours, and of which number.
+func (e *Engine) own(token string) (seq uint64, ok bool) {
+	number, ok := strings.CutPrefix(token, e.tokens)
+	seq, err := strconv.ParseUint(number, 10, 64)
+	return seq, ok && err == nil
+}
 
 // overwritten reports whether somebody else reported what is ours to report, and
 // something else than the shadow is known to hold.

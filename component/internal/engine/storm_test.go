@@ -100,6 +100,7 @@ func (w *world) read(claim string) []bool {
 type service struct {
 	doc     *shadowdoc.Document
 	streams [3][]Input // updates, deletions, replies
+	late    []string   // updates that were given up, and are on their way still
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -210,6 +211,11 @@ func (w *world) delete(label string) {
 // deliver hands over the next message of a random stream.
 func (w *world) deliver() {
 	label := pick(w, w.labels()...)
+	if s := w.shadows[label]; len(s.late) > 0 && w.chance(10) {
+		document := s.late[0]
+		s.late = s.late[1:]
+		w.update(label, document)
+	}
 	for _, i := range w.random.Perm(3) {
 		if stream := w.shadows[label].streams[i]; len(stream) > 0 {
 			w.shadows[label].streams[i] = stream[1:]
@@ -386,6 +392,12 @@ func (w *world) report(e UpdateShadow) Input {
 	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if w.chance(2) { // given up, and carried out later
+		s := w.shadows[e.Shadow]
+		s.late = append(s.late, string(payload))
+		in.Outcome, in.Err = Unknown, errors.New("no answer")
+		return in
 	}
 	change := w.update(e.Shadow, string(payload))
 	if change == nil {
