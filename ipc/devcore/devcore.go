@@ -173,6 +173,9 @@ func (c *Core) newServer() (*server.Server, error) {
 	c.mqtt.register(s)
 	server.Handle(s, model.PutComponentMetric, c.putComponentMetric)
 	server.Handle(s, model.ValidateAuthorizationToken, c.validateAuthorizationToken)
+	if c.cfg.Lite {
+		c.registerLite(s)
+	}
 	return s, nil
 }
 
