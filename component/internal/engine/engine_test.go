@@ -498,6 +498,33 @@ func TestUpdateThatIsStoredAfterTheRead(t *testing.T) {
 	r.reportsNothing()
 }
 
+// TestUpdateThatIsStoredAndRefused: its message tells that it is stored, whatever the
+// answer says, and whichever comes first.
+func TestUpdateThatIsStoredAndRefused(t *testing.T) {
+	for _, messageFirst := range []bool{true, false} {
+		r := settled(t)
+		r.edge("door", true)
+		u, _ := r.update("main")
+		message := fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, u.Token)
+		refused := Updated{Shadow: "main", Seq: u.Seq, Outcome: Throttled, Err: errors.New("too many requests")}
+		fetches := len(r.fetches)
+		if messageFirst {
+			r.message("main", message)
+			r.step(refused)
+		} else {
+			r.step(refused)
+			r.message("main", message)
+		}
+		r.edge("door", false) // as the shadow was before
+		r.pass(3 * time.Second)
+		if len(r.fetches) == fetches {
+			t.Fatalf("message first: %v: the shadow was not read", messageFirst)
+		}
+		r.fetched("main", `{"version":4,"state":{"reported":{"lights":"off","locked":true}}}`)
+		r.reports("main", `{"locked":false}`, 5)
+	}
+}
+
 func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"horn":1,"lights":"blue"}`, `{}`)

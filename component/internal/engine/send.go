@@ -20,6 +20,12 @@ func (in Updated) apply(e *Engine, now time.Time) {
 	}
 	sent := s.flight
 	s.flight = nil
+	if in.Outcome != OK {
+		s.missed = in.Seq
+		if s.heard == in.Seq { // it was stored all the same
+			in.Outcome = Unknown
+		}
+	}
 	switch in.Outcome {
 	case OK:
 		s.warned = ""
@@ -44,7 +50,6 @@ func (in Updated) apply(e *Engine, now time.Time) {
 	default:
 		// It may have been stored, or will be: read what is there and send only what is
 		// missing.
-		s.missed = in.Seq
 		e.warn(s, "report with unknown outcome; the shadow is read again", in.Err)
 		e.resync(now, s, e.jitter(firstFetch))
 	}

@@ -57,7 +57,7 @@ type shadowState struct {
 	want, have map[string]any
 	// wantAck and haveAck are the same for the answers.
 	wantAck, haveAck map[string]shadow.Ack
-	spoiled          bool               // the answers that it has hold a null
+	spoiled          bool               // the answers that it has hold a null or an empty object
 	asked            map[string]request // the desired values that were seen
 
 	desired   map[string]any   // what the shadow is known to desire
@@ -71,7 +71,8 @@ type shadowState struct {
 	replied int64 // version of our last update that was accepted since the document was read
 
 	flight *flight   // the update under way, nil when none is
-	missed uint64    // of the last update whose outcome was not learnt: up to it they may be stored yet
+	missed uint64    // of the last update that was not accepted, as far as known; it may be stored yet
+	heard  uint64    // of the last update of ours that was published
 	sendAt time.Time // no update before
 	shed   shedding  // what is left out, since the document is near its limit
 	create bool      // there is no document
@@ -180,7 +181,7 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 		}
 	}
 	acks, _ := doc.Reported[shadow.AckKey].(map[string]any)
-	s.spoiled = holdsNull(acks)
+	s.spoiled = holdsRemnant(acks)
 	for key, value := range acks {
 		s.haveAck[key], _ = shadow.ParseAck(value)
 	}
@@ -229,12 +230,13 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 		s.newest = in.Version
 		in.Desired = s.merged(in.Desired)
 		seq, own := e.own(in.ClientToken)
-		late := own && seq <= s.missed // it was stored after the document was read, which did not show it
+		late := own && seq <= s.missed // it was given up, and is stored all the same
 		if in.DesiredCleared || in.ReportedCleared || late || !own && s.overwritten(in.Reported) {
 			e.resync(now, s, 0)
 			return
 		}
 		if own {
+			s.heard = seq
 			e.settleDesired(now, s, in.Desired, in.DesiredAt)
 		} else {
 			e.desire(now, s, in.Version, in.Desired, in.DesiredAt)

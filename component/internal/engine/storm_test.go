@@ -410,6 +410,8 @@ func (w *world) report(e UpdateShadow) Input {
 	}
 	if w.chance(8) { // stored, but nobody knows
 		in.Outcome, in.Err, in.Version = Unknown, errors.New("reply lost"), 0
+	} else if w.chance(2) { // carried out twice, and answered the second time
+		in.Outcome, in.Err, in.Version = Throttled, errors.New("not now"), 0
 	}
 	return in
 }
@@ -476,8 +478,8 @@ func (w *world) check() {
 			}
 		}
 		for key, value := range document.Reported {
-			if holdsNull(value) {
-				w.t.Errorf("%s is reported with a null: %v", key, value)
+			if holdsRemnant(value) {
+				w.t.Errorf("%s is reported with a null or an empty object: %v", key, value)
 			}
 		}
 		acks, _ := document.Reported["ack"].(map[string]any)
