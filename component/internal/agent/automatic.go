@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
+	"github.com/shadowgpio/shadowgpio/ipc"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
+)
+
+// automatic is the [transport] that the nucleus has. A classic nucleus without a
+// shadow manager is waited for to get one: shadows that were written past it would
+// meet those that it synchronizes.
+type automatic struct {
+	kind            *nucleusKind
+	manager, topics transport
+}
+
+func (t *automatic) follow(f *feed) {
+	if way, err := t.way(f.ctx); err == nil {
+		way.follow(f)
+	}
+}
+
+func (t *automatic) get(ctx context.Context, id shadow.ID) ([]byte, error) {
+	way, err := t.way(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return way.get(ctx, id)
+}
+
+func (t *automatic) update(ctx context.Context, id shadow.ID, token string, update []byte) ([]byte, error) {
+	way, err := t.way(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return way.update(ctx, id, token, update)
+}
+
+func (t *automatic) way(ctx context.Context) (transport, error) {
+	lite, err := t.kind.isLite(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case lite:
+		return t.topics, nil
+	}
+	return t.manager, nil
+}
+
+// nucleusKind finds out, once, whether the nucleus is lite.
+type nucleusKind struct {
+	session *ipc.Session
+	work    *sync.WaitGroup
+	ctx     context.Context // of the agent
+	once    sync.Once
+	known   chan struct{} // closed when lite is
+	lite    bool
+}
+
+// isLite waits for the nucleus as long as ctx does.
+func (k *nucleusKind) isLite(ctx context.Context) (bool, error) {
+	k.once.Do(func() { k.work.Go(k.ask) })
+	select {
+	case <-k.known:
+		return k.lite, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// ask asks for what no nucleus gives: the shadows of a thing without a name. A shadow
+// manager refuses that before it counts the request or looks for a permission
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/ipc/ListNamedShadowsForThingIPCHandler.java),
+// a classic nucleus without one says so, and lite has no words.
+func (k *nucleusKind) ask() {
+	for {
+		_, changed := k.session.Watch()
+		_, err := k.session.ListNamedShadowsForThing(k.ctx, model.ListNamedShadowsForThingRequest{})
+		if service, ok := errors.AsType[*ipc.ServiceError](err); ok {
+			k.lite = service.Message == "" && errors.Is(err, ipc.ErrUnsupported)
+			close(k.known)
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Second):
+		case <-k.ctx.Done():
+			return
+		}
+	}
+}
