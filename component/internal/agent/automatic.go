@@ -2,13 +2,11 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
-	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
 // automatic is the [transport] that the nucleus has. A classic nucleus without a
@@ -73,17 +71,13 @@ func (k *nucleusKind) isLite(ctx context.Context) (bool, error) {
 	}
 }
 
-// ask asks for what no nucleus gives: the shadows of a thing without a name. A shadow
-// manager refuses that before it counts the request or looks for a permission
-// (aws-greengrass/aws-greengrass-shadow-manager
-// src/main/java/com/aws/greengrass/shadowmanager/ipc/ListNamedShadowsForThingIPCHandler.java),
-// a classic nucleus without one says so, and lite has no words.
+// ask asks until there is an answer.
 func (k *nucleusKind) ask() {
 	for {
 		_, changed := k.session.Watch()
-		_, err := k.session.ListNamedShadowsForThing(k.ctx, model.ListNamedShadowsForThingRequest{})
-		if service, ok := errors.AsType[*ipc.ServiceError](err); ok {
-			k.lite = service.Message == "" && errors.Is(err, ipc.ErrUnsupported)
+		lite, err := k.session.Lite(k.ctx)
+		if err == nil {
+			k.lite = lite
 			close(k.known)
 			return
 		}

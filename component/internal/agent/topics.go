@@ -30,11 +30,12 @@ const (
 	// is larger ends its connection (aws-greengrass/aws-greengrass-lite
 	// modules/iotcored/src/mqtt.c, IOTCORED_NETWORK_BUFFER_SIZE).
 	liteMessage = 5000
-	// liteOverhead is room for the topic and the MQTT headers.
-	liteOverhead = 300
+	// liteReserve is room in it for the topic, and for what is not known before: reasons
+	// of refusals, and what others desire.
+	liteReserve = 1000
 )
 
-func tooLargeForLite(s config.Shadow) bool { return s.MessageSize() > liteMessage-liteOverhead }
+func tooLargeForLite(s config.Shadow) bool { return s.MessageSize() > liteMessage-liteReserve }
 
 // topics is the [transport] over the shadow topics of AWS IoT Core, through the MQTT
 // client of the nucleus. Answers are known by the client token of the request.
@@ -203,7 +204,7 @@ func (t *topics) update(ctx context.Context, id shadow.ID, token string, update 
 	if err != nil {
 		return nil, err
 	}
-	if lite && len(update) > liteMessage-liteOverhead {
+	if lite && len(update) > liteMessage-liteReserve {
 		return nil, fmt.Errorf("%s: %w: %d bytes for nucleus lite", topic, ipc.ErrTooLarge, len(update))
 	}
 	return t.exchange(ctx, topic, token, update)

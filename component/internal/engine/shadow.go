@@ -185,8 +185,11 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 	for key, value := range acks {
 		s.haveAck[key], _ = shadow.ParseAck(value)
 	}
-	if !s.create {
-		e.log.Info("shadow read", "shadow", s.id, "version", doc.Version)
+	if say := e.log.Info; !s.create {
+		if doc.Version == s.newest {
+			say = e.log.Debug // it was verified
+		}
+		say("shadow read", "shadow", s.id, "version", doc.Version)
 	}
 	s.read, s.desired, s.desiredAt, s.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
 	e.keepConclusions(s)

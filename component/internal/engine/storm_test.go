@@ -99,8 +99,8 @@ func (w *world) read(claim string) []bool {
 // between streams there is none.
 type service struct {
 	doc     *shadowdoc.Document
-	streams [3][]Input // updates, deletions, replies
-	late    []string   // updates that were given up, and are on their way still
+	streams [3][]Input     // updates, deletions, replies
+	late    []UpdateShadow // those that were given up, and are on their way still
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -212,9 +212,9 @@ func (w *world) delete(label string) {
 func (w *world) deliver() {
 	label := pick(w, w.labels()...)
 	if s := w.shadows[label]; len(s.late) > 0 && w.chance(10) {
-		document := s.late[0]
+		e := s.late[0]
 		s.late = s.late[1:]
-		w.update(label, document)
+		w.store(e)
 	}
 	for _, i := range w.random.Perm(3) {
 		if stream := w.shadows[label].streams[i]; len(stream) > 0 {
@@ -389,31 +389,37 @@ func (w *world) report(e UpdateShadow) Input {
 		in.Outcome, in.Err = pick(w, Throttled, NotSent), errors.New("not now")
 		return in
 	}
-	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	if w.chance(2) { // given up, and carried out later
 		s := w.shadows[e.Shadow]
-		s.late = append(s.late, string(payload))
+		s.late = append(s.late, e)
 		in.Outcome, in.Err = Unknown, errors.New("no answer")
 		return in
 	}
-	change := w.update(e.Shadow, string(payload))
+	change := w.store(e)
 	if change == nil {
 		in.Outcome, in.Err = Conflict, errors.New("version conflict")
 		return in
 	}
 	in.Version = change.After.Version
-	if w.stored != nil {
-		w.stored(e)
-	}
 	if w.chance(8) { // stored, but nobody knows
 		in.Outcome, in.Err, in.Version = Unknown, errors.New("reply lost"), 0
 	} else if w.chance(2) { // carried out twice, and answered the second time
 		in.Outcome, in.Err, in.Version = Throttled, errors.New("not now"), 0
 	}
 	return in
+}
+
+// store carries out an update of the engine; nil is a conflict.
+func (w *world) store(e UpdateShadow) *shadowdoc.Change {
+	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	change := w.update(e.Shadow, string(payload))
+	if change != nil && w.stored != nil {
+		w.stored(e)
+	}
+	return change
 }
 
 // pass lets time pass; ticks come when they are asked for.
