@@ -15,6 +15,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowsync"
 )
@@ -26,9 +27,9 @@ type remoteApplication struct {
 	shadow string // "" is the classic one
 }
 
-func startCloud(t *testing.T) *cloud.Cloud {
+func startCloud(t *testing.T, service shadows.Config) *cloud.Cloud {
 	t.Helper()
-	c, err := cloud.Start(cloud.Config{Dir: t.TempDir()})
+	c, err := cloud.Start(cloud.Config{Dir: t.TempDir(), Shadows: service})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func (a *remoteApplication) reported(key string) any { return a.section("reporte
 // TestFromTheApplicationToTheLineAndBack goes all the way: data plane, cloud, core
 // device, IPC, component, line, and back; with the link cut while both sides change.
 func TestFromTheApplicationToTheLineAndBack(t *testing.T) {
-	c := startCloud(t)
+	c := startCloud(t, shadows.Config{})
 	r := newRig(t, houseConfig)
 	r.core.Close()
 	var err error

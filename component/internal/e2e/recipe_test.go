@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/component/internal/recipe"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
@@ -103,7 +104,7 @@ func TestLiteAccessControlIsWhatIsCalled(t *testing.T) {
 	defaults := lite.Configuration.Default
 	asked := &calls{}
 	for _, settings := range []devcore.Config{{Authorize: asked.add}, {EnforceAccessControl: true}} {
-		c := startCloud(t)
+		c := startCloud(t, shadows.Config{})
 		settings.Lite, settings.Broker = true, c.Broker.CoreDevice(thing)
 		r := newRecipeRig(t, defaults, houseConfig, settings)
 		r.simulate()

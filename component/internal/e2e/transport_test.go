@@ -7,15 +7,16 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
 // overTopics is a core device whose component reaches the shadows by the topics of
 // AWS IoT Core alone, and an application on the other side.
-func overTopics(t *testing.T, settings devcore.Config, config string) (*rig, *remoteApplication) {
+func overTopics(t *testing.T, settings devcore.Config, config string, service shadows.Config) (*rig, *remoteApplication) {
 	t.Helper()
-	c := startCloud(t)
+	c := startCloud(t, service)
 	r := newRig(t, config)
 	r.core.Close()
 	settings.Dir, settings.ThingName, settings.Observe = filepath.Join(r.dir, "core"), thing, r.events.add
@@ -75,7 +76,7 @@ func TestTopicsOfTheCloudBehaveAsTheShadowManager(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r, app := overTopics(t, c.settings, c.config)
+			r, app := overTopics(t, c.settings, c.config, shadows.Config{})
 			p := r.start()
 
 			// It creates the shadow with what is so.
@@ -143,7 +144,7 @@ func TestShadowThatNucleusLiteCannotTake(t *testing.T) {
 	for i := range 30 {
 		fmt.Fprintf(&large, "      a-property-with-a-long-name-%d: {setting: number}\n", i)
 	}
-	r, app := overTopics(t, devcore.Config{Lite: true}, houseConfig+"  large:\n    name: large\n    properties:\n"+large.String())
+	r, app := overTopics(t, devcore.Config{Lite: true}, houseConfig+"  large:\n    name: large\n    properties:\n"+large.String(), shadows.Config{})
 	p := r.start()
 	p.says("shadow is out of reach", "gw/large", "nucleus lite")
 	app.sees(`{"lights":"off"}`)
@@ -155,7 +156,7 @@ func TestShadowThatNucleusLiteCannotTake(t *testing.T) {
 // TestTransportIsChangedLive goes from the shadow manager to the topics, by a change of
 // the configuration alone.
 func TestTransportIsChangedLive(t *testing.T) {
-	r, app := overTopics(t, devcore.Config{}, houseConfig)
+	r, app := overTopics(t, devcore.Config{}, houseConfig, shadows.Config{})
 	p := r.start()
 	r.reported("", `{"lights":"off"}`)
 	if err := r.deploy("transport: iotCore\n" + houseConfig); err != nil {
