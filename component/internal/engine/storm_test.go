@@ -28,10 +28,10 @@ var (
 )
 
 // TestStorms plays random histories: desired values of all kinds, edges, lost links,
-// deletions, failing lines, lost replies, restarts, messages in any order that the
-// shadow manager allows. After each, when all is well again, everything must be as
-// if nothing had happened: each output as last desired, each line reported as it is,
-// each refusal answered, and silence.
+// deletions, failing lines, lost replies, late updates, restarts, jumps of the clock that
+// shadows are stamped by, messages in any order that the shadow manager allows. After
+// each, when all is well again, everything must be as if nothing had happened: each
+// output as last desired, each line reported as it is, each refusal answered, and silence.
 func TestStorms(t *testing.T) {
 	if *stormSeed != 0 {
 		playStorm(t, *stormSeed)
@@ -62,6 +62,7 @@ type world struct {
 	cfg    *config.Config
 	engine *Engine
 	now    time.Time
+	jumped time.Duration // of the wall clock that shadows are stamped by
 	saved  state.State
 	disk   *disk // nil saves at once
 
@@ -134,6 +135,12 @@ func (w *world) start() {
 	w.step(Start{})
 }
 
+// clock is the wall clock, in seconds since the epoch.
+func (w *world) clock() int64 { return w.now.Add(w.jumped).Unix() }
+
+// jump sets the wall clock, forward or back.
+func (w *world) jump() { w.jumped = time.Duration(w.random.IntN(200_000)-100_000) * time.Second }
+
 func (w *world) chance(percent int) bool { return w.random.IntN(100) < percent }
 
 func pick[T any](w *world, from ...T) T { return from[w.random.IntN(len(from))] }
@@ -157,6 +164,8 @@ func (w *world) act() {
 		w.breakOrMend()
 	case n < 96:
 		w.restart()
+	case n < 97:
+		w.jump()
 	default:
 		w.setLink(true)
 	}
@@ -179,7 +188,7 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 	if err != nil {
 		w.t.Fatalf("%s: %v", document, err)
 	}
-	change, err := shadowdoc.Apply(s.doc, u, w.now.Unix(), shadowdoc.DefaultSizeLimit, shadowdoc.Fixed)
+	change, err := shadowdoc.Apply(s.doc, u, w.clock(), shadowdoc.DefaultSizeLimit, shadowdoc.Fixed)
 	if refused, ok := errors.AsType[*shadowdoc.Refusal](err); ok && (refused.Code == 409 || refused.Message == "Invalid version") {
 		return nil
 	}
@@ -188,7 +197,7 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 	}
 	s.doc = change.After
 	if w.link {
-		a, err := shadow.ParseAccepted(change.Accepted(w.now.Unix()))
+		a, err := shadow.ParseAccepted(change.Accepted(w.clock()))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -374,7 +383,7 @@ func (w *world) fetch(e FetchShadow) Input {
 	case doc == nil:
 		in.Outcome, in.Err = Missing, errors.New("no shadow found")
 	default:
-		parsed, err := shadow.ParseDocument(doc.Got(w.now.Unix()))
+		parsed, err := shadow.ParseDocument(doc.Got(w.clock()))
 		if err != nil {
 			w.t.Fatal(err)
 		}
