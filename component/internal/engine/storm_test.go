@@ -28,10 +28,11 @@ var (
 )
 
 // TestStorms plays random histories: desired values of all kinds, edges, lost links,
-// deletions, failing lines, lost replies, late updates, restarts, jumps of the clock that
-// shadows are stamped by, messages in any order that the shadow manager allows. After
-// each, when all is well again, everything must be as if nothing had happened: each
-// output as last desired, each line reported as it is, each refusal answered, and silence.
+// documents that are deleted and that others rewrite, failing lines, lost replies, late
+// updates, restarts, jumps of the clock that shadows are stamped by, messages in any order
+// that the shadow manager allows. After each, when all is well again, everything must be as
+// if nothing had happened: each output as last desired, each line reported as it is, each
+// refusal answered, and silence.
 func TestStorms(t *testing.T) {
 	if *stormSeed != 0 {
 		playStorm(t, *stormSeed)
@@ -160,6 +161,8 @@ func (w *world) act() {
 		w.setLink(!w.link)
 	case n < 88:
 		w.delete(pick(w, "main", "plant"))
+	case n < 90:
+		w.rewrite()
 	case n < 94:
 		w.breakOrMend()
 	case n < 96:
@@ -204,6 +207,16 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 		s.streams[0] = append(s.streams[0], Accepted{label, a})
 	}
 	return change
+}
+
+// rewrite has somebody else write over what is ours, or clear what is theirs.
+func (w *world) rewrite() {
+	label, key := "main", pick(w, "lights", "locked")
+	if w.chance(30) {
+		label, key = "plant", "pump"
+	}
+	w.update(label, pick(w, fmt.Sprintf(`{"state":{"reported":{%q:"rewritten"}}}`, key), fmt.Sprintf(`{"state":{"reported":{%q:null}}}`, key),
+		`{"state":{"reported":{"ack":null}}}`, `{"state":{"reported":null}}`, `{"state":{"desired":null}}`, `{"state":null}`, `{"state":{}}`))
 }
 
 func (w *world) delete(label string) {
