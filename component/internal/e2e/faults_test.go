@@ -274,3 +274,32 @@ func TestFullDisk(t *testing.T) {
 	}
 	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":true`)
 }
+
+// TestShadowManagerThatStoresAndFails: after an application has withdrawn what nobody had
+// desired, the real shadow manager stores each update, answers it with an error and
+// publishes nothing
+// (aws-greengrass/aws-greengrass-shadow-manager issue 212). Each report is made once all
+// the same, and what is desired next is done.
+func TestShadowManagerThatStoresAndFails(t *testing.T) {
+	r, p := house(t)
+	if _, err := r.core.Shadows().Update(thing, "", []byte(`{"state":{"desired":{"lights":null}}}`)); err == nil {
+		t.Fatal("the shadow manager did not fail")
+	}
+	r.setInput(true)
+	p.says("report with unknown outcome")
+	awaitTrue(t, "the input in the shadow", func() bool {
+		document, err := r.core.Shadows().Get(thing, "")
+		return err == nil && strings.Contains(string(document), `"locked":true`)
+	})
+	v := r.desire("", `{"lights":"on"}`)
+	r.answered("", v, `{"lights":"on","locked":true,"ack":{"lights":{"code":200}}}`)
+	if !r.level(lampOffset) {
+		t.Error("the lamp is low, want high")
+	}
+	reports := r.events.count(func(e devcore.Event) bool {
+		return e.Component == componentName && strings.Contains(string(e.Sent), `"locked":true`)
+	})
+	if reports != 1 {
+		t.Errorf("the input was reported %d times, want once", reports)
+	}
+}
