@@ -498,6 +498,34 @@ func TestUpdateThatIsStoredAfterTheRead(t *testing.T) {
 	r.reportsNothing()
 }
 
+// TestForeignReportBeforeTheReply: somebody writes over a report before its answer comes.
+func TestForeignReportBeforeTheReply(t *testing.T) {
+	r := settled(t)
+	r.edge("door", true)
+	u, _ := r.update("main")
+	r.message("main", fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, u.Token))
+	r.message("main", `{"version":5,"state":{"reported":{"locked":false}},"metadata":{}}`)
+	r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 4})
+	r.pass(time.Second)
+	r.fetched("main", `{"version":5,"state":{"reported":{"lights":"off","locked":false}}}`)
+	r.reports("main", `{"locked":true}`, 6)
+}
+
+// TestUpdateThatIsStoredTwice, the second time over a newer one.
+func TestUpdateThatIsStoredTwice(t *testing.T) {
+	r := settled(t)
+	r.edge("door", true)
+	first, _ := r.update("main")
+	r.accept(first, 4)
+	r.edge("door", false)
+	r.pass(time.Second)
+	r.reports("main", `{"locked":false}`, 5)
+	r.message("main", fmt.Sprintf(`{"version":6,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, first.Token))
+	r.pass(time.Second)
+	r.fetched("main", `{"version":6,"state":{"reported":{"lights":"off","locked":true}}}`)
+	r.reports("main", `{"locked":false}`, 7)
+}
+
 // TestUpdateThatIsStoredAndRefused: its message tells that it is stored, whatever the
 // answer says, and whichever comes first.
 func TestUpdateThatIsStoredAndRefused(t *testing.T) {

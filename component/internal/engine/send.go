@@ -56,9 +56,9 @@ func (in Updated) apply(e *Engine, now time.Time) {
 	e.touch(s)
 }
 
-// reported takes note of an update that was accepted.
-func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
-	for key, value := range sent.values {
+// holds takes note of what an update of ours has made the shadow hold.
+func (s *shadowState) holds(r report) {
+	for key, value := range r.values {
 		delete(s.again, key)
 		if value == nil {
 			delete(s.have, key)
@@ -66,7 +66,7 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 			s.have[key] = value
 		}
 	}
-	for key, ack := range sent.acks {
+	for key, ack := range r.acks {
 		if ack == (shadow.Ack{}) {
 			delete(s.haveAck, key)
 		} else {
@@ -74,6 +74,13 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 		}
 	}
 	s.spoiled = s.spoiled && len(s.haveAck) > 0
+}
+
+// reported takes note of an update that was accepted.
+func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
+	if s.heard != sent.seq { // else others may have written since
+		s.holds(sent.report)
+	}
 	if s.phase == synced && version > s.gate.Seen() {
 		// Else the messages or the document up to here were seen already, and what
 		// was desired since is newer.

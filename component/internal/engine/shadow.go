@@ -233,14 +233,21 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 		s.newest = in.Version
 		in.Desired = s.merged(in.Desired)
 		seq, own := e.own(in.ClientToken)
-		late := own && seq <= s.missed // it was given up, and is stored all the same
+		// One that was given up is stored all the same, one is stored again, or one that
+		// was sent before the document was read is stored after it.
+		late := own && seq <= max(s.missed, s.heard, s.fetch)
 		if in.DesiredCleared || in.ReportedCleared || late || !own && s.overwritten(in.Reported) {
 			e.resync(now, s, 0)
 			return
 		}
 		if own {
 			s.heard = seq
-			e.settleDesired(now, s, in.Desired, in.DesiredAt)
+			if s.flight != nil && s.flight.seq == seq {
+				s.holds(s.flight.report) // now, since the next message may be somebody else's
+			}
+			if in.Version >= s.replied { // else its own reply settled it, and that of a later one since
+				e.settleDesired(now, s, in.Desired, in.DesiredAt)
+			}
 		} else {
 			e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
 			s.noteDesired(in.Desired, in.DesiredAt)

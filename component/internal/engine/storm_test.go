@@ -102,7 +102,7 @@ func (w *world) read(claim string) []bool {
 type service struct {
 	doc     *shadowdoc.Document
 	streams [3][]Input     // updates, deletions, replies
-	late    []UpdateShadow // those that were given up, and are on their way still
+	late    []UpdateShadow // those that are on their way still, whatever was answered
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -427,6 +427,9 @@ func (w *world) report(e UpdateShadow) Input {
 		in.Outcome, in.Err, in.Version = Unknown, errors.New("reply lost"), 0
 	} else if w.chance(2) { // carried out twice, and answered the second time
 		in.Outcome, in.Err, in.Version = Throttled, errors.New("not now"), 0
+	} else if w.chance(2) { // carried out twice, the second time later
+		s := w.shadows[e.Shadow]
+		s.late = append(s.late, e)
 	}
 	return in
 }
