@@ -39,4 +39,6 @@ var (
 	errLiteSubscribe = errors.New("Failed to bind the subscription.") //lint:ignore ST1005 text of the wire
 )
 
-func liteRefusal(err error) error { return &server.Error{Code: model.ServiceFailure, Message: err.Error()} }
+func liteRefusal(err error) error {
+	return &server.Error{Code: model.ServiceFailure, Message: err.Error()}
+}

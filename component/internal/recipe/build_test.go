@@ -179,7 +179,10 @@ func copyTree(t *testing.T) string {
 		}
 		switch entry.Name() {
 		case ".git", "dist", "greengrass-build":
-			return filepath.SkipDir
+			if entry.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil // of a work tree of its own, .git is a file
 		}
 		place := filepath.Join(to, strings.TrimPrefix(name, root))
 		switch entry.Type() {
