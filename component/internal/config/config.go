@@ -114,13 +114,13 @@ const (
 )
 
 var (
-	wayNames    = []string{"auto", "shadowManager", "iotCore"}
-	startNames  = []string{"restore", "keep", "on", "off"}
-	stopNames   = []string{"keep", "on", "off"}
-	actionNames = []string{"toggle", "set", "reset"}
+	transportNames = []string{"auto", "shadowManager", "iotCore"}
+	startNames     = []string{"restore", "keep", "on", "off"}
+	stopNames      = []string{"keep", "on", "off"}
+	actionNames    = []string{"toggle", "set", "reset"}
 )
 
-func (t Transport) String() string { return wayNames[t] }
+func (t Transport) String() string { return transportNames[t] }
 func (s Start) String() string     { return startNames[s] }
 func (s Stop) String() string      { return stopNames[s] }
 func (a Action) String() string    { return actionNames[a] }
