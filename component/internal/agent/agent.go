@@ -134,8 +134,9 @@ type agent struct {
 	feeds      map[string]*feed               // by shadow
 	transports map[config.Transport]transport // all there are
 	via        transport                      // the one in use; owned by the loop
-	samplers   map[string]*sampler            // by property
-	holder     *holder.Client                 // nil without
+	kind       *nucleusKind
+	samplers   map[string]*sampler // by property
+	holder     *holder.Client      // nil without
 	journal    *journal.Journal
 	moved      chan lines.Moved // on its way to the journal
 	watchers   watchers

@@ -71,6 +71,16 @@ func (k *nucleusKind) isLite(ctx context.Context) (bool, error) {
 	}
 }
 
+// knownLite does not wait.
+func (k *nucleusKind) knownLite() bool {
+	select {
+	case <-k.known:
+		return k.lite
+	default:
+		return false
+	}
+}
+
 // ask asks until there is an answer.
 func (k *nucleusKind) ask() {
 	for {

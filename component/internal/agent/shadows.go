@@ -24,10 +24,10 @@ type transport interface {
 
 // transports are all there are, by what the configuration calls them.
 func (a *agent) newTransports() map[config.Transport]transport {
-	kind := &nucleusKind{session: a.Session, work: &a.work, ctx: a.ctx, known: make(chan struct{})}
-	manager, topics := &shadowManager{a.Session}, newTopics(a.Session, kind, &a.work, a.ctx)
+	a.kind = &nucleusKind{session: a.Session, work: &a.work, ctx: a.ctx, known: make(chan struct{})}
+	manager, topics := &shadowManager{a.Session}, newTopics(a.Session, a.kind, &a.work, a.ctx)
 	return map[config.Transport]transport{
-		config.ShadowManager: manager, config.IoTCore: topics, config.Auto: &automatic{kind, manager, topics},
+		config.ShadowManager: manager, config.IoTCore: topics, config.Auto: &automatic{a.kind, manager, topics},
 	}
 }
 
@@ -48,7 +48,7 @@ func (a *agent) follow(cfg *config.Config) {
 	a.via = a.transports[cfg.Transport]
 	for label, f := range a.feeds {
 		s, ok := cfg.Shadows[label]
-		if ok && s.ID == f.id && a.via == f.via && f.large == tooLargeForLite(s) {
+		if ok && s.ID == f.id && a.via == f.via && (f.large == tooLargeForLite(s) || !a.kind.knownLite()) {
 			continue
 		}
 		f.end()

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
-	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -142,17 +141,23 @@ func TestTopicsOfTheCloudBehaveAsTheShadowManager(t *testing.T) {
 // TestShadowThatNucleusLiteCannotTake stays out of reach, with the reason, before a
 // message about it ends the connection of the nucleus. The others are in step.
 func TestShadowThatNucleusLiteCannotTake(t *testing.T) {
-	var large strings.Builder
+	var properties strings.Builder
 	for i := range 30 {
-		fmt.Fprintf(&large, "      a-property-with-a-long-name-%d: {setting: number}\n", i)
+		fmt.Fprintf(&properties, "      a-property-with-a-long-name-%d: {setting: number}\n", i)
 	}
-	r, app := overTopics(t, devcore.Config{Lite: true}, houseConfig+"  large:\n    name: large\n    properties:\n"+large.String(), shadows.Config{})
+	r, app := overTopics(t, devcore.Config{Lite: true}, houseConfig+"  large:\n    name: large\n    properties:\n"+properties.String(), shadows.Config{})
 	p := r.start()
 	p.says("shadow is out of reach", "gw/large", "nucleus lite")
 	app.sees(`{"lights":"off"}`)
-	if _, err := app.cloud.Shadows.Get(shadow.ID{Thing: thing, Name: "large"}, nil); err == nil {
-		t.Error("the shadow was made")
+	large := &remoteApplication{t: t, cloud: app.cloud, shadow: "large"}
+	if got := large.stored(); got != nil {
+		t.Errorf("the shadow was made: %v", got)
 	}
+	// With less in it, it is in reach.
+	if err := r.deploy(houseConfig + "  large: {name: large, properties: {limit: {setting: number, default: 5}}}\n"); err != nil {
+		t.Fatal(err)
+	}
+	large.sees(`{"limit":5}`)
 }
 
 // TestTransportIsChangedLive goes from the shadow manager to the topics, by a change of
