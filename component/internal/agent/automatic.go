@@ -18,36 +18,26 @@ type automatic struct {
 }
 
 func (t *automatic) follow(f *feed) {
-	if way, err := t.way(f.ctx); err == nil {
-		way.follow(f)
+	if _, err := t.kind.isLite(f.ctx); err == nil {
+		t.way().follow(f)
 	}
 }
 
 func (t *automatic) get(ctx context.Context, id shadow.ID) ([]byte, error) {
-	way, err := t.way(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return way.get(ctx, id)
+	return t.way().get(ctx, id)
 }
 
 func (t *automatic) update(ctx context.Context, id shadow.ID, token string, update []byte) ([]byte, error) {
-	way, err := t.way(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return way.update(ctx, id, token, update)
+	return t.way().update(ctx, id, token, update)
 }
 
-func (t *automatic) way(ctx context.Context) (transport, error) {
-	lite, err := t.kind.isLite(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case lite:
-		return t.topics, nil
+// way does not wait: before the nucleus was asked there is no connection to it, which
+// either way says.
+func (t *automatic) way() transport {
+	if t.kind.knownLite() {
+		return t.topics
 	}
-	return t.manager, nil
+	return t.manager
 }
 
 // nucleusKind finds out, once, whether the nucleus is lite.

@@ -200,11 +200,7 @@ func (t *topics) get(ctx context.Context, id shadow.ID) ([]byte, error) {
 
 func (t *topics) update(ctx context.Context, id shadow.ID, token string, update []byte) ([]byte, error) {
 	topic := id.Topic("/update")
-	lite, err := t.kind.isLite(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if lite && len(update) > liteMessage-liteReserve {
+	if t.kind.knownLite() && len(update) > liteMessage-liteReserve {
 		return nil, fmt.Errorf("%s: %w: %d bytes for nucleus lite", topic, ipc.ErrTooLarge, len(update))
 	}
 	return t.exchange(ctx, topic, token, update)

@@ -237,9 +237,14 @@ func TestAutomaticTransport(t *testing.T) {
 	for _, lite := range []bool{false, true} {
 		r := newTopicsRig(t, devcore.Config{Lite: lite})
 		auto := r.newTransports()[config.Auto].(*automatic)
-		way, err := auto.way(r.ctx)
-		if _, topics := way.(*topics); err != nil || topics != lite {
-			t.Errorf("lite %v: got %T, %v", lite, way, err)
+		if _, manager := auto.way().(*shadowManager); !manager {
+			t.Errorf("lite %v: before it is known: got %T", lite, auto.way())
+		}
+		f := &feed{agent: r.agent, label: "room", id: room, ctx: r.ctx}
+		r.work.Go(func() { auto.follow(f) })
+		r.hears(t, engine.ShadowLive{Shadow: "room"})
+		if _, topics := auto.way().(*topics); topics != lite {
+			t.Errorf("lite %v: got %T", lite, auto.way())
 		}
 	}
 }
@@ -254,5 +259,19 @@ func TestUpdateThatLiteCannotTake(t *testing.T) {
 	}
 	if len(r.asked) > 0 {
 		t.Error("it was sent")
+	}
+}
+
+// TestRequestWithoutANucleus fails at once, whatever the way.
+func TestRequestWithoutANucleus(t *testing.T) {
+	session, err := ipc.NewSession(ipc.SessionConfig{Config: ipc.Config{Socket: "/nowhere"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &agent{Parts: Parts{Session: session}, ctx: t.Context()}
+	for way, via := range a.newTransports() {
+		if _, err := via.update(t.Context(), room, "shadowgpio-1", []byte(`{}`)); !errors.Is(err, ipc.ErrNotSent) {
+			t.Errorf("%v: got %v, want an error that says it was not sent", way, err)
+		}
 	}
 }
