@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -183,4 +184,54 @@ func TestCoreRestart(t *testing.T) {
 	second.SetToken("com.example.Test", string(cfg.Token))
 	_, _ = take(t, sub.Updates()).(ipc.Live)
 	publish("two")
+}
+
+// TestLite tells nucleus lite from a classic nucleus without a shadow manager, which may
+// get one.
+func TestLite(t *testing.T) {
+	const token = "TOKENTOKENTOKEN1"
+	devcoreOf := func(settings devcore.Config) func(context.Context, net.Listener) error {
+		c, err := devcore.New(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		c.SetToken("c", token)
+		return c.Serve
+	}
+	bare, err := server.New(server.Config{Authenticate: func(string) (string, bool) { return "c", true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare.HandleAbsent(model.ListNamedShadowsForThing.Name)
+	for name, c := range map[string]struct {
+		serve func(context.Context, net.Listener) error
+		want  bool
+	}{
+		"classic":                          {devcoreOf(devcore.Config{}), false},
+		"classic, nothing is allowed":      {devcoreOf(devcore.Config{EnforceAccessControl: true}), false},
+		"classic without a shadow manager": {bare.Serve, false},
+		"lite":                             {devcoreOf(devcore.Config{Lite: true}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			socket := socketPath(t)
+			l, err := server.Listen(socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var serving sync.WaitGroup
+			serving.Go(func() { _ = c.serve(ctx, l) })
+			defer serving.Wait()
+			defer cancel()
+			conn, err := ipc.Dial(t.Context(), ipc.Config{Socket: socket, Token: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if lite, err := conn.Lite(t.Context()); err != nil || lite != c.want {
+				t.Errorf("got %v, %v, want %v", lite, err, c.want)
+			}
+		})
+	}
 }

@@ -65,7 +65,7 @@
 // Nucleus lite drops the connection at a request of more than 10000 bytes
 // (eventstream.MaxLiteMessage), in which a shadow document takes a third more than
 // its length. [Config].RequestLimit refuses such a request before it is sent.
-// Nucleus lite has no shadow operations, and never says that a token is refused: it
+// Nucleus lite has no shadow operations, see [Conn.Lite], and never says that a token is refused: it
 // closes, see [ErrClosedBeforeAck]. An operation that a nucleus does not have
 // fails with an error that is [ErrUnsupported].
 //

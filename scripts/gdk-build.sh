@@ -4,16 +4,18 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-usage: gdk-build.sh
+usage: gdk-build.sh [--lite]
 
 Makes greengrass-build/ as gdk wants it of a custom build: recipes/recipe.yaml with name, version and author of gdk-config.json filled in,
 and the binaries of all architectures in artifacts/NAME/VERSION/. gdk runs it ("gdk component build"); it works without gdk too, and
-needs no network once Go has the modules.
+needs no network once Go has the modules. With --lite it takes recipes/recipe-lite.yaml, for nucleus lite.
 END
 }
 
+recipe=recipes/recipe.yaml
 case ${1-} in
   '') ;;
+  --lite) recipe=recipes/recipe-lite.yaml ;;
   -h | --help)
     usage
     exit 0
@@ -44,5 +46,5 @@ for binary in "$work"/shadowgpio-linux-*; do
   esac
 done
 sed -e "s/COMPONENT_NAME/$name/g; s/COMPONENT_VERSION/$version/g; s/COMPONENT_AUTHOR/$author/g" \
-  recipes/recipe.yaml >greengrass-build/recipes/recipe.yaml
+  "$recipe" >greengrass-build/recipes/recipe.yaml
 echo "$name $version is in greengrass-build/"

@@ -33,6 +33,10 @@ type Config struct {
 	ShadowDocumentSizeLimit int
 	RateLimits              RateLimits
 
+	// Lite makes the core a nucleus lite, as far as its operations and the MQTT proxy go:
+	// no shadow manager, no spool, and no messages that wait while the link is down.
+	Lite bool
+
 	// Quirks reproduces the failures of the shadow manager that lose updates,
 	// so that tests catch clients which trip over them, or not. Either way they
 	// are logged.

@@ -24,6 +24,9 @@
 // Local deployments, debug passwords, secrets and client devices are answered as on a
 // core where their provider is not installed.
 //
+// [Config.Lite] takes away what nucleus lite does not have: the shadows of a component
+// are then those of [Config.Broker], if a shadow service is behind it.
+//
 // # Failing on purpose
 //
 // [Core.Faults] has rules by which requests and events fail, see package faults;
@@ -173,6 +176,9 @@ func (c *Core) newServer() (*server.Server, error) {
 	c.mqtt.register(s)
 	server.Handle(s, model.PutComponentMetric, c.putComponentMetric)
 	server.Handle(s, model.ValidateAuthorizationToken, c.validateAuthorizationToken)
+	if c.cfg.Lite {
+		c.registerLite(s)
+	}
 	return s, nil
 }
 

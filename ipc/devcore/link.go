@@ -44,7 +44,9 @@ func (p *mqttProxy) setLink(up bool) {
 		p.session.Disconnect()
 		return
 	}
+	p.deaf.Store(p.core.cfg.Lite)
 	p.session.Connect()
+	p.deaf.Store(false)
 	p.prune()
 	p.subscribeWaiting()
 	p.drain()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -50,6 +51,7 @@ type mqttProxy struct {
 	core     *Core
 	session  BrokerSession
 	keepQoS0 bool
+	deaf     atomic.Bool // what waited for the link is dropped: lite begins a new session
 
 	// link is held while the link, the subscriptions in the cloud, or the spool
 	// change. It is taken before mu, which is all that deliveries take.
@@ -142,6 +144,9 @@ func (p *mqttProxy) publishToIoTCore(call *server.Call, req *publishToIoTCoreReq
 	if err := checkQOS(req.QOS); err != nil {
 		return resp, err
 	}
+	if p.core.cfg.Lite && !p.core.Link() {
+		return resp, liteRefusal(errLitePublish)
+	}
 	if err := p.publish(spooled{req.message(), call.Component}); err != nil {
 		return resp, &server.Error{Code: model.ServiceFailure, Message: fmt.Sprintf("Publish to topic %s failed: %v", *req.TopicName, err)}
 	}
@@ -193,6 +198,9 @@ func (p *mqttProxy) clearSpool() {
 
 // deliver gives a message to every subscription of every component that it is for.
 func (p *mqttProxy) deliver(m broker.Message) {
+	if p.deaf.Load() {
+		return
+	}
 	if m.PayloadFormat == "" {
 		m.PayloadFormat = model.FormatBytes
 	}
@@ -231,6 +239,9 @@ func (p *mqttProxy) subscribeToIoTCore(call *server.Call, stream *server.Stream,
 	}
 	if err := checkQOS(req.QOS); err != nil {
 		return resp, err
+	}
+	if p.core.cfg.Lite && !p.core.Link() {
+		return resp, liteRefusal(errLiteSubscribe)
 	}
 	topic := *req.TopicName
 	refused := func(class string, err error) error {

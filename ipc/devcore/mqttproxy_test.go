@@ -314,3 +314,35 @@ func TestLinkStorm(t *testing.T) {
 		}
 	}
 }
+
+// TestLite has no shadow manager and no spool, and nothing waits for the link.
+func TestLite(t *testing.T) {
+	cloud := newCloud(t)
+	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker), Lite: true})
+	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
+	for op, request := range map[model.Operation]any{
+		model.GetThingShadow: model.GetThingShadowRequest{ThingName: "gw"}, model.ListNamedShadowsForThing: struct{}{},
+		model.SubscribeToIoTCoreConnectionStatus: struct{}{}, model.SubscribeToComponentUpdates: struct{}{},
+	} {
+		if got := refusal(t, c, op, request); got != "ServiceError" {
+			t.Errorf("%s: got %q, want a ServiceError without a text", op.Name, got)
+		}
+	}
+	subscribeCloud(t, c, "down/#")
+	core.SetLink(false)
+	if got := refusal(t, c, model.PublishToIoTCore, toCloud("t", "1", "x")); got != "ServiceError Failed to publish the message." {
+		t.Error(got)
+	}
+	if got := refusal(t, c, model.SubscribeToIoTCore, toCloud("later", "1", "")); got != "ServiceError Failed to bind the subscription." {
+		t.Error(got)
+	}
+	cloud.publish(t, "down/x", "lost")
+	core.SetLink(true)
+	if got := cloud.has(); got != "" {
+		t.Errorf("the cloud got %s", got)
+	}
+	cloud.publish(t, "down/x", "heard")
+	if got := fromCloud(t, c); got != "down/x=heard" {
+		t.Error(got)
+	}
+}

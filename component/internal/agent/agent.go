@@ -8,6 +8,8 @@
 //	feed per shadow      Run ends, or it is no longer   Run
 //	                     configured
 //	get or update        answered, 10 s at most         Run
+//	kind of nucleus      known                          Run
+//	link of topics       Run ends                       Run
 //	saver, journalist,   Run ends                       Run
 //	announce,
 //	deferUpdates,
@@ -109,7 +111,8 @@ func Run(ctx context.Context, parts Parts) error {
 	a.work.Go(a.announce)
 	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
-	a.follow(parts.Config.Shadows)
+	a.transports = a.newTransports()
+	a.follow(parts.Config)
 	a.sample(parts.Config.Shadows)
 	a.loop(ctx)
 	if a.holder != nil {
@@ -123,19 +126,22 @@ func Run(ctx context.Context, parts Parts) error {
 
 type agent struct {
 	Parts
-	engine    *engine.Engine
-	inputs    chan engine.Input
-	questions chan func()         // run by the loop, which owns the engine
-	saves     chan engine.Save    // one at a time: the engine waits for its answer
-	claims    map[string]*claim   // owned by the loop, as are Config and feeds
-	feeds     map[string]*feed    // by shadow
-	samplers  map[string]*sampler // by property
-	holder    *holder.Client      // nil without
-	journal   *journal.Journal
-	moved     chan lines.Moved // on its way to the journal
-	watchers  watchers
-	ctx       context.Context // of everything beside the loop
-	work      sync.WaitGroup
+	engine     *engine.Engine
+	inputs     chan engine.Input
+	questions  chan func()                    // run by the loop, which owns the engine
+	saves      chan engine.Save               // one at a time: the engine waits for its answer
+	claims     map[string]*claim              // owned by the loop, as are Config and feeds
+	feeds      map[string]*feed               // by shadow
+	transports map[config.Transport]transport // all there are
+	via        transport                      // the one in use; owned by the loop
+	kind       *nucleusKind
+	samplers   map[string]*sampler // by property
+	holder     *holder.Client      // nil without
+	journal    *journal.Journal
+	moved      chan lines.Moved // on its way to the journal
+	watchers   watchers
+	ctx        context.Context // of everything beside the loop
+	work       sync.WaitGroup
 }
 
 // loop is the engine's goroutine.
@@ -194,11 +200,11 @@ func (a *agent) carryOut(effect engine.Effect) engine.Input {
 	case lines.Guard:
 		a.guard(e)
 	case engine.FetchShadow:
-		id := a.Config.Shadows[e.Shadow].ID
-		a.work.Go(func() { a.send(a.fetch(e, id)) })
+		id, via := a.Config.Shadows[e.Shadow].ID, a.via
+		a.work.Go(func() { a.send(a.fetch(via, e, id)) })
 	case engine.UpdateShadow:
-		id := a.Config.Shadows[e.Shadow].ID
-		a.work.Go(func() { a.send(a.update(e, id)) })
+		id, via := a.Config.Shadows[e.Shadow].ID, a.via
+		a.work.Go(func() { a.send(a.update(via, e, id)) })
 	case engine.Save:
 		a.saves <- e
 	case lines.Moved:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -74,7 +75,8 @@ func (a *agent) Journal(after int64) ([]journal.Entry, int64) { return a.journal
 func (a *agent) Desire(ctx context.Context, label, property string, value json.RawMessage) (int64, error) {
 	var cfg config.Shadow
 	var known bool
-	if err := a.question(ctx, func() { cfg, known = a.Config.Shadows[label] }); err != nil {
+	var via transport
+	if err := a.question(ctx, func() { cfg, known = a.Config.Shadows[label]; via = a.via }); err != nil {
 		return 0, err
 	}
 	if !known {
@@ -83,11 +85,14 @@ func (a *agent) Desire(ctx context.Context, label, property string, value json.R
 	if len(value) == 0 {
 		return 0, errors.New("want a value, got none")
 	}
-	payload, err := json.Marshal(map[string]any{"state": map[string]any{"desired": map[string]json.RawMessage{property: value}}})
+	token := fmt.Sprintf("shadowgpio-desire-%016x", rand.Uint64())
+	payload, err := json.Marshal(map[string]any{
+		"state": map[string]any{"desired": map[string]json.RawMessage{property: value}}, "clientToken": token,
+	})
 	if err != nil {
 		return 0, err
 	}
-	return a.sendUpdate(ctx, cfg.ID, payload)
+	return sendUpdate(ctx, via, cfg.ID, token, payload)
 }
 
 // record takes a change of an output to the journal. Lines do not wait for it:

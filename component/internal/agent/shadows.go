@@ -12,114 +12,140 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// feed turns the messages of a shadow into inputs. The shadow is live while both of
-// its topics are subscribed to.
+// transport is the way to the shadows. Which one it is, package engine does not know.
+type transport interface {
+	// follow tells a feed of its shadow until the feed ends.
+	follow(*feed)
+	// get returns the document.
+	get(context.Context, shadow.ID) ([]byte, error)
+	// update returns the reply to an update, which bears the token.
+	update(ctx context.Context, id shadow.ID, token string, update []byte) ([]byte, error)
+}
+
+// transports are all there are, by what the configuration calls them.
+func (a *agent) newTransports() map[config.Transport]transport {
+	a.kind = &nucleusKind{session: a.Session, work: &a.work, ctx: a.ctx, known: make(chan struct{})}
+	manager, topics := &shadowManager{a.Session}, newTopics(a.Session, a.kind, &a.work, a.ctx)
+	return map[config.Transport]transport{
+		config.ShadowManager: manager, config.IoTCore: topics, config.Auto: &automatic{a.kind, manager, topics},
+	}
+}
+
+// feed turns what is heard of a shadow into inputs.
 type feed struct {
 	*agent
 	label string
 	id    shadow.ID
+	via   transport
+	large bool // its messages are more than nucleus lite takes
 	ctx   context.Context
 	end   context.CancelFunc
 }
 
 // follow starts the feeds of shadows that are new, and ends those of shadows that
 // are no longer configured.
-func (a *agent) follow(shadows map[string]config.Shadow) {
+func (a *agent) follow(cfg *config.Config) {
+	a.via = a.transports[cfg.Transport]
 	for label, f := range a.feeds {
-		if s, ok := shadows[label]; !ok || s.ID != f.id {
-			f.end()
-			delete(a.feeds, label)
+		s, ok := cfg.Shadows[label]
+		if ok && s.ID == f.id && a.via == f.via && (f.large == tooLargeForLite(s) || !a.kind.knownLite()) {
+			continue
+		}
+		f.end()
+		delete(a.feeds, label)
+		if ok && s.ID == f.id {
+			a.step(engine.ShadowLost{Shadow: label, Err: errors.New("its configuration changed")})
 		}
 	}
-	for label, s := range shadows {
+	for label, s := range cfg.Shadows {
 		if a.feeds[label] == nil {
-			f := &feed{agent: a, label: label, id: s.ID}
+			f := &feed{agent: a, label: label, id: s.ID, via: a.via, large: tooLargeForLite(s)}
 			f.ctx, f.end = context.WithCancel(a.ctx)
 			a.feeds[label] = f
-			a.work.Go(f.run)
+			a.work.Go(func() { f.via.follow(f) })
 		}
 	}
 }
 
-func (f *feed) run() {
-	topic := func(suffix string) *ipc.Subscription {
-		return f.Session.Topic(model.SubscribeToTopicRequest{Topic: f.id.Topic(suffix), ReceiveMode: model.ReceiveAll})
+// listen takes what two subscriptions bring until the feed ends. The shadow is live
+// while both are. It is as if it had become live again whenever again says so.
+func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{}, take func(subscription int, u ipc.Update)) {
+	var live [2]bool
+	both := func() {
+		if live[0] && live[1] {
+			f.tell(engine.ShadowLive{Shadow: f.label})
+		}
 	}
-	updates, deletions := topic("/update/accepted"), topic("/delete/accepted")
-	defer updates.Close()
-	defer deletions.Close()
-	updatesLive, deletionsLive := false, false
+	heard := func(i int, u ipc.Update) {
+		switch u := u.(type) {
+		case ipc.Live:
+			live[i] = true
+			both()
+		case ipc.Lost:
+			live[i] = false
+			f.tell(engine.ShadowLost{Shadow: f.label, Err: u.Err})
+		default:
+			take(i, u)
+		}
+	}
+	defer subscriptions[0].Close()
+	defer subscriptions[1].Close()
 	for {
 		select {
-		case u := <-updates.Updates():
-			if m, ok := u.(ipc.Message); ok {
-				f.accepted(m.Payload)
-				continue
-			}
-			f.liveness(u, &updatesLive, deletionsLive)
-		case u := <-deletions.Updates():
-			if _, ok := u.(ipc.Message); ok {
-				f.sendWhile(f.ctx, engine.Deleted{Shadow: f.label})
-				continue
-			}
-			f.liveness(u, &deletionsLive, updatesLive)
+		case u := <-subscriptions[0].Updates():
+			heard(0, u)
+		case u := <-subscriptions[1].Updates():
+			heard(1, u)
+		case <-again:
+			both()
 		case <-f.ctx.Done():
 			return
 		}
 	}
 }
 
-// liveness notes that one of the two topics of a shadow came or went.
-func (f *feed) liveness(u ipc.Update, this *bool, other bool) {
-	switch u := u.(type) {
-	case ipc.Live:
-		*this = true
-		if other {
-			f.sendWhile(f.ctx, engine.ShadowLive{Shadow: f.label})
-		}
-	case ipc.Lost:
-		*this = false
-		f.sendWhile(f.ctx, engine.ShadowLost{Shadow: f.label, Err: u.Err})
-	}
-}
+func (f *feed) tell(in engine.Input) { f.sendWhile(f.ctx, in) }
 
+// accepted takes a message of update/accepted.
 func (f *feed) accepted(payload []byte) {
 	update, err := shadow.ParseAccepted(payload)
 	if err != nil {
-		// Only the shadow manager publishes here, by policy. The gap that this
+		// Only the shadow service publishes here, by policy. The gap that this
 		// message leaves in the versions leads to a full read.
 		f.Logger.Error("message not understood", "topic", f.id.Topic("/update/accepted"), "error", err)
 		return
 	}
-	f.sendWhile(f.ctx, engine.Accepted{Shadow: f.label, Accepted: update})
+	f.tell(engine.Accepted{Shadow: f.label, Accepted: update})
 }
 
-func (a *agent) fetch(e engine.FetchShadow, id shadow.ID) engine.Input {
+func (a *agent) fetch(via transport, e engine.FetchShadow, id shadow.ID) engine.Input {
 	in := engine.Fetched{Shadow: e.Shadow, Seq: e.Seq}
-	response, err := a.Session.GetThingShadow(a.ctx, model.GetThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name})
+	payload, err := via.get(a.ctx, id)
 	if err == nil {
-		in.Document, err = shadow.ParseDocument(response.Payload)
+		in.Document, err = shadow.ParseDocument(payload)
 	}
 	in.Outcome, in.Err = outcome(err), err
 	return in
 }
 
-func (a *agent) update(e engine.UpdateShadow, id shadow.ID) engine.Input {
+func (a *agent) update(via transport, e engine.UpdateShadow, id shadow.ID) engine.Input {
 	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
 	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err == nil {
-		in.Version, err = a.sendUpdate(a.ctx, id, payload)
+		in.Version, err = sendUpdate(a.ctx, via, id, e.Token, payload)
 	}
-	in.Outcome, in.Err = outcome(err), err
+	if in.Outcome, in.Err = outcome(err), err; in.Outcome == engine.Missing {
+		in.Outcome = engine.Invalid // an update makes the shadow, so it is the thing that is missing
+	}
 	return in
 }
 
-func (a *agent) sendUpdate(ctx context.Context, id shadow.ID, payload []byte) (int64, error) {
-	response, err := a.Session.UpdateThingShadow(ctx, model.UpdateThingShadowRequest{ThingName: id.Thing, ShadowName: id.Name, Payload: payload})
+func sendUpdate(ctx context.Context, via transport, id shadow.ID, token string, payload []byte) (int64, error) {
+	reply, err := via.update(ctx, id, token, payload)
 	if err != nil {
 		return 0, err
 	}
-	version, err := shadow.ParseVersion(response.Payload)
+	version, err := shadow.ParseVersion(reply)
 	if err != nil {
 		return 0, fmt.Errorf("update was answered but: %w", err)
 	}
@@ -138,11 +164,16 @@ const (
 // outcome sorts errors by what the engine can do about them.
 func outcome(err error) engine.Outcome {
 	var service *ipc.ServiceError
+	var rejected *rejection
 	switch {
 	case err == nil:
 		return engine.OK
+	case errors.Is(err, ipc.ErrTooLarge):
+		return engine.TooLarge
 	case errors.Is(err, ipc.ErrNotSent):
 		return engine.NotSent
+	case errors.As(err, &rejected):
+		return rejected.outcome()
 	case !errors.As(err, &service):
 		return engine.Unknown
 	}

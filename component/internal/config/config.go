@@ -20,6 +20,7 @@ import (
 // Config is a valid configuration. It is not changed after Parse.
 type Config struct {
 	LogLevel   slog.Level
+	Transport  Transport
 	HoldFor    time.Duration        // how long outputs stay held after the component is gone; 0 is not at all
 	Lines      map[string]Line      // by our label
 	Interlocks map[string]Interlock // by our label
@@ -27,6 +28,16 @@ type Config struct {
 	Alarms     map[string]Alarm     // by our label
 	Shadows    map[string]Shadow    // by our label
 }
+
+// Transport is the way to the shadows.
+type Transport uint8
+
+// The transports. Auto is the default.
+const (
+	Auto          Transport = iota // IoTCore where the nucleus is lite, which has no shadow manager; else ShadowManager
+	ShadowManager                  // the shadow manager's operations
+	IoTCore                        // the shadow topics of AWS IoT Core, through the nucleus's MQTT client
+)
 
 // Line is one GPIO line.
 type Line struct {
@@ -103,14 +114,16 @@ const (
 )
 
 var (
-	startNames  = []string{"restore", "keep", "on", "off"}
-	stopNames   = []string{"keep", "on", "off"}
-	actionNames = []string{"toggle", "set", "reset"}
+	transportNames = []string{"auto", "shadowManager", "iotCore"}
+	startNames     = []string{"restore", "keep", "on", "off"}
+	stopNames      = []string{"keep", "on", "off"}
+	actionNames    = []string{"toggle", "set", "reset"}
 )
 
-func (s Start) String() string  { return startNames[s] }
-func (s Stop) String() string   { return stopNames[s] }
-func (a Action) String() string { return actionNames[a] }
+func (t Transport) String() string { return transportNames[t] }
+func (s Start) String() string     { return startNames[s] }
+func (s Stop) String() string      { return stopNames[s] }
+func (a Action) String() string    { return actionNames[a] }
 
 // Shadow is one device shadow and what its properties are bound to.
 type Shadow struct {

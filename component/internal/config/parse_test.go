@@ -291,7 +291,7 @@ func TestParseNamesEveryFault(t *testing.T) {
 		name, text string
 		want       []string // each a part of one fault, in order
 	}{
-		{"unknown key", "liens: {}", []string{`liens: want one of the keys accessControl, alarms, controls, holdFor, interlocks, lines, logLevel, shadows, thingName, got unknown key "liens"; did you mean "lines"?`}},
+		{"unknown key", "liens: {}", []string{`liens: want one of the keys accessControl, alarms, controls, holdFor, interlocks, lines, logLevel, shadows, thingName, transport, got unknown key "liens"; did you mean "lines"?`}},
 		{"unknown key below", "lines: {a: {line: X, direction: input, debonce: 1s}}", []string{`lines.a.debonce: want one of`, `did you mean "debounce"?`}},
 		{"wrong types", "logLevel: 5\nlines: [1]\nshadows: true", []string{
 			`lines: want a map, got [1]`, `logLevel: want one of debug, info, warn, error, got 5`, `shadows: want a map, got true`}},

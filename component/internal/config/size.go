@@ -16,7 +16,47 @@ import (
 // reported section. Reasons of refusals are not in it; they are shed when a
 // document comes near the limit.
 func settledSize(s Shadow) int {
-	desired, reported, acks := map[string]any{}, map[string]any{}, map[string]any{}
+	desired, reported := settled(s)
+	return size(desired) + size(reported)
+}
+
+// MessageSize is about the size in bytes of the largest message about the shadow that
+// AWS IoT sends to those who do not ask for update/documents: the whole document with
+// a delta of all that can be desired, each value with the time when it was sent.
+func (s Shadow) MessageSize() int {
+	desired, reported := settled(s)
+	state := map[string]any{"desired": desired, "reported": reported, "delta": desired}
+	return size(map[string]any{
+		"state": state, "metadata": stamped(state), "version": math.MaxInt32, "timestamp": stamp,
+		"clientToken": strings.Repeat("x", 64),
+	})
+}
+
+// stamp is a time as metadata has it.
+const stamp = 1_700_000_000
+
+// stamped is the metadata of a value.
+func stamped(value any) any {
+	text, err := json.Marshal(value)
+	var tree any
+	if err != nil || json.Unmarshal(text, &tree) != nil {
+		return nil // no such value can be configured
+	}
+	members, ok := tree.(map[string]any)
+	if !ok {
+		return map[string]any{"timestamp": stamp}
+	}
+	for key, member := range members {
+		members[key] = stamped(member)
+	}
+	return members
+}
+
+// settled are the sections of a shadow of which every property is desired, reported
+// and answered.
+func settled(s Shadow) (desired, reported map[string]any) {
+	acks := map[string]any{}
+	desired, reported = map[string]any{}, map[string]any{}
 	for key, p := range s.Properties {
 		reported[key] = p.largest()
 		if p.Output || slices.Contains([]Kind{Count, Setting, Flag, Schedule}, p.Kind) {
@@ -35,7 +75,7 @@ func settledSize(s Shadow) int {
 	if len(acks) > 0 {
 		reported[shadow.AckKey] = acks
 	}
-	return size(desired) + size(reported)
+	return desired, reported
 }
 
 // scheduleNotes is how many bytes a reported schedule has of its own: the next run,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -19,6 +20,7 @@ import (
 const (
 	shadowService = "aws.greengrass.ShadowManager"
 	pubsubService = "aws.greengrass.ipc.pubsub"
+	proxyService  = "aws.greengrass.ipc.mqttproxy"
 )
 
 // stateless is an update that is refused for its form, whatever the shadow holds.
@@ -38,15 +40,21 @@ func (x *examination) shadows(ctx context.Context) {
 		x.skip("shadows", "%s", x.why)
 		return
 	}
+	needs, topics := x.needs, x.overTopics(ctx)
+	if topics {
+		needs = x.needsOfTopics
+	}
 	var denied []need
 	for _, label := range slices.Sorted(maps.Keys(x.config.Shadows)) {
 		id := x.config.Shadows[label].ID
-		for _, n := range x.needs(id) {
+		for _, n := range needs(id) {
 			check := "shadow " + label
 			err := n.try(ctx)
 			switch {
 			case throttled(err):
 				x.skip(check, "%s on %s: the shadow manager has too many requests just now; ask again later", n.operation.Name, n.resource)
+			case errors.Is(err, context.DeadlineExceeded):
+				x.skip(check, "%s on %s: no answer; the nucleus has no link to AWS IoT Core, perhaps", n.operation.Name, n.resource)
 			case errors.Is(err, ipc.ErrUnsupported):
 				x.noShadowManager(check)
 				return
@@ -61,7 +69,50 @@ func (x *examination) shadows(ctx context.Context) {
 		}
 	}
 	x.cureAccess(denied)
+	if topics {
+		x.ok("synchronisation", "not needed: the shadows are those of the cloud")
+		return
+	}
 	x.synced(ctx)
+}
+
+// overTopics says whether the component reaches the shadows over the topics of AWS IoT
+// Core, as package agent chooses.
+func (x *examination) overTopics(ctx context.Context) bool {
+	if x.config.Transport != config.Auto {
+		return x.config.Transport == config.IoTCore
+	}
+	lite, err := x.conn.Lite(ctx)
+	return err == nil && lite
+}
+
+// linkTime is how long a nucleus may take to subscribe in the cloud.
+const linkTime = 5 * time.Second
+
+// needsOfTopics are needs where the topics of AWS IoT Core are the way. The requests are
+// answered to tokens that the component does not wait for.
+func (x *examination) needsOfTopics(id shadow.ID) []need {
+	publish := func(suffix, payload string) need {
+		topic := id.Topic(suffix)
+		return need{proxyService, model.PublishToIoTCore, topic, func(ctx context.Context) error {
+			x.pace(ctx)
+			_, err := x.conn.PublishToIoTCore(ctx, model.PublishToIoTCoreRequest{TopicName: topic, QOS: model.AtMostOnce, Payload: []byte(payload)})
+			return err
+		}}
+	}
+	subscription := func(suffix string) need {
+		topic := id.Topic(suffix)
+		return need{proxyService, model.SubscribeToIoTCore, topic, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, linkTime)
+			defer cancel()
+			stream, err := x.conn.SubscribeToIoTCore(ctx, model.SubscribeToIoTCoreRequest{TopicName: topic, QOS: model.AtLeastOnce})
+			if err != nil {
+				return err
+			}
+			return stream.Close()
+		}}
+	}
+	return []need{publish("/get", stateless), publish("/update", stateless), subscription("/+/accepted"), subscription("/+/rejected")}
 }
 
 // needs are the calls for one shadow, as package agent makes them.

@@ -59,6 +59,43 @@ func TestEachEntryOfAccessControl(t *testing.T) {
 	}
 }
 
+// TestEachEntryOverTopics does so where the topics of AWS IoT Core are the way to the
+// shadows: on nucleus lite, and where it is configured.
+func TestEachEntryOverTopics(t *testing.T) {
+	var entries []entry
+	for _, shadow := range []string{"$aws/things/gw/shadow", "$aws/things/gw/shadow/name/room"} {
+		entries = append(entries,
+			entry{proxyService, "aws.greengrass#PublishToIoTCore", shadow + "/get"},
+			entry{proxyService, "aws.greengrass#PublishToIoTCore", shadow + "/update"},
+			entry{proxyService, "aws.greengrass#SubscribeToIoTCore", shadow + "/+/accepted"},
+			entry{proxyService, "aws.greengrass#SubscribeToIoTCore", shadow + "/+/rejected"})
+	}
+	for _, lite := range []bool{true, false} {
+		for i, missing := range entries {
+			t.Run(fmt.Sprint("lite ", lite, " ", missing.operation, " ", missing.resource), func(t *testing.T) {
+				p := newPatient(t)
+				keys := map[string]any{}
+				if lite {
+					p.newCoreOf(devcore.Config{Lite: true})
+				} else {
+					keys["transport"] = "iotCore"
+				}
+				keys["accessControl"] = policies(entries)
+				p.configure(with(house, keys))
+				if report := p.examine(); wrong(report) != nil {
+					t.Fatalf("all is well, got\n%v", report)
+				}
+				keys["accessControl"] = policies(slices.Delete(slices.Clone(entries), i, i+1))
+				p.configure(with(house, keys))
+				want := []string{fmt.Sprintf("%s on %s is not allowed", missing.operation, missing.resource)}
+				if report := p.examine(); !slices.Equal(denied(report), want) || len(wrong(report)) != 1 {
+					t.Fatalf("got %q, want %q in\n%v", denied(report), want, report)
+				}
+			})
+		}
+	}
+}
+
 func (p *patient) merge(configuration json.RawMessage) {
 	p.t.Helper()
 	p.must(p.core.Deploy(p.t.Context(), devcore.Deployment{Configurations: map[string]devcore.ConfigurationChange{ComponentName: {Merge: configuration}}}))

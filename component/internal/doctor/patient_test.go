@@ -76,6 +76,9 @@ var entries = []entry{
 func policies(entries []entry) map[string]any {
 	services := map[string]any{shadowService: map[string]any{}, pubsubService: map[string]any{}}
 	for i, e := range entries {
+		if services[e.service] == nil {
+			services[e.service] = map[string]any{}
+		}
 		services[e.service].(map[string]any)[fmt.Sprint("policy:", i)] = map[string]any{"operations": []string{e.operation}, "resources": []string{e.resource}}
 	}
 	return services
@@ -212,10 +215,14 @@ func (p *patient) needRoot() {
 	}
 }
 
-func (p *patient) newCore() {
+func (p *patient) newCore() { p.newCoreOf(devcore.Config{}) }
+
+func (p *patient) newCoreOf(settings devcore.Config) {
 	p.t.Helper()
+	settings.ThingName, settings.EnforceAccessControl = thing, true
+	settings.Observe = func(e devcore.Event) { p.events = append(p.events, e) }
 	var err error
-	p.core, err = devcore.New(devcore.Config{ThingName: thing, EnforceAccessControl: true, Observe: func(e devcore.Event) { p.events = append(p.events, e) }})
+	p.core, err = devcore.New(settings)
 	p.must(err)
 	p.core.SetToken(ComponentName, theToken)
 	p.configure(with(house, map[string]any{"accessControl": policies(entries)}))

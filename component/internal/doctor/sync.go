@@ -14,8 +14,8 @@ import (
 )
 
 func (x *examination) noShadowManager(check string) {
-	x.report(check, ShadowManagerMissing, "the nucleus has no shadow operations: aws.greengrass.ShadowManager is not deployed, or this is nucleus lite, which has none",
-		"the component aws.greengrass.ShadowManager on this core device",
+	x.report(check, ShadowManagerMissing, "the nucleus has no shadow operations: aws.greengrass.ShadowManager is not deployed",
+		"the component aws.greengrass.ShadowManager on this core device, or transport: iotCore",
 		x.cli("deployment create --merge %q", shadowService+"=2.3.1"))
 }
 

@@ -15,20 +15,36 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowsync"
 )
 
 // remoteApplication is a program that knows the cloud's data plane only.
 type remoteApplication struct {
-	t     *testing.T
-	cloud *cloud.Cloud
+	t      *testing.T
+	cloud  *cloud.Cloud
+	shadow string // "" is the classic one
 }
 
-// call makes a signed request about the classic shadow.
+func startCloud(t *testing.T, service shadows.Config) *cloud.Cloud {
+	t.Helper()
+	c, err := cloud.Start(cloud.Config{Dir: t.TempDir(), Shadows: service})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// call makes a signed request about the shadow.
 func (a *remoteApplication) call(method, body string) (answer []byte) {
 	a.t.Helper()
-	r, err := http.NewRequestWithContext(a.t.Context(), method, "http://"+a.cloud.HTTP+"/things/"+thing+"/shadow", bytes.NewReader([]byte(body)))
+	address := "http://" + a.cloud.HTTP + "/things/" + thing + "/shadow"
+	if a.shadow != "" {
+		address += "?name=" + a.shadow
+	}
+	r, err := http.NewRequestWithContext(a.t.Context(), method, address, bytes.NewReader([]byte(body)))
 	if err != nil {
 		a.t.Fatal(err)
 	}
@@ -68,16 +84,26 @@ func (a *remoteApplication) sees(want string) {
 	})
 }
 
+// section returns one section of the cloud's shadow.
+func (a *remoteApplication) section(name string) map[string]any {
+	a.t.Helper()
+	var d struct{ State map[string]map[string]any }
+	if err := json.Unmarshal(a.call("GET", ""), &d); err != nil {
+		a.t.Fatal(err)
+	}
+	return d.State[name]
+}
+
+func (a *remoteApplication) desired(key string) any  { return a.section("desired")[key] }
+func (a *remoteApplication) reported(key string) any { return a.section("reported")[key] }
+
 // TestFromTheApplicationToTheLineAndBack goes all the way: data plane, cloud, core
 // device, IPC, component, line, and back; with the link cut while both sides change.
 func TestFromTheApplicationToTheLineAndBack(t *testing.T) {
-	c, err := cloud.Start(cloud.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	c := startCloud(t, shadows.Config{})
 	r := newRig(t, houseConfig)
 	r.core.Close()
+	var err error
 	r.core, err = devcore.New(devcore.Config{
 		Dir: filepath.Join(r.dir, "core"), ThingName: thing, Observe: r.events.add, Broker: c.Broker.CoreDevice(thing),
 		Synchronize: devcore.Synchronize{Cloud: c.CoreDevice(), Shadows: []shadowsync.Key{{Thing: thing}}},
@@ -93,7 +119,7 @@ func TestFromTheApplicationToTheLineAndBack(t *testing.T) {
 	r.simulate()
 	r.serve()
 	r.start()
-	app := &remoteApplication{t, c}
+	app := &remoteApplication{t: t, cloud: c}
 	app.sees(`{"lights":"off","locked":false}`)
 
 	app.desire(`{"lights":"on"}`)

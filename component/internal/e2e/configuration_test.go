@@ -119,6 +119,37 @@ func TestDeploymentWaitsForAPulse(t *testing.T) {
 	}
 }
 
+// TestDeploymentWaitsForADeadTime: a restart in it would count it anew.
+func TestDeploymentWaitsForADeadTime(t *testing.T) {
+	r := newRig(t, `
+lines:
+  forward: {line: LAMP, direction: output}
+  reverse: {line: FAN, direction: output}
+interlocks:
+  motor: {lines: [forward, reverse], deadTime: 1500ms}
+shadows:
+  main: {properties: {forward: {line: forward}, reverse: {line: reverse}}}
+`)
+	r.simulate()
+	r.serve()
+	p := r.start()
+	v := r.desire("", `{"forward":true}`)
+	r.answered("", v, `{"forward":true}`)
+	stops := r.moves(lampOffset)
+	r.desire("", `{"forward":false,"reverse":true}`)
+	await(t, stops, 1)
+	err := r.core.Deploy(t.Context(), devcore.Deployment{Notify: true, Run: func() error {
+		if !r.level(fanOffset) {
+			t.Error("the deployment is carried out before the dead time is over")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.says("deployment is asked to wait", "reverse waits", "dead time")
+}
+
 // TestLinesStartWithoutTheNucleus with the configuration of an earlier run.
 func TestLinesStartWithoutTheNucleus(t *testing.T) {
 	r := newRig(t, "holdFor: 0s\n"+strings.Replace(houseConfig, "{line: LAMP, direction: output}", "{line: LAMP, direction: output, start: on}", 1))

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -273,4 +274,58 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":true`)
+}
+
+// TestShadowManagerThatStoresAndFails: after an application has withdrawn what nobody had
+// desired, the real shadow manager stores each update, answers it with an error and
+// publishes nothing
+// (aws-greengrass/aws-greengrass-shadow-manager issue 212). Each report is made once all
+// the same, and what is desired next is done.
+func TestShadowManagerThatStoresAndFails(t *testing.T) {
+	r, p := house(t)
+	if _, err := r.core.Shadows().Update(thing, "", []byte(`{"state":{"desired":{"lights":null}}}`)); err == nil {
+		t.Fatal("the shadow manager did not fail")
+	}
+	r.setInput(true)
+	p.says("report with unknown outcome")
+	awaitTrue(t, "the input in the shadow", func() bool {
+		document, err := r.core.Shadows().Get(thing, "")
+		return err == nil && strings.Contains(string(document), `"locked":true`)
+	})
+	v := r.desire("", `{"lights":"on"}`)
+	r.answered("", v, `{"lights":"on","locked":true,"ack":{"lights":{"code":200}}}`)
+	if !r.level(lampOffset) {
+		t.Error("the lamp is low, want high")
+	}
+	reports := r.events.count(func(e devcore.Event) bool {
+		return e.Component == componentName && strings.Contains(string(e.Sent), `"locked":true`)
+	})
+	if reports != 1 {
+		t.Errorf("the input was reported %d times, want once", reports)
+	}
+}
+
+// TestDocumentThatIsNearlyFull, by what others desire: answers are left out, lines are
+// reported all the same, and nothing is sent again and again to be refused.
+func TestDocumentThatIsNearlyFull(t *testing.T) {
+	r, p := house(t)
+	r.answered("", r.desire("", `{"lights":"on"}`), `{"lights":"on","locked":false,"ack":{"lights":{"code":200}}}`)
+	row, _ := r.core.Shadows().Row(thing, "")
+	var state struct{ Desired, Reported json.RawMessage }
+	if err := json.Unmarshal(row.State, &state); err != nil {
+		t.Fatal(err)
+	}
+	room := 8192 - len(state.Desired) - len(state.Reported) - len(`,"horn":""`) - 10 // bytes are left
+	r.desire("", fmt.Sprintf(`{"horn":%q}`, strings.Repeat("x", room)))
+	p.says("report is too large; leaving out the reasons of answers")
+	p.says("report is too large; leaving out answers about unknown properties")
+	r.setInput(true)
+	r.reported("", `{"lights":"on","locked":true}`)
+	// There is room again.
+	v := r.desire("", `{"lights":"off","horn":null}`)
+	r.answered("", v, `{"lights":"off","locked":true,"ack":{"lights":{"code":200}}}`)
+	refused := r.events.count(func(e devcore.Event) bool { return e.Kind == devcore.ShadowRefused && e.Code == 413 })
+	if refused > 3 {
+		t.Errorf("%d reports were refused, want one for each thing that was left out", refused)
+	}
 }

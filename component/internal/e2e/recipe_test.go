@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/component/internal/recipe"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
@@ -89,9 +90,43 @@ func TestDefaultConfigurationIsHarmless(t *testing.T) {
 func TestAccessControlIsWhatIsCalled(t *testing.T) {
 	asked := &calls{}
 	defaults := loadRecipe(t).Configuration.Default
-	r := newRecipeRig(t, defaults, houseConfig, devcore.Config{Authorize: asked.add})
-	liveThrough(r)
+	liveThrough(newRecipeRig(t, defaults, houseConfig, devcore.Config{Authorize: asked.add}))
+	compareAccess(t, defaults, asked)
+}
 
+// TestLiteAccessControlIsWhatIsCalled is the same on nucleus lite, and with policies
+// enforced.
+func TestLiteAccessControlIsWhatIsCalled(t *testing.T) {
+	lite, err := recipe.Load("../../../recipes/recipe-lite.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := lite.Configuration.Default
+	asked := &calls{}
+	for _, settings := range []devcore.Config{{Authorize: asked.add}, {EnforceAccessControl: true}} {
+		c := startCloud(t, shadows.Config{})
+		settings.Lite, settings.Broker = true, c.Broker.CoreDevice(thing)
+		r := newRecipeRig(t, defaults, houseConfig, settings)
+		r.simulate()
+		r.serve()
+		r.start()
+		for _, app := range []*remoteApplication{{t: t, cloud: c}, {t: t, cloud: c, shadow: "room"}} {
+			desired, done := `{"lights":"on"}`, `{"lights":"on","ack":{"lights":{"code":200}}}`
+			if app.shadow != "" {
+				desired, done = `{"fan":true}`, `{"fan":true,"ack":{"fan":{"code":200}}}`
+			}
+			app.desire(desired)
+			app.sees(done)
+			app.call("DELETE", "")
+			app.sees(desired)
+		}
+	}
+	compareAccess(t, defaults, asked)
+}
+
+// compareAccess has an accessControl allow what was asked, and no more.
+func compareAccess(t *testing.T, defaults map[string]any, asked *calls) {
+	t.Helper()
 	unused := map[permission]bool{}
 	for p := range permissions(t, defaults) {
 		unused[p] = true
@@ -222,46 +257,47 @@ func (p permission) covers(c call) bool {
 func permissions(t *testing.T, configuration map[string]any) map[permission]bool {
 	t.Helper()
 	result := map[permission]bool{}
-	for service, policy := range policies(t, configuration) {
-		for _, operation := range policy["operations"].([]any) {
-			for _, resource := range policy["resources"].([]any) {
-				result[permission{service, operation.(string), resource.(string)}] = true
+	for _, p := range policies(t, configuration) {
+		for _, operation := range p.content["operations"].([]any) {
+			for _, resource := range p.content["resources"].([]any) {
+				result[permission{p.service, operation.(string), resource.(string)}] = true
 			}
 		}
 	}
 	return result
 }
 
-// policies are those of an accessControl by service, which has one each.
-func policies(t *testing.T, configuration map[string]any) map[string]map[string]any {
+// policy is one of an accessControl.
+type policy struct {
+	service, id string
+	content     map[string]any
+}
+
+func policies(t *testing.T, configuration map[string]any) (all []policy) {
 	t.Helper()
-	result := map[string]map[string]any{}
 	for service, byID := range configuration["accessControl"].(map[string]any) {
-		for id, policy := range byID.(map[string]any) {
-			if result[service] != nil {
-				t.Fatalf("%s has more than one policy, %s is one", service, id)
-			}
+		for id, content := range byID.(map[string]any) {
 			if !strings.HasPrefix(id, componentName+":") {
 				t.Errorf("policy %s: want a name that begins with the component's, since it must be unique on the device", id)
 			}
-			result[service] = policy.(map[string]any)
+			all = append(all, policy{service, id, content.(map[string]any)})
 		}
 	}
-	if len(result) == 0 {
+	if len(all) == 0 {
 		t.Fatal("the recipe has no policies")
 	}
-	return result
+	return all
 }
 
 // entry is one operation or resource of a policy.
-type entry struct{ service, key, value string }
+type entry struct{ service, policy, key, value string }
 
 func entries(t *testing.T, configuration map[string]any) (all []entry) {
 	t.Helper()
-	for service, policy := range policies(t, configuration) {
+	for _, p := range policies(t, configuration) {
 		for _, key := range []string{"operations", "resources"} {
-			for _, value := range policy[key].([]any) {
-				all = append(all, entry{service, key, value.(string)})
+			for _, value := range p.content[key].([]any) {
+				all = append(all, entry{p.service, p.id, key, value.(string)})
 			}
 		}
 	}
@@ -276,7 +312,10 @@ func (e entry) concerns(shadow string) bool {
 // without removes the entry from a configuration of its own.
 func (e entry) without(t *testing.T, configuration map[string]any) map[string]any {
 	t.Helper()
-	policy := policies(t, configuration)[e.service]
-	policy[e.key] = slices.DeleteFunc(policy[e.key].([]any), func(value any) bool { return value == e.value })
+	for _, p := range policies(t, configuration) {
+		if p.id == e.policy {
+			p.content[e.key] = slices.DeleteFunc(p.content[e.key].([]any), func(value any) bool { return value == e.value })
+		}
+	}
 	return configuration
 }

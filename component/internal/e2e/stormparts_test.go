@@ -44,6 +44,8 @@ func (a *stormApp) step(rng *rand.Rand) {
 		a.remove("delete", shadow)
 	case 1:
 		a.remove("forget", shadow)
+	case 2:
+		a.rewrite(rng, shadow)
 	default:
 		a.desire(shadow, property, on)
 	}
@@ -74,6 +76,11 @@ func (a *stormApp) desire(shadow, property string, value any) {
 // remove deletes a shadow, and with it all that is desired in it.
 func (a *stormApp) remove(how, shadow string) {
 	_, err := a.s.order(order{Do: how, Shadow: shadow})
+	a.unwant(shadow, err)
+}
+
+// unwant takes note that nothing is desired in a shadow any more, or may be.
+func (a *stormApp) unwant(shadow string, err error) {
 	for key, w := range a.wanted {
 		if in, _, _ := strings.Cut(key, "/"); in != shadow {
 			continue
@@ -83,6 +90,17 @@ func (a *stormApp) remove(how, shadow string) {
 		} else if errors.Is(err, errCoreGone) {
 			w.known = false
 		}
+	}
+}
+
+// rewrite has somebody write over what the component reports, or clear what is desired.
+func (a *stormApp) rewrite(rng *rand.Rand, shadow string) {
+	bodies := []string{`{"state":{"reported":{"lights":"rewritten","locked":"rewritten"}}}`, `{"state":{"reported":{"ack":null}}}`,
+		`{"state":{"reported":null}}`, `{"state":{"desired":null}}`}
+	body := bodies[rng.IntN(len(bodies))]
+	_, err := a.s.order(order{Do: "update", Shadow: shadow, Body: json.RawMessage(body)})
+	if strings.Contains(body, "desired") {
+		a.unwant(shadow, err)
 	}
 }
 

@@ -478,6 +478,81 @@ func TestOutcomesOfAnUpdate(t *testing.T) {
 	}
 }
 
+// TestUpdateThatIsStoredAfterTheRead: no answer came, the document did not have it,
+// and then it is carried out after all, over newer values.
+func TestUpdateThatIsStoredAfterTheRead(t *testing.T) {
+	r := settled(t)
+	r.edge("door", true)
+	late, _ := r.update("main")
+	r.step(Updated{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("no answer")})
+	r.edge("door", false)
+	r.pass(2 * time.Second)
+	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false}}}`)
+	r.pass(time.Second)
+	r.reportsNothing()
+	r.message("main", fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, late.Token))
+	r.pass(time.Second)
+	r.fetched("main", `{"version":4,"state":{"reported":{"lights":"off","locked":true}}}`)
+	r.reports("main", `{"locked":false}`, 5)
+	r.pass(time.Minute)
+	r.reportsNothing()
+}
+
+// TestForeignReportBeforeTheReply: somebody writes over a report before its answer comes.
+func TestForeignReportBeforeTheReply(t *testing.T) {
+	r := settled(t)
+	r.edge("door", true)
+	u, _ := r.update("main")
+	r.message("main", fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, u.Token))
+	r.message("main", `{"version":5,"state":{"reported":{"locked":false}},"metadata":{}}`)
+	r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 4})
+	r.pass(time.Second)
+	r.fetched("main", `{"version":5,"state":{"reported":{"lights":"off","locked":false}}}`)
+	r.reports("main", `{"locked":true}`, 6)
+}
+
+// TestUpdateThatIsStoredTwice, the second time over a newer one.
+func TestUpdateThatIsStoredTwice(t *testing.T) {
+	r := settled(t)
+	r.edge("door", true)
+	first, _ := r.update("main")
+	r.accept(first, 4)
+	r.edge("door", false)
+	r.pass(time.Second)
+	r.reports("main", `{"locked":false}`, 5)
+	r.message("main", fmt.Sprintf(`{"version":6,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, first.Token))
+	r.pass(time.Second)
+	r.fetched("main", `{"version":6,"state":{"reported":{"lights":"off","locked":true}}}`)
+	r.reports("main", `{"locked":false}`, 7)
+}
+
+// TestUpdateThatIsStoredAndRefused: its message tells that it is stored, whatever the
+// answer says, and whichever comes first.
+func TestUpdateThatIsStoredAndRefused(t *testing.T) {
+	for _, messageFirst := range []bool{true, false} {
+		r := settled(t)
+		r.edge("door", true)
+		u, _ := r.update("main")
+		message := fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, u.Token)
+		refused := Updated{Shadow: "main", Seq: u.Seq, Outcome: Throttled, Err: errors.New("too many requests")}
+		fetches := len(r.fetches)
+		if messageFirst {
+			r.message("main", message)
+			r.step(refused)
+		} else {
+			r.step(refused)
+			r.message("main", message)
+		}
+		r.edge("door", false) // as the shadow was before
+		r.pass(3 * time.Second)
+		if len(r.fetches) == fetches {
+			t.Fatalf("message first: %v: the shadow was not read", messageFirst)
+		}
+		r.fetched("main", `{"version":4,"state":{"reported":{"lights":"off","locked":true}}}`)
+		r.reports("main", `{"locked":false}`, 5)
+	}
+}
+
 func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"horn":1,"lights":"blue"}`, `{}`)

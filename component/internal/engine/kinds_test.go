@@ -607,6 +607,26 @@ func TestLocalChangesInARow(t *testing.T) {
 	}
 }
 
+// TestRepliesThatOutrunMessages: the message of an older update says nothing of a lamp
+// that was switched since, though it is switched to the same.
+func TestRepliesThatOutrunMessages(t *testing.T) {
+	r := kinds(t, state.State{})
+	r.desired(3, `{"lamp":false}`)
+	r.reports("main", `{"ack":{"lamp":{"code":200,"version":3}}}`, 4)
+	r.pass(time.Second)
+	press(r, "button")
+	first := r.wrote(`{"lamp":true}`, `{"ack":null,"lamp":true}`, 4)
+	r.step(Updated{Shadow: "main", Seq: first.Seq, Version: 5})
+	r.pass(reportInterval)
+	press(r, "button")
+	second := r.wrote(`{"lamp":false}`, `{"lamp":false}`, 5)
+	r.step(Updated{Shadow: "main", Seq: second.Seq, Version: 6})
+	press(r, "button")
+	r.message("main", fmt.Sprintf(`{"version":5,"clientToken":%q,"state":{"desired":{"lamp":true},"reported":{"ack":null,"lamp":true}},"metadata":{}}`, first.Token))
+	r.pass(reportInterval)
+	r.wrote(`{"lamp":true}`, `{"lamp":true}`, 6)
+}
+
 // TestNewerDesiredValueWins over a local change, however it comes to be known.
 func TestNewerDesiredValueWins(t *testing.T) {
 	for _, by := range []string{"message", "document", "conflict"} {

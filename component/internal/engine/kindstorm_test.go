@@ -193,6 +193,9 @@ func (w *kindWorld) act() {
 		w.kill()
 	case n < 95:
 		w.disk.broken = w.chance(40)
+	case n < 96:
+		w.update("main", pick(w.world, `{"state":{"reported":{"lamp":"rewritten","turns":-1,"band":{"odd":{}}}}}`,
+			`{"state":{"reported":{"ack":null}}}`, `{"state":{"reported":{"ack":{"lamp":{"code":400}}}}}`, `{"state":{"reported":null}}`, `{"state":{}}`))
 	default:
 		w.setLink(true)
 	}

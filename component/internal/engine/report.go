@@ -47,7 +47,7 @@ func (s *shadowState) changedValues() map[string]any {
 	for key, value := range s.want {
 		have, ok := s.have[key]
 		switch {
-		case holdsNull(have):
+		case holdsRemnant(have):
 			changed[key] = nil // and then it is written anew
 		case ok != (value != nil) || ok && (s.again[key] || !shadow.Equal(have, value)):
 			changed[key] = value // a null only over what is there
@@ -181,13 +181,15 @@ func ackPatch(ack, have shadow.Ack) any {
 	return patch
 }
 
-// holdsNull reports whether an object has a null, at any depth. A shadow stores one
-// when a patch that deletes meets no object to delete it from, as when the shadow was
-// deleted meanwhile. No patch deletes it again, but one that deletes the whole object.
-func holdsNull(value any) bool {
+// holdsRemnant reports whether an object has a null or an empty object in it, at any
+// depth. A shadow keeps one when a patch that deletes meets another document than it was
+// made for, as when the shadow was deleted meanwhile. No patch deletes it again, but one
+// that deletes the whole object.
+func holdsRemnant(value any) bool {
 	members, _ := value.(map[string]any)
 	for _, member := range members {
-		if member == nil || holdsNull(member) {
+		inner, object := member.(map[string]any)
+		if member == nil || object && len(inner) == 0 || holdsRemnant(member) {
 			return true
 		}
 	}

@@ -20,6 +20,12 @@ func (in Updated) apply(e *Engine, now time.Time) {
 	}
 	sent := s.flight
 	s.flight = nil
+	if in.Outcome != OK {
+		s.missed = in.Seq
+		if s.heard == in.Seq { // it was stored all the same
+			in.Outcome = Unknown
+		}
+	}
 	switch in.Outcome {
 	case OK:
 		s.warned = ""
@@ -42,16 +48,17 @@ func (in Updated) apply(e *Engine, now time.Time) {
 		e.warn(s, "report was refused", in.Err)
 		s.sendAt = now.Add(refusedPause)
 	default:
-		// It may have been stored: read what is there and send only what is missing.
+		// It may have been stored, or will be: read what is there and send only what is
+		// missing.
 		e.warn(s, "report with unknown outcome; the shadow is read again", in.Err)
 		e.resync(now, s, e.jitter(firstFetch))
 	}
 	e.touch(s)
 }
 
-// reported takes note of an update that was accepted.
-func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
-	for key, value := range sent.values {
+// holds takes note of what an update of ours has made the shadow hold.
+func (s *shadowState) holds(r report) {
+	for key, value := range r.values {
 		delete(s.again, key)
 		if value == nil {
 			delete(s.have, key)
@@ -59,7 +66,7 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 			s.have[key] = value
 		}
 	}
-	for key, ack := range sent.acks {
+	for key, ack := range r.acks {
 		if ack == (shadow.Ack{}) {
 			delete(s.haveAck, key)
 		} else {
@@ -67,6 +74,13 @@ func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *fl
 		}
 	}
 	s.spoiled = s.spoiled && len(s.haveAck) > 0
+}
+
+// reported takes note of an update that was accepted.
+func (e *Engine) reported(now time.Time, s *shadowState, version int64, sent *flight) {
+	if s.heard != sent.seq { // else others may have written since
+		s.holds(sent.report)
+	}
 	if s.phase == synced && version > s.gate.Seen() {
 		// Else the messages or the document up to here were seen already, and what
 		// was desired since is newer.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ type shadowState struct {
 	want, have map[string]any
 	// wantAck and haveAck are the same for the answers.
 	wantAck, haveAck map[string]shadow.Ack
-	spoiled          bool               // the answers that it has hold a null
+	spoiled          bool               // the answers that it has hold a null or an empty object
 	asked            map[string]request // the desired values that were seen
 
 	desired   map[string]any   // what the shadow is known to desire
@@ -70,6 +71,8 @@ type shadowState struct {
 	replied int64 // version of our last update that was accepted since the document was read
 
 	flight *flight   // the update under way, nil when none is
+	missed uint64    // of the last update that was not accepted, as far as known; it may be stored yet
+	heard  uint64    // of the last update of ours that was published
 	sendAt time.Time // no update before
 	shed   shedding  // what is left out, since the document is near its limit
 	create bool      // there is no document
@@ -107,6 +110,9 @@ func (in ShadowLost) apply(e *Engine, _ time.Time) {
 		return // no longer configured
 	}
 	e.warn(s, "shadow is out of reach; lines stay as they are", in.Err)
+	if s.flight != nil {
+		s.missed = s.flight.seq
+	}
 	s.live, s.phase, s.flight = false, unknown, nil
 	s.gate.Forget()
 }
@@ -175,12 +181,15 @@ func (e *Engine) adopt(now time.Time, s *shadowState, doc shadow.Document) {
 		}
 	}
 	acks, _ := doc.Reported[shadow.AckKey].(map[string]any)
-	s.spoiled = holdsNull(acks)
+	s.spoiled = holdsRemnant(acks)
 	for key, value := range acks {
 		s.haveAck[key], _ = shadow.ParseAck(value)
 	}
-	if !s.create {
-		e.log.Info("shadow read", "shadow", s.id, "version", doc.Version)
+	if say := e.log.Info; !s.create {
+		if doc.Version == s.newest {
+			say = e.log.Debug // it was verified
+		}
+		say("shadow read", "shadow", s.id, "version", doc.Version)
 	}
 	s.read, s.desired, s.desiredAt, s.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
 	e.keepConclusions(s)
@@ -223,12 +232,22 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 	case shadow.Apply:
 		s.newest = in.Version
 		in.Desired = s.merged(in.Desired)
-		if in.DesiredCleared || in.ReportedCleared || !e.own(in.ClientToken) && s.overwritten(in.Reported) {
+		seq, own := e.own(in.ClientToken)
+		// One that was given up is stored all the same, one is stored again, or one that
+		// was sent before the document was read is stored after it.
+		late := own && seq <= max(s.missed, s.heard, s.fetch)
+		if in.DesiredCleared || in.ReportedCleared || late || !own && s.overwritten(in.Reported) {
 			e.resync(now, s, 0)
 			return
 		}
-		if e.own(in.ClientToken) {
-			e.settleDesired(now, s, in.Desired, in.DesiredAt)
+		if own {
+			s.heard = seq
+			if s.flight != nil && s.flight.seq == seq {
+				s.holds(s.flight.report) // now, since the next message may be somebody else's
+			}
+			if in.Version >= s.replied { // else its own reply settled it, and that of a later one since
+				e.settleDesired(now, s, in.Desired, in.DesiredAt)
+			}
 		} else {
 			e.desire(now, s, in.Version, in.Desired, in.DesiredAt)
 			s.noteDesired(in.Desired, in.DesiredAt)
@@ -237,8 +256,12 @@ func (in Accepted) apply(e *Engine, now time.Time) {
 	}
 }
 
-// own reports whether an update with that token was one of ours.
-func (e *Engine) own(token string) bool { return strings.HasPrefix(token, e.tokens) }
+// own reports whether an update with that token was one of ours, and of which number.
+func (e *Engine) own(token string) (seq uint64, ok bool) {
+	number, ok := strings.CutPrefix(token, e.tokens)
+	seq, err := strconv.ParseUint(number, 10, 64)
+	return seq, ok && err == nil
+}
 
 // overwritten reports whether somebody else reported what is ours to report, and
 // something else than the shadow is known to hold.

@@ -28,10 +28,11 @@ var (
 )
 
 // TestStorms plays random histories: desired values of all kinds, edges, lost links,
-// deletions, failing lines, lost replies, restarts, messages in any order that the
-// shadow manager allows. After each, when all is well again, everything must be as
-// if nothing had happened: each output as last desired, each line reported as it is,
-// each refusal answered, and silence.
+// documents that are deleted and that others rewrite, failing lines, lost replies, late
+// updates, restarts, jumps of the clock that shadows are stamped by, messages in any order
+// that the shadow manager allows. After each, when all is well again, everything must be as
+// if nothing had happened: each output as last desired, each line reported as it is, each
+// refusal answered, and silence.
 func TestStorms(t *testing.T) {
 	if *stormSeed != 0 {
 		playStorm(t, *stormSeed)
@@ -62,6 +63,7 @@ type world struct {
 	cfg    *config.Config
 	engine *Engine
 	now    time.Time
+	jumped time.Duration // of the wall clock that shadows are stamped by
 	saved  state.State
 	disk   *disk // nil saves at once
 
@@ -99,7 +101,8 @@ func (w *world) read(claim string) []bool {
 // between streams there is none.
 type service struct {
 	doc     *shadowdoc.Document
-	streams [3][]Input // updates, deletions, replies
+	streams [3][]Input     // updates, deletions, replies
+	late    []UpdateShadow // those that are on their way still, whatever was answered
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -133,6 +136,12 @@ func (w *world) start() {
 	w.step(Start{})
 }
 
+// clock is the wall clock, in seconds since the epoch.
+func (w *world) clock() int64 { return w.now.Add(w.jumped).Unix() }
+
+// jump sets the wall clock, forward or back.
+func (w *world) jump() { w.jumped = time.Duration(w.random.IntN(200_000)-100_000) * time.Second }
+
 func (w *world) chance(percent int) bool { return w.random.IntN(100) < percent }
 
 func pick[T any](w *world, from ...T) T { return from[w.random.IntN(len(from))] }
@@ -152,10 +161,14 @@ func (w *world) act() {
 		w.setLink(!w.link)
 	case n < 88:
 		w.delete(pick(w, "main", "plant"))
+	case n < 90:
+		w.rewrite()
 	case n < 94:
 		w.breakOrMend()
 	case n < 96:
 		w.restart()
+	case n < 97:
+		w.jump()
 	default:
 		w.setLink(true)
 	}
@@ -178,7 +191,7 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 	if err != nil {
 		w.t.Fatalf("%s: %v", document, err)
 	}
-	change, err := shadowdoc.Apply(s.doc, u, w.now.Unix(), shadowdoc.DefaultSizeLimit, shadowdoc.Fixed)
+	change, err := shadowdoc.Apply(s.doc, u, w.clock(), shadowdoc.DefaultSizeLimit, shadowdoc.Fixed)
 	if refused, ok := errors.AsType[*shadowdoc.Refusal](err); ok && (refused.Code == 409 || refused.Message == "Invalid version") {
 		return nil
 	}
@@ -187,13 +200,23 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 	}
 	s.doc = change.After
 	if w.link {
-		a, err := shadow.ParseAccepted(change.Accepted(w.now.Unix()))
+		a, err := shadow.ParseAccepted(change.Accepted(w.clock()))
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		s.streams[0] = append(s.streams[0], Accepted{label, a})
 	}
 	return change
+}
+
+// rewrite has somebody else write over what is ours, or clear what is theirs.
+func (w *world) rewrite() {
+	label, key := "main", pick(w, "lights", "locked")
+	if w.chance(30) {
+		label, key = "plant", "pump"
+	}
+	w.update(label, pick(w, fmt.Sprintf(`{"state":{"reported":{%q:"rewritten"}}}`, key), fmt.Sprintf(`{"state":{"reported":{%q:null}}}`, key),
+		`{"state":{"reported":{"ack":null}}}`, `{"state":{"reported":null}}`, `{"state":{"desired":null}}`, `{"state":null}`, `{"state":{}}`))
 }
 
 func (w *world) delete(label string) {
@@ -210,6 +233,11 @@ func (w *world) delete(label string) {
 // deliver hands over the next message of a random stream.
 func (w *world) deliver() {
 	label := pick(w, w.labels()...)
+	if s := w.shadows[label]; len(s.late) > 0 && w.chance(10) {
+		e := s.late[0]
+		s.late = s.late[1:]
+		w.store(e)
+	}
 	for _, i := range w.random.Perm(3) {
 		if stream := w.shadows[label].streams[i]; len(stream) > 0 {
 			w.shadows[label].streams[i] = stream[1:]
@@ -368,7 +396,7 @@ func (w *world) fetch(e FetchShadow) Input {
 	case doc == nil:
 		in.Outcome, in.Err = Missing, errors.New("no shadow found")
 	default:
-		parsed, err := shadow.ParseDocument(doc.Got(w.now.Unix()))
+		parsed, err := shadow.ParseDocument(doc.Got(w.clock()))
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -383,23 +411,40 @@ func (w *world) report(e UpdateShadow) Input {
 		in.Outcome, in.Err = pick(w, Throttled, NotSent), errors.New("not now")
 		return in
 	}
-	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
-	if err != nil {
-		w.t.Fatal(err)
+	if w.chance(2) { // given up, and carried out later
+		s := w.shadows[e.Shadow]
+		s.late = append(s.late, e)
+		in.Outcome, in.Err = Unknown, errors.New("no answer")
+		return in
 	}
-	change := w.update(e.Shadow, string(payload))
+	change := w.store(e)
 	if change == nil {
 		in.Outcome, in.Err = Conflict, errors.New("version conflict")
 		return in
 	}
 	in.Version = change.After.Version
-	if w.stored != nil {
-		w.stored(e)
-	}
 	if w.chance(8) { // stored, but nobody knows
 		in.Outcome, in.Err, in.Version = Unknown, errors.New("reply lost"), 0
+	} else if w.chance(2) { // carried out twice, and answered the second time
+		in.Outcome, in.Err, in.Version = Throttled, errors.New("not now"), 0
+	} else if w.chance(2) { // carried out twice, the second time later
+		s := w.shadows[e.Shadow]
+		s.late = append(s.late, e)
 	}
 	return in
+}
+
+// store carries out an update of the engine; nil is a conflict.
+func (w *world) store(e UpdateShadow) *shadowdoc.Change {
+	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	change := w.update(e.Shadow, string(payload))
+	if change != nil && w.stored != nil {
+		w.stored(e)
+	}
+	return change
 }
 
 // pass lets time pass; ticks come when they are asked for.
@@ -464,8 +509,8 @@ func (w *world) check() {
 			}
 		}
 		for key, value := range document.Reported {
-			if holdsNull(value) {
-				w.t.Errorf("%s is reported with a null: %v", key, value)
+			if holdsRemnant(value) {
+				w.t.Errorf("%s is reported with a null or an empty object: %v", key, value)
 			}
 		}
 		acks, _ := document.Reported["ack"].(map[string]any)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,12 +31,14 @@ func load(t *testing.T) *Recipe {
 const maxSize = 8 << 10
 
 func TestRecipeIsSmall(t *testing.T) {
-	info, err := os.Stat(filepath.Join(root, "recipes/recipe.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Size() >= maxSize {
-		t.Errorf("recipe has %d bytes, want below %d", info.Size(), maxSize)
+	for _, name := range []string{"recipe.yaml", "recipe-lite.yaml"} {
+		info, err := os.Stat(filepath.Join(root, "recipes", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() >= maxSize {
+			t.Errorf("%s has %d bytes, want below %d", name, info.Size(), maxSize)
+		}
 	}
 }
 
@@ -120,6 +123,25 @@ func TestLoadIsStrict(t *testing.T) {
 		if _, err := Load(file); err == nil {
 			t.Errorf("%s instead of %s was taken, want an error", wrong, right)
 		}
+	}
+}
+
+// TestLiteDiffersInTheWayToTheShadows alone: nucleus lite has no shadow manager that one
+// could depend on.
+func TestLiteDiffersInTheWayToTheShadows(t *testing.T) {
+	classic := load(t)
+	lite, err := Load(filepath.Join(root, "recipes/recipe-lite.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lite.Dependencies) > 0 {
+		t.Errorf("it depends on %v, want nothing", lite.Dependencies)
+	}
+	lite.Dependencies = classic.Dependencies
+	delete(lite.Configuration.Default, "accessControl")
+	delete(classic.Configuration.Default, "accessControl")
+	if !reflect.DeepEqual(lite, classic) {
+		t.Errorf("got  %+v\nwant %+v", lite, classic)
 	}
 }
 
