@@ -127,8 +127,11 @@ func (b *Broker) number() int {
 }
 
 func (b *Broker) subscribe(filter string, number int, deliver func(Message)) error {
+	wild := strings.HasPrefix(filter, "#") || strings.HasPrefix(filter, "+")
 	err := b.server.Subscribe(filter, number, func(_ *mqtt.Client, _ packets.Subscription, pk packets.Packet) {
-		deliver(message(pk))
+		if !wild || !strings.HasPrefix(pk.TopicName, "$") { // [MQTT-4.7.2-1], which the broker heeds for its clients only
+			deliver(message(pk))
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("filter %q: %w", filter, err)
