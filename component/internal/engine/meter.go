@@ -24,6 +24,8 @@ type meter struct {
 	samples reading.Reading
 	lookAt  time.Time // when to look again without another sample; zero for never
 	fault   error     // why a sensor has no value
+	toldAt  time.Time // when a fault was told last
+	emptyAt time.Time // since when a sensor has no data; zero while it has
 }
 
 // tally is how many edges of a kind there were, and when the last one was.
@@ -65,8 +67,7 @@ func (e *Engine) showMeasured(now time.Time, p *property) {
 		e.touch(p.shadow)
 		return
 	}
-	if value, known := m.read(now, p.Property, on, edges); known {
-		m.samples.Take(value)
+	if value, known := m.read(now, p.Property, on, edges); known && m.samples.Take(value) {
 		e.showSampled(now, p)
 	}
 	if m.rate > 0 {

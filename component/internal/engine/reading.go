@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
@@ -27,12 +29,13 @@ func (in Sampled) apply(e *Engine, now time.Time) {
 	switch {
 	case p.Kind != config.Reading || p.Sensor != in.Sensor:
 	case in.NoData:
-		e.sensorWell(p)
+		e.sensorEmpty(now, p)
 	case in.Err != nil:
-		e.sensorFailed(p, in.Err)
+		e.sensorFailed(now, p, in.Err)
+	case !p.meter.samples.Take(in.Value):
+		e.sensorFailed(now, p, fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
 	default:
 		e.sensorWell(p)
-		p.meter.samples.Take(in.Value)
 		e.showSampled(now, p)
 	}
 }
@@ -69,23 +72,50 @@ func (e *Engine) lookAgain(now time.Time) {
 	}
 }
 
-// sensorFailed takes the value back: an old one would pass for what is. It is the
-// fault of that reading alone.
-func (e *Engine) sensorFailed(p *property, err error) {
-	p.meter.samples.Lose()
-	p.meter.lookAt = time.Time{}
-	if p.shadow.want[p.key] != nil {
+const (
+	// emptyFor is how long a sensor may have no data before that is a fault: then it
+	// is not that it just began.
+	emptyFor = 10 * time.Second
+	// faultPause is the least time between two faults of one sensor that are told:
+	// one that shows garbage is wrong in another way each time.
+	faultPause = time.Minute
+)
+
+// sensorEmpty leaves the value as it is, for some time.
+func (e *Engine) sensorEmpty(now time.Time, p *property) {
+	m := &p.meter
+	switch {
+	case m.emptyAt.IsZero():
+		e.sensorWell(p)
+		m.emptyAt = now
+	case now.Sub(m.emptyAt) >= emptyFor:
+		since := m.emptyAt
+		e.sensorFailed(now, p, errors.New("no data"))
+		m.emptyAt = since
+	}
+}
+
+// sensorFailed takes the value back, also one that an earlier run reported: an old one
+// would pass for what is. It is the fault of that reading alone.
+func (e *Engine) sensorFailed(now time.Time, p *property, err error) {
+	m := &p.meter
+	m.samples.Lose()
+	m.lookAt, m.emptyAt = time.Time{}, time.Time{}
+	if value, shown := p.shadow.want[p.key]; !shown || value != nil {
 		p.shadow.want[p.key] = nil
 		e.touch(p.shadow)
 	}
-	if old := p.meter.fault; old == nil || old.Error() != err.Error() {
-		p.meter.fault = err
+	old := m.fault
+	m.fault = err
+	if old == nil || old.Error() != err.Error() && now.Sub(m.toldAt) >= faultPause {
+		m.toldAt = now
 		e.log.Warn("sensor not read; it is tried again", "shadow", p.shadow.id, "property", p.key, "sensor", p.Sensor, "error", err)
 		e.showStatus()
 	}
 }
 
 func (e *Engine) sensorWell(p *property) {
+	p.meter.emptyAt = time.Time{}
 	if p.meter.fault == nil {
 		return
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -180,5 +181,53 @@ func TestConfigureKeepsReadings(t *testing.T) {
 	r.acceptAll()
 	if got := r.reportedNow("main")["temperature"]; fmt.Sprint(got) != "40" {
 		t.Errorf("reported %v, want 40: the deadband is from before", got)
+	}
+}
+
+// A value that an earlier run reported does not outlive its sensor, nor that there
+// never is data.
+func TestOldValueGoesWithItsSensor(t *testing.T) {
+	for name, in := range map[string]Sampled{"failed": {Err: errors.New("no such sensor")}, "no data": {NoData: true}, "no number": {Value: math.Inf(1)}} {
+		r := newRig(t, readingConfig, state.State{})
+		r.step(Start{})
+		r.step(ShadowLive{"main"})
+		r.fetched("main", `{"version":3,"state":{"reported":{"temperature":41.5,"busy":0}}}`)
+		in.Shadow, in.Property, in.Sensor = "main", "temperature", "thermal.cpu"
+		r.step(in)
+		r.acceptAll()
+		if _, shown := r.reportedNow("main")["temperature"]; in.NoData != shown {
+			t.Errorf("%s: at once the value is shown: %v", name, shown)
+		}
+		for range 3 {
+			r.pass(5 * time.Second)
+			r.step(in)
+		}
+		r.acceptAll()
+		got := r.reportedNow("main")
+		if value, shown := got["temperature"]; shown || !strings.Contains(asJSON(t, got["status"]), "reading main/temperature") {
+			t.Errorf("%s: after 15 s it shows %v, status %s", name, value, asJSON(t, got["status"]))
+		}
+		r.sample(42)
+		r.acceptAll()
+		if got := r.reportedNow("main"); got["temperature"] != 42.0 || strings.Contains(asJSON(t, got["status"]), "faults") {
+			t.Errorf("%s: when it is back: %v", name, got)
+		}
+	}
+}
+
+// A sensor that shows other garbage each time is told of once in a while.
+func TestGarbageIsNoTraffic(t *testing.T) {
+	r := readings(t)
+	n := 0
+	for i := range 600 {
+		r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: fmt.Errorf("want a number, got %d?", i)})
+		n += r.acceptAll()
+		r.pass(time.Second)
+	}
+	if n > 25 {
+		t.Errorf("%d updates in 20 minutes of garbage, want one a minute at most", n)
+	}
+	if got := r.Snapshot(r.now).Shadows["main"].Properties["temperature"].Fault; got != "want a number, got 599?" {
+		t.Errorf("the status of the gateway has %q, want the latest", got)
 	}
 }
