@@ -12,8 +12,11 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
-// silentAfter is how long an alarm may be without a value before it is said.
-const silentAfter = 10 * time.Second
+const (
+	// silentAfter is how long an alarm may be without a value before it is said.
+	silentAfter = 10 * time.Second
+	silence     = "nothing to compare; it stays as it is"
+)
 
 // alarm watches a value. It changes only when it has been tested, so that a restart
 // leaves it, and what it drives, as they were.
@@ -232,12 +235,12 @@ func (e *Engine) alarmHeard(a *alarm) {
 	}
 }
 
-// silence is what alarms and schedules wait for, by their names in the status.
-func (e *Engine) silence() map[string]string {
+// waitsFor is what alarms and schedules wait for, by their names in the status.
+func (e *Engine) waitsFor() map[string]string {
 	waits := map[string]string{}
 	for _, a := range e.alarms {
 		if a.silent {
-			waits["alarm "+a.label] = "nothing to compare; it stays as it is"
+			waits["alarm "+a.label] = silence
 		}
 	}
 	if e.clockAwaited() {

@@ -159,6 +159,9 @@ func TestAlarmWithoutValueStays(t *testing.T) {
 	if status := r.shows("status"); !strings.Contains(status, `"alarm full":"nothing to compare; it stays as it is"`) {
 		t.Errorf("status is %s", status)
 	}
+	if got := r.Snapshot(r.now).Shadows["main"].Properties["full"].Fault; got != silence {
+		t.Errorf("the status of the gateway has %q of the alarm", got)
+	}
 	delete(r.broken, "tank")
 	r.pass(time.Minute)
 	if r.lines["siren"] || strings.Contains(r.shows("status"), "alarm full") {

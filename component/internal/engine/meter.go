@@ -23,6 +23,7 @@ type meter struct {
 	// Of what reports samples by rules.
 	samples reading.Reading
 	lookAt  time.Time // when to look again without another sample; zero for never
+	unit    string    // of the sensor
 	fault   error     // why a sensor has no value
 	toldAt  time.Time // when a fault was told last
 	emptyAt time.Time // since when a sensor has no data; zero while it has

@@ -15,6 +15,7 @@ type Sampled struct {
 	Shadow, Property string
 	Sensor           string // a sample of another one is late, and void
 	Value            float64
+	Unit             string
 	// Err is why there is no value; nil with NoData is that there is none yet.
 	Err    error
 	NoData bool
@@ -36,6 +37,7 @@ func (in Sampled) apply(e *Engine, now time.Time) {
 		e.sensorFailed(now, p, fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
 	default:
 		e.sensorWell(p)
+		p.meter.unit = in.Unit
 		e.showSampled(now, p)
 	}
 }
@@ -139,6 +141,20 @@ func (e *Engine) sensorFaults() map[string]string {
 func (e *Engine) bindSampled(p *property) {
 	p.meter.samples = reading.Reading{Rules: p.Rules}
 	e.sampled = append(e.sampled, p)
+}
+
+// unit is that of the value. What something is when it is scaled only the configuration
+// can say.
+func (p *property) unit() string {
+	switch {
+	case p.Unit != "" || p.Scale != 0 && p.Scale != 1:
+		return p.Unit
+	case p.Kind == config.Duty:
+		return "%"
+	case p.Kind == config.Period, p.Kind == config.LastPulse:
+		return "s"
+	}
+	return p.meter.unit
 }
 
 // isSampled reports whether samples become reports by rules.

@@ -170,6 +170,34 @@ func TestDutyAndLastPulse(t *testing.T) {
 	}
 }
 
+func TestUnits(t *testing.T) {
+	r := newRig(t, `
+lines:
+  pump: {line: GPIO1, direction: input}
+shadows:
+  main:
+    properties:
+      room:    {reading: thermal.room}
+      far:     {reading: thermal.room, scale: 1.8, offset: 32}
+      said:    {reading: thermal.room, scale: 1.8, offset: 32, unit: °F}
+      busy:    {line: pump, duty: 15s}
+      lastRun: {line: pump, lastPulse: on}
+      pause:   {line: pump, period: rising}
+      litres:  {line: pump, count: rising, scale: 0.1, unit: l}
+      flow:    {line: pump, rate: rising, scale: 0.1, per: 1m, unit: l/min}
+`, state.State{})
+	r.step(Start{})
+	for _, key := range []string{"room", "far", "said"} {
+		r.step(Sampled{Shadow: "main", Property: key, Sensor: "thermal.room", Value: 20, Unit: "°C"})
+	}
+	views := r.Snapshot(r.now).Shadows["main"].Properties
+	for key, want := range map[string]string{"room": "°C", "far": "", "said": "°F", "busy": "%", "lastRun": "s", "pause": "s", "litres": "l", "flow": "l/min"} {
+		if got := views[key].Unit; got != want {
+			t.Errorf("the unit of %s is %q, want %q", key, got, want)
+		}
+	}
+}
+
 // Another configuration leaves a reading that is the same as it was.
 func TestConfigureKeepsReadings(t *testing.T) {
 	r := readings(t)
