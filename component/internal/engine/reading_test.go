@@ -198,6 +198,94 @@ shadows:
 	}
 }
 
+// Samples that come at the same part of each period as the signal measure all of it.
+func TestPulsesBesideTheSamples(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		r := readings(t)
+		clock := time.Hour
+		for range 20 {
+			r.pass(600 * time.Millisecond)
+			clock += 600 * time.Millisecond
+			stamp := lines.Stamp{Wall: r.now, Clock: clock}
+			if ends {
+				r.step(LineSeen{"pump", lines.Burst{Value: false, Falling: 1, FallingAt: stamp}})
+			} else {
+				r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: stamp}})
+			}
+			r.pass(400 * time.Millisecond)
+			clock += 400 * time.Millisecond
+			stamp = lines.Stamp{Wall: r.now, Clock: clock}
+			if ends {
+				r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: stamp}})
+			} else {
+				r.step(LineSeen{"pump", lines.Burst{Value: false, Falling: 1, FallingAt: stamp}})
+			}
+		}
+		r.acceptAll()
+		want := map[bool][2]any{true: {60.0, 0.6}, false: {40.0, 0.4}}[ends]
+		if got := r.reportedNow("main"); got["busy"] != want[0] || got["lastRun"] != want[1] {
+			t.Errorf("samples after rising edges %v: duty %v %%, last pulse %v s; want %v", ends, got["busy"], got["lastRun"], want)
+		}
+	}
+}
+
+// What guards a flow against running dry does not stop the pump because the component
+// or its configuration is new.
+func TestFlowIsNotDryBeforeItIsMeasured(t *testing.T) {
+	const flow = `
+lines:
+  meter: {line: GPIO1, direction: input}
+  pump:  {line: GPIO2, direction: output}
+  lamp:  {line: GPIO3, direction: output}
+shadows:
+  main:
+    properties:
+      flow:  {line: meter, rate: rising, timeout: 5s}
+      pause: {line: meter, period: rising, timeout: 5s}
+      open:  {line: meter, duty: 5s, decimals: 0}
+      lamp:  {line: lamp}
+alarms:
+  dry: {property: main/flow, below: 1, output: pump, set: "off"}
+`
+	begin := func(turns int) *rig {
+		r := newRig(t, flow, state.State{Outputs: map[string]bool{"pump": true}})
+		r.step(Start{})
+		for range turns {
+			r.pass(250 * time.Millisecond)
+			r.edge("meter", true)
+			r.pass(250 * time.Millisecond)
+			r.edge("meter", false)
+		}
+		return r
+	}
+	for turns := range 20 {
+		if r := begin(turns); !r.lines["pump"] {
+			t.Fatalf("dry after %d edges, two a second", turns)
+		}
+	}
+	r := begin(20)
+	for i, config := range []string{
+		strings.Replace(flow, "lamp: {line: GPIO3, direction: output}", `lamp: {line: GPIO3, direction: output, stop: "off"}`, 1),
+		strings.Replace(flow, "timeout: 5s", "timeout: 6s", 1),
+		strings.Replace(flow, "direction: input}", "direction: input, debounce: 1ms}", 1),
+	} {
+		r.configure(config)
+		if !r.lines["pump"] {
+			t.Fatalf("dry by configuration %d", i)
+		}
+		if got := r.shows("flow") + r.shows("pause") + r.shows("open"); i == 0 && got != "20.550" {
+			t.Errorf("a configuration that is the same of the meter makes it %s", got)
+		}
+		r.configure(flow)
+	}
+	for _, r := range []*rig{begin(0), begin(1), begin(2)} {
+		r.pass(6 * time.Second)
+		if r.lines["pump"] || r.shows("flow") != "0" || r.shows("open") != "0" {
+			t.Errorf("after the time-out the pump is %v, the flow %s, open %s", r.lines["pump"], r.shows("flow"), r.shows("open"))
+		}
+	}
+}
+
 // Another configuration leaves a reading that is the same as it was.
 func TestConfigureKeepsReadings(t *testing.T) {
 	r := readings(t)
