@@ -271,8 +271,8 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		if waits == c.set || said == c.set {
 			t.Errorf("%s: shows %s and %s, want the clock set: %v", c.name, next.shows("evening"), next.shows("status"), c.set)
 		}
-		if want := c.set && c.skew == 0; next.lines["lamp"] != want {
-			t.Errorf("%s: the lamp is %v, want %v", c.name, next.lines["lamp"], want)
+		if next.lines["lamp"] != c.set {
+			t.Errorf("%s: the lamp is %v, want %v", c.name, next.lines["lamp"], c.set)
 		}
 		r.lines["lamp"] = false
 		if c.set {
@@ -318,6 +318,84 @@ func TestClockAheadAtBootIsSetBack(t *testing.T) {
 	r.pass(time.Minute)
 	if got := r.shows("evening"); !strings.Contains(got, `"next":{"at":"2026-11-23T23:00:00Z","set":"off"}`) {
 		t.Errorf("set back by an hour it shows %s", got)
+	}
+}
+
+// TestScheduleAdoptedByAClockThatIsAhead has a hardware clock in local time, until the
+// time server is reached.
+func TestScheduleAdoptedByAClockThatIsAhead(t *testing.T) {
+	const morning = `{"entries":[{"at":"06:30","set":"on"},{"at":"06:40","set":"off"}]}`
+	r := planned(t, "2026-11-23T12:00:00Z", morning)
+	r.pass(time.Minute)
+	r.clock.skew = -7 * time.Hour
+	if got := strings.Join(r.switches("lamp", "2026-11-23T07:00:00Z"), ", "); got != "2026-11-23T06:30:00Z on, 2026-11-23T06:40:00Z off" {
+		t.Errorf("adopted by a clock that was ahead: %s", got)
+	}
+	// What a schedule before it did is not done again.
+	r = planned(t, "2026-11-23T06:20:00Z", morning)
+	r.switches("lamp", "2026-11-23T06:35:00Z")
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"entries":[{"at":"06:30","set":"on"},{"at":"06:45","set":"off"}]}}`)
+	r.clock.skew = -10 * time.Minute
+	if got := strings.Join(r.switches("lamp", "2026-11-23T06:50:00Z"), ", "); got != "2026-11-23T06:45:00Z off" {
+		t.Errorf("adopted after a run, and set back before it: %s", got)
+	}
+}
+
+// TestStartDoesNotSayThatTheClockIsAwaited is told of the clock a moment after its
+// start, as each run is.
+func TestStartDoesNotSayThatTheClockIsAwaited(t *testing.T) {
+	r := planned(t, "2026-11-23T06:20:00Z", `{"entries":[{"at":"06:30","set":"on"}]}`)
+	r.pass(5 * time.Second)
+	r = r.again(time.Minute)
+	if r.clock.said || strings.Contains(r.shows("evening")+r.shows("status"), "clock") {
+		t.Errorf("shows %s, status %s", r.shows("evening"), r.shows("status"))
+	}
+	r.step(Clock{})
+	if !r.clock.said || !strings.Contains(r.shows("evening"), "the clock is not set") {
+		t.Errorf("the clock is not set, and it shows %s", r.shows("evening"))
+	}
+}
+
+// TestScheduledPulseIsMissedWhileTheDiskIsFull frees it hours later.
+func TestScheduledPulseIsMissedWhileTheDiskIsFull(t *testing.T) {
+	r := control(t, state.State{})
+	r.now = moment(t, "2026-11-23T06:20:00Z")
+	r.desired(3, `{"cups":{"entries":[{"at":"06:25","set":"on"},{"once":"2026-11-23T06:30","set":"on"}]}}`)
+	r.pass(6 * time.Minute)
+	if n := r.writes("cup"); n != 1 {
+		t.Fatalf("the pulse began %d times, want once", n)
+	}
+	r.sets, r.noDisk = nil, errors.New("no space left on device")
+	r.pass(3 * time.Hour)
+	r.noDisk = nil
+	r.pass(5 * time.Minute)
+	if n := r.writes("cup"); n != 0 {
+		t.Errorf("a pulse of three hours ago began %d times", n)
+	}
+	if got := r.shows("cups"); !strings.Contains(got, `"last":{"at":"2026-11-23T06:25:00Z","set":"on"}`) || !strings.Contains(got, `"over":{"2026-11-23T06:30":"missed"}`) {
+		t.Errorf("it shows %s", got)
+	}
+	// A disk that is back in time only delays it.
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"cups":{"entries":[{"at":"10:30","set":"on"}]}}`)
+	r.noDisk = errors.New("no space left on device")
+	r.pass(moment(t, "2026-11-23T10:30:10Z").Sub(r.now))
+	r.noDisk = nil
+	r.pass(time.Minute)
+	if n := r.writes("cup"); n == 0 {
+		t.Error("a pulse was missed by a disk that was full for a moment")
+	}
+}
+
+// TestOneShotInAnotherZone desires the same text again, which is another moment.
+func TestOneShotInAnotherZone(t *testing.T) {
+	r := planned(t, "2026-11-23T06:20:00Z", `{"entries":[{"once":"2026-11-23T06:30","set":"on"}]}`)
+	r.switches("lamp", "2026-11-23T06:35:00Z")
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"zone":"America/New_York","entries":[{"once":"2026-11-23T06:30","set":"off"}]}}`)
+	if got := r.shows("evening"); strings.Contains(got, "over") || !strings.Contains(got, `"next":{"at":"2026-11-23T11:30:00Z","set":"off"}`) {
+		t.Errorf("before it comes it shows %s", got)
+	}
+	if got := strings.Join(r.switches("lamp", "2026-11-23T12:00:00Z"), ""); got != "2026-11-23T11:30:00Z off" {
+		t.Errorf("switched %s", got)
 	}
 }
 
