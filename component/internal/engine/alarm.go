@@ -45,12 +45,20 @@ func (e *Engine) watchAlarms() {
 		a := &alarm{Alarm: c, label: label}
 		a.raised, a.known = e.memory.alarms[label]
 		if was := old[label]; was != nil {
-			a.since, a.lost, a.silent = was.since, was.lost, was.silent
+			a.lost, a.silent = was.lost, was.silent
+			if a.tests(was.Alarm) {
+				a.since = was.since
+			}
 		}
 		e.alarms = append(e.alarms, a)
 		e.showAlarm(a)
 	}
 	slices.SortFunc(e.alarms, func(a, b *alarm) int { return cmp.Compare(a.label, b.label) })
+}
+
+// tests reports whether both are raised by the same.
+func (a *alarm) tests(other config.Alarm) bool {
+	return a.Line == other.Line && a.Property == other.Property && a.Test == other.Test && a.Limit == other.Limit && a.Setting == other.Setting
 }
 
 // restoreAlarms has the outputs of raised alarms follow them that start as
