@@ -1,5 +1,5 @@
 // Package sensor reads numbers that the Linux kernel shows: metrics of the host in
-// /proc, and sensors in /sys (thermal zones, hwmon, 1-wire, IIO).
+// /proc, and sensors in /sys (thermal zones, hwmon, power supplies, 1-wire, IIO).
 //
 // A sensor is found by its name, which is made of what the kernel and the board
 // call it, so that it stays the same over restarts:
@@ -48,7 +48,7 @@ func (m Machine) path(elements ...string) string {
 // families are where sensors come from, by what their names begin with.
 var families = map[string]func(Machine) ([]Sensor, error){
 	"cpu": cpu, "memory": memory, "disk": disks, "network": networks, "uptime": uptime, "pressure": pressure,
-	"thermal": thermal, "hwmon": hwmon, "w1": oneWire, "iio": iio,
+	"thermal": thermal, "hwmon": hwmon, "supply": supplies, "w1": oneWire, "iio": iio,
 }
 
 // List lists all sensors of the machine, sorted by name. The error joins those of
