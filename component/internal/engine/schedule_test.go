@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/schedule"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
@@ -422,5 +425,80 @@ func TestSameScheduleAgainGoesOn(t *testing.T) {
 	r.desired(6, `{"evening":{"entries":[]}}`)
 	if got := r.shows("evening"); strings.Contains(got, "over") || strings.Contains(got, "next") {
 		t.Errorf("without entries it shows %s", got)
+	}
+}
+
+// TestNoRunIsLostOrDoubled restarts the component, kills it, and sets the clock forward
+// and back, again and again. The lamp is what the last run set by the latest time that
+// the clock ever showed, and each run of the cup is carried out once.
+func TestNoRunIsLostOrDoubled(t *testing.T) {
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 9))
+		zone := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"}[random.IntN(4)]
+		lamp := `{"zone":"` + zone + `","entries":[{"cron":"*/7 * * * *","set":"on"},{"cron":"3-59/9 * * * *","set":"off"},{"at":"02:30","set":"on"}]}`
+		cup := `{"zone":"` + zone + `","entries":[{"cron":"*/11 * * * *","set":"on"}]}`
+		var value any
+		if err := json.Unmarshal([]byte(lamp), &value); err != nil {
+			t.Fatal(err)
+		}
+		runs, err := schedule.Parse(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := []string{"2026-03-29T00:00:00Z", "2026-10-24T23:30:00Z", "2026-03-08T05:00:00Z", "2026-04-04T13:00:00Z", "2028-02-28T22:00:00Z"}[random.IntN(5)]
+		r := planned(t, begin, lamp)
+		r.desired(r.shadows["main"].gate.Seen()+1, `{"cups":`+cup+`}`)
+		r.pass(2 * time.Second)
+		latest, settled, on, pulses, last := r.wallNow(), moment(t, begin), false, 0, time.Time{}
+		note := func() {
+			t.Helper()
+			if latest.Before(r.wallNow()) {
+				latest = r.wallNow()
+			}
+			for {
+				run, ok := runs.Next(settled)
+				if !ok || run.At.After(latest) {
+					break
+				}
+				on, settled = run.On, run.At
+			}
+			if r.lines["lamp"] != on {
+				t.Fatalf("seed %d: at %s the lamp is %v, want %v since %s; it shows %s", seed, r.wallNow(), r.lines["lamp"], on, settled, r.shows("evening"))
+			}
+			if at := r.shadows["main"].props["cups"].plan.state.LastAt; !at.Equal(last) {
+				if at.Before(last) {
+					t.Fatalf("seed %d: the cup's run of %s came after that of %s", seed, at, last)
+				}
+				last, pulses = at, pulses+1
+			}
+			if n := r.writes("cup"); n > pulses {
+				t.Fatalf("seed %d: %d pulses of %d runs", seed, n, pulses)
+			} else {
+				pulses -= n
+				r.sets = nil
+			}
+		}
+		for range 15 { // until there was one of each
+			r.pass(time.Minute)
+			note()
+		}
+		for range 150 {
+			switch random.IntN(6) {
+			case 0: // a restart, or a kill
+				r.pass(time.Duration(random.IntN(1200)) * time.Millisecond)
+				note()
+				r = r.again(time.Duration(random.IntN(50)) * time.Second)
+				r.step(Clock{Synchronised: true})
+			case 1: // forward, so far that nothing is missed
+				r.clock.skew += time.Duration(random.IntN(50)) * time.Second
+			case 2:
+				if random.IntN(4) == 0 {
+					r.clock.skew -= time.Duration(random.IntN(3600)) * time.Second
+				}
+			}
+			r.pass(time.Duration(random.IntN(60)) * time.Second)
+			r.pass(look) // a step is noticed by then
+			note()
+		}
 	}
 }
