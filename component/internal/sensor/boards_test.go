@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -190,6 +191,49 @@ func FuzzThermometer(f *testing.F) {
 		}
 		if value, err := readThermometer(path); err == nil && (math.IsNaN(value) || math.IsInf(value, 0)) {
 			t.Errorf("%q is %v", text, value)
+		}
+	})
+}
+
+// FuzzNames has chips call themselves whatever they like: each sensor has a name of its
+// own, by which it is found.
+func FuzzNames(f *testing.F) {
+	f.Add("ina219", "VDD CPU/GPU", "cpu-thermal")
+	f.Add("a@2", "a", "cpu")
+	f.Add("\x00\xff", "temp2", " . ")
+	f.Add("", "\n", "cpu_thermal")
+	f.Fuzz(func(t *testing.T, name, label, zone string) {
+		root := t.TempDir()
+		for file, text := range map[string]string{
+			"sys/class/hwmon/hwmon0/name": name, "sys/class/hwmon/hwmon1/name": name,
+			"sys/class/hwmon/hwmon0/temp1_label": label, "sys/class/hwmon/hwmon0/temp1_input": "1", "sys/class/hwmon/hwmon0/temp2_input": "2",
+			"sys/class/hwmon/hwmon1/temp1_input": "3", "sys/class/thermal/thermal_zone0/type": zone, "sys/class/thermal/thermal_zone0/temp": "4",
+			"sys/class/thermal/thermal_zone1/type": "cpu-thermal", "sys/class/thermal/thermal_zone1/temp": "5",
+			"sys/bus/iio/devices/iio:device0/label": label, "sys/bus/iio/devices/iio:device0/in_voltage0_label": name, "sys/bus/iio/devices/iio:device0/in_voltage0_input": "6",
+		} {
+			path := filepath.Join(root, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sensors, _ := Machine{root}.List()
+		seen := map[string]bool{}
+		for _, s := range sensors {
+			if seen[s.Name] || !utf8.ValidString(s.Name) || strings.ContainsAny(s.Name, " \n\t") || strings.HasSuffix(s.Name, ".") {
+				t.Errorf("a sensor is called %q, seen %v", s.Name, seen[s.Name])
+			}
+			seen[s.Name] = true
+			value, err := s.Read()
+			found, err2 := Machine{root}.Find(s.Name)
+			if err != nil || err2 != nil {
+				t.Fatal(err, err2)
+			}
+			if again, err := found.Read(); err != nil || again != value {
+				t.Errorf("%q is %v, %v; listed it was %v", s.Name, again, err, value)
+			}
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,13 @@ type Sensor struct {
 // Read reads it. It may take as long as the hardware does, nearly a second on
 // 1-wire. A rate is that since the last Read. Read is not safe for concurrent use
 // of one Sensor. [ErrNoData] is no failure.
-func (s Sensor) Read() (float64, error) { return s.read() }
+func (s Sensor) Read() (float64, error) {
+	value, err := s.read()
+	if err == nil && (math.IsNaN(value) || math.IsInf(value, 0)) { // by a scale
+		return 0, fmt.Errorf("%s: want a number, got %v", s.Name, value)
+	}
+	return value, err
+}
 
 // Machine is where the numbers are: the directory above proc and sys. The zero value
 // is this machine.

@@ -27,7 +27,7 @@ func thermal(m Machine) ([]Sensor, error) {
 			continue // a zone that is just going
 		}
 		path := filepath.Join(zone, "temp")
-		sensors = append(sensors, scaled("thermal."+word(kind), "°C", path, 0.001))
+		sensors = append(sensors, scaled("thermal."+cmp.Or(label(filepath.Join(zone, "type")), filepath.Base(zone)), "°C", path, 0.001))
 		if i := slices.Index(cpuZones, kind); i >= 0 && i < best {
 			best = i
 			sensors = slices.DeleteFunc(sensors, func(s Sensor) bool { return s.Name == "thermal.cpu" })
