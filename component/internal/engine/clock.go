@@ -27,7 +27,8 @@ func (e *Engine) wall(now time.Time) time.Time { return now.Round(0).Add(e.clock
 
 // apply judges the clock. One that the kernel synchronises is set, and so is one
 // that was in the same run of the kernel, whatever became of the time server. A
-// hardware clock is believed unless it is behind what was seen of it.
+// hardware clock is believed unless it is behind what was seen of it, and so is whoever
+// sets the clock while we look, such as a modem that hears of the time.
 func (in Clock) apply(e *Engine, now time.Time) {
 	e.clock.told = true
 	if e.clock.boot = in.Boot; e.clock.set || e.stopped {
@@ -35,7 +36,7 @@ func (in Clock) apply(e *Engine, now time.Time) {
 	}
 	saved, wall := e.memory.clock, e.wall(now)
 	plausible := wall.Year() >= firstYear && !wall.Before(saved.Latest.Add(-clockSlack))
-	if !in.Synchronised && !(in.Boot != "" && in.Boot == saved.Boot) && !(in.Kept && plausible) {
+	if !in.Synchronised && !(in.Boot != "" && in.Boot == saved.Boot) && !((in.Kept || in.Set) && plausible) {
 		return
 	}
 	e.clock.set = true

@@ -73,6 +73,10 @@ func TestScheduleOverTheYear(t *testing.T) {
 			"2026-03-29T12:00:00Z", "2026-03-29T01:00:00Z on, 2026-03-29T01:30:00Z off"},
 		{"doubled in New York", "2026-11-01T00:00:00Z", `{"zone":"America/New_York","entries":[{"at":"01:30","set":"on"},{"at":"02:30","set":"off"}]}`,
 			"2026-11-01T20:00:00Z", "2026-11-01T05:30:00Z on, 2026-11-01T07:30:00Z off"},
+		{"doubled in Auckland", "2026-04-04T00:00:00Z", `{"zone":"Pacific/Auckland","entries":[{"at":"02:30","set":"on"},{"at":"03:30","set":"off"}]}`,
+			"2026-04-05T00:00:00Z", "2026-04-04T13:30:00Z on, 2026-04-04T15:30:00Z off"},
+		{"every hour over the doubled one in Auckland", "2026-04-04T12:45:00Z", `{"zone":"Pacific/Auckland","entries":[{"cron":"15 * * * *","set":"on"},{"cron":"45 * * * *","set":"off"}]}`,
+			"2026-04-04T15:00:00Z", "2026-04-04T13:15:00Z on, 2026-04-04T13:45:00Z off, 2026-04-04T14:15:00Z on, 2026-04-04T14:45:00Z off"},
 		{"half an hour skipped on Lord Howe", "2026-10-03T12:00:00Z", `{"zone":"Australia/Lord_Howe","entries":[{"at":"02:15","set":"on"},{"cron":"45 2 * * *","set":"off"}]}`,
 			"2026-10-03T20:00:00Z", "2026-10-03T15:30:00Z on, 2026-10-03T15:45:00Z off"},
 		{"leap day", "2028-02-28T12:00:00Z", `{"entries":[{"cron":"0 6 29 2 *","set":"on"},{"once":"2028-02-29T07:00:00","set":"off"}]}`,
@@ -264,6 +268,8 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		{"a hardware clock behind what was seen", Clock{Kept: true}, -24 * time.Hour, false},
 		{"synchronised, whatever was seen before", Clock{Synchronised: true}, -24 * time.Hour, true},
 		{"another run of the kernel", Clock{Boot: "b2"}, 0, false},
+		{"set by hand", Clock{Set: true}, 0, true},
+		{"set by hand to the past", Clock{Set: true}, -24 * time.Hour, false},
 	} {
 		next := r.again(time.Hour)
 		next.clock.skew = c.skew
