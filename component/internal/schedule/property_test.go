@@ -47,12 +47,12 @@ func anyMoment(random *rand.Rand, zone *time.Location) time.Time {
 // TestRunsDoNotDependOnWhenOneLooks holds what any schedule does, looked at in steps of
 // any length, against its runs one after the other.
 func TestRunsDoNotDependOnWhenOneLooks(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		text := anySchedule(random)
 		s := parse(t, text)
 		begin := anyMoment(random, s.zone)
-		end := begin.Add(12 * time.Hour)
+		end := begin.Add(2 * time.Hour)
 
 		var runs []Run
 		for at := begin; ; {
@@ -100,7 +100,7 @@ func TestRunsDoNotDependOnWhenOneLooks(t *testing.T) {
 
 // TestDueIsMonotone looks later and later, and settled later and later.
 func TestDueIsMonotone(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(6) {
 		random := rand.New(rand.NewPCG(seed, 8))
 		text := anySchedule(random)
 		s := parse(t, text)
