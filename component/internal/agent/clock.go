@@ -14,14 +14,19 @@ const clockPause = 10 * time.Second
 // followClock tells the engine what is known of the wall clock, and whenever that
 // changes.
 func (a *agent) followClock() {
-	last := a.Clock()
+	last, set := a.Clock(), false
+	wall, boot := time.Now().Round(0), sinceBoot()
 	a.send(last)
 	ticks := time.NewTicker(clockPause)
 	defer ticks.Stop()
 	for {
 		select {
 		case <-ticks.C:
-			if now := a.Clock(); now != last {
+			before, bootBefore := wall, boot
+			wall, boot = time.Now().Round(0), sinceBoot()
+			set = set || setForward(wall.Sub(before), boot-bootBefore)
+			now := a.Clock()
+			if now.Set = set; now != last {
 				last = now
 				a.send(now)
 			}
@@ -30,6 +35,10 @@ func (a *agent) followClock() {
 		}
 	}
 }
+
+// setForward reports whether the wall clock was set while so much time went by. A clock
+// that is kept in step moves by seconds at most.
+func setForward(wall, elapsed time.Duration) bool { return wall-elapsed > time.Minute }
 
 // kernelClock is what the kernel knows of its clock
 // (torvalds/linux Documentation/ABI/testing/rtc-cdev, Documentation/admin-guide/sysctl/kernel.rst, random).

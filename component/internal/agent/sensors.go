@@ -54,6 +54,7 @@ func (a *agent) sample(shadows map[string]config.Shadow) {
 // sample is what one read gave.
 type sample struct {
 	value float64
+	unit  string
 	err   error
 }
 
@@ -111,16 +112,17 @@ func (s *sampler) read(reads <-chan struct{}, results chan<- sample) {
 			}
 			found = &here
 		}
-		value, err := found.Read()
-		if err != nil && !errors.Is(err, sensor.ErrNoData) {
+		r := sample{unit: found.Unit}
+		r.value, r.err = found.Read()
+		if r.err != nil && !errors.Is(r.err, sensor.ErrNoData) {
 			found = nil
 		}
-		results <- sample{value, err}
+		results <- r
 	}
 }
 
 func (s *sampler) tell(r sample) {
-	in := engine.Sampled{Shadow: s.shadow, Property: s.property, Sensor: s.sensor, Value: r.value, Err: r.err}
+	in := engine.Sampled{Shadow: s.shadow, Property: s.property, Sensor: s.sensor, Value: r.value, Unit: r.unit, Err: r.err}
 	if errors.Is(r.err, sensor.ErrNoData) {
 		in.Err, in.NoData = nil, true
 	}

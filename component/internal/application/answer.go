@@ -88,10 +88,10 @@ func (q Question) answer(key string, doc shadow.Document) (Answer, state) {
 		return Answer{Outcome: Done, Reason: "withdrawn"}, final
 	}
 	now, desired := doc.Desired[key]
-	if desired && doc.Version > q.Version && !shadow.Equal(now, wanted) {
+	if desired && doc.Version > q.Version && !holds(now, wanted) {
 		return Answer{Outcome: Overruled, Reason: fmt.Sprintf("desired is %s now", Text(now))}, final
 	}
-	met := shadow.Equal(doc.Reported[key], wanted)
+	met := holds(doc.Reported[key], wanted)
 	ack, answered := AckOf(doc, key)
 	switch {
 	case answered && ack.Code == shadow.InProgress:
@@ -118,6 +118,22 @@ func (q Question) answer(key string, doc shadow.Document) (Answer, state) {
 	return Answer{}, waiting
 }
 
+// holds reports whether a value is as an update leaves it that wrote wanted: of an object
+// an update changes the members that it has, and the others stay.
+func holds(value, wanted any) bool {
+	members, ok := wanted.(map[string]any)
+	have, ok2 := value.(map[string]any)
+	if !ok || !ok2 {
+		return shadow.Equal(value, wanted)
+	}
+	for name, member := range members {
+		if !holds(have[name], member) {
+			return false
+		}
+	}
+	return true
+}
+
 // news reports whether the answer in a document came after the question.
 func (q Question) news(key string, doc shadow.Document) bool {
 	before, ok := AckOf(q.Before, key)
@@ -128,7 +144,7 @@ func (q Question) news(key string, doc shadow.Document) bool {
 // same reports whether the same was desired already.
 func (q Question) same(key string) bool {
 	before, ok := q.Before.Desired[key]
-	return ok && shadow.Equal(before, q.Desired[key])
+	return ok && holds(before, q.Desired[key])
 }
 
 // earlier reports whether an earlier value waits for its answer.

@@ -150,6 +150,14 @@ func plain(value any) string {
 	return string(text)
 }
 
+// measured is the value of a property with its unit.
+func measured(p engine.PropertyView) string {
+	if p.Value == nil || p.Unit == "" {
+		return plain(p.Value)
+	}
+	return plain(p.Value) + " " + p.Unit
+}
+
 // answer is an ack in short.
 func answer(p engine.PropertyView) string {
 	if p.Ack == nil {

@@ -157,6 +157,8 @@ func printProperties(w io.Writer, paint painter, s control.Status) {
 			p := s.Shadows[shadow].Properties[key]
 			text := answer(p)
 			switch {
+			case p.Fault != "":
+				text = paint.bad("fault: " + p.Fault)
 			case p.Ack == nil:
 			case p.Ack.Code >= 400:
 				text = paint.bad(text)
@@ -166,7 +168,7 @@ func printProperties(w io.Writer, paint painter, s control.Status) {
 			if p.Pending {
 				text += " " + paint.wait("(not in the shadow yet)")
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", shadow+"/"+key, plain(p.Value), plain(p.Desired), cmp.Or(p.Kind, "-"), cmp.Or(p.Line, "-"), text)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", shadow+"/"+key, measured(p), plain(p.Desired), cmp.Or(p.Kind, "-"), cmp.Or(p.Line, "-"), text)
 		}
 	}
 	table.Flush()

@@ -152,16 +152,19 @@ func changes(old, now control.Status) []event {
 // changed tells what is different of a property, "" for nothing.
 func changed(a, b engine.PropertyView) (text string, bad bool) {
 	sameAck := reflect.DeepEqual(a.Ack, b.Ack) || b.Ack == nil
-	if reflect.DeepEqual(a.Value, b.Value) && reflect.DeepEqual(a.Desired, b.Desired) && sameAck {
+	if reflect.DeepEqual(a.Value, b.Value) && reflect.DeepEqual(a.Desired, b.Desired) && sameAck && a.Fault == b.Fault {
 		return "", false
 	}
-	text = "is " + plain(b.Value)
+	text = "is " + measured(b)
 	if b.Desired != nil {
 		text += ", desired " + plain(b.Desired)
 	}
 	if !sameAck {
 		text += ", answered " + answer(b)
 		bad = b.Ack.Code >= 400
+	}
+	if a.Fault != b.Fault {
+		text, bad = text+", "+cmp.Or(b.Fault, "well again"), bad || b.Fault != ""
 	}
 	return text, bad
 }

@@ -178,7 +178,7 @@ type Property struct {
 
 	// Of what is measured, but counts.
 	Sensor string        // of Reading: its name in package sensor
-	Unit   string        // of Reading: for people; "" is the sensor's
+	Unit   string        // of Count, Rate, Duty, LastPulse and Reading: for people; "" is that of what is measured
 	Rules  reading.Rules // from samples to reports
 
 	// Of what has no line.

@@ -77,7 +77,7 @@ var propertyObject = declare("property", "What one key of a shadow shows, of lin
 	field("changed", edges, func(p *Property) *gpio.Edges { return &p.Edges }, "Which edges count.").of(Changed),
 	field("lastPulse", onOff, func(p *Property) *bool { return &p.Pulsed }, "Whether the time on is shown, or the time off.").of(LastPulse),
 	field("reading", sensorName, func(p *Property) *string { return &p.Sensor }, "Name of the sensor, as `shadowgpio sensors` lists it.").of(Reading),
-	field("unit", text, func(p *Property) *string { return &p.Unit }, "Unit for people, after scale; default that of the sensor.").of(Reading),
+	field("unit", text, func(p *Property) *string { return &p.Unit }, "Unit for people, after scale; without it that of the sensor, if nothing is scaled.").of(Count, Rate, Duty, LastPulse, Reading),
 
 	field("scale", number(MinScale, MaxScale), func(p *Property) *float64 { return &p.Scale }, "What one edge stands for; of other samples a factor.").or(1).of(Count, Rate, Duty, LastPulse, Reading),
 	field("per", span(time.Millisecond, MaxTime), func(p *Property) *time.Duration { return &p.Per }, "The unit of time.").or(DefaultPer).of(Rate),

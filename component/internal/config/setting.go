@@ -149,9 +149,9 @@ func (n node) scalar(t ValueType) any {
 }
 
 // ParseSetting reads a desired value of a Setting property and returns what is
-// adopted. Of an object, members that are not desired stay as they are in present,
-// which may be nil.
-func (p Property) ParseSetting(value, present any) (adopted any, err error) {
+// adopted. Of an object, members that are not desired stay as they are in before, which
+// may be nil.
+func (p Property) ParseSetting(value, before any) (adopted any, err error) {
 	if p.Domain.Type != ObjectValue {
 		return p.Domain.take(value)
 	}
@@ -160,8 +160,8 @@ func (p Property) ParseSetting(value, present any) (adopted any, err error) {
 		return nil, fmt.Errorf("want an object of %s, got %s", strings.Join(p.Domain.names(), ", "), show(value))
 	}
 	members := map[string]any{}
-	before, _ := present.(map[string]any)
-	maps.Copy(members, before)
+	present, _ := before.(map[string]any)
+	maps.Copy(members, present)
 	for _, name := range slices.Sorted(maps.Keys(desired)) {
 		if desired[name] == nil {
 			continue // a shadow can hold a null where nothing was; it desires nothing

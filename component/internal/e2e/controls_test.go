@@ -136,9 +136,11 @@ func TestScheduleWaitsForTheClockOfTheMachine(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	p.ends()
 	p = r.start()
-	p.says("schedules go on: the clock is set")
 	e := r.reported("", `{"times":{"next":{"set":"on"}},"status":{"running":true}}`)
 	if strings.Contains(string(e.Document), "waits") {
 		t.Errorf("the clock is set, the shadow says %s", e.Document)
+	}
+	if log := p.log.String(); strings.Contains(log, "schedules wait") {
+		t.Errorf("the clock is set, and the log says\n%s", log)
 	}
 }

@@ -141,3 +141,42 @@ func cpuTime(t *testing.T, pid int) time.Duration {
 	}
 	return time.Duration(stat.CPUTime() * float64(time.Second))
 }
+
+// TestNumbersOfAnInput reports all that is measured of one, each by itself.
+func TestNumbersOfAnInput(t *testing.T) {
+	r := newRig(t, `
+lines:
+  door: {line: DOOR, direction: input}
+shadows:
+  main:
+    properties:
+      opened:   {line: door, count: rising, interval: 100ms}
+      often:    {line: door, rate: rising, interval: 100ms}
+      every:    {line: door, period: rising, interval: 100ms}
+      open:     {line: door, duty: 10s, interval: 100ms, decimals: 9}
+      lastOpen: {line: door, lastPulse: on, interval: 100ms, decimals: 9}
+      lastShut: {line: door, lastPulse: "off", interval: 100ms, decimals: 9}
+`)
+	r.simulate()
+	r.serve()
+	r.start()
+	var d struct {
+		State struct{ Reported map[string]float64 }
+	}
+	awaitTrue(t, "all numbers", func() bool {
+		for _, high := range []bool{true, false} {
+			if err := r.chip.SetPull(chipName, doorOffset, high); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := r.core.Shadows().Get(thing, "")
+		if err != nil {
+			return false
+		}
+		if err := json.Unmarshal(text, &d); err != nil {
+			t.Fatal(err)
+		}
+		n := d.State.Reported
+		return n["opened"] > 2 && n["often"] > 0 && n["every"] > 0 && n["open"] > 0 && n["open"] < 100 && n["lastOpen"] > 0 && n["lastShut"] > n["lastOpen"]
+	})
+}

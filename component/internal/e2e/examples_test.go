@@ -38,8 +38,9 @@ func TestExamples(t *testing.T) {
 					p.types(block[2])
 				}
 			}
-			if p.commands["shadowctl component restart"].IsZero() || !p.wasAway {
-				t.Error("the component is not restarted, or the link not cut")
+			down, restarted, up := p.commands["shadowctl link down"], p.commands["shadowctl component restart"], p.commands["shadowctl link up"]
+			if down.IsZero() || !down.Before(restarted) || !restarted.Before(up) {
+				t.Error("the component is not restarted while the link is cut")
 			}
 			if check := exampleChecks[name]; check != nil {
 				check(t, p)
@@ -57,7 +58,7 @@ var exampleChecks = map[string]func(*testing.T, *player){
 		if err := json.Unmarshal([]byte(p.shell("shadowctl get --json")), &document); err != nil {
 			t.Fatal(err)
 		}
-		// The line is debounced, and the link was away for 4 s.
+		// The line is debounced, and the link was cut for 4 s and more.
 		if at, pressed := document.State.Reported.ReadyAt, p.commands["shadowctl press done"]; at.After(pressed.Add(2*time.Second)) || at.IsZero() {
 			t.Errorf("ready at %v, want about %v, when it was pressed", at, pressed)
 		}
@@ -71,7 +72,6 @@ type player struct {
 	dir, bin string
 	dev      *process
 	commands map[string]time.Time // when each was over, the last time
-	wasAway  bool
 }
 
 func newPlayer(t *testing.T, name string) *player {
@@ -101,14 +101,13 @@ func (p *player) types(block string) {
 		}
 		p.play(command, want)
 		p.commands[command] = time.Now()
-		p.wasAway = p.wasAway || strings.HasPrefix(command, "shadowctl core restart --away")
 	}
 }
 
 // play types one command. What only looks is repeated until it sees what is shown.
 func (p *player) play(command, want string) {
 	p.t.Helper()
-	looks := strings.HasPrefix(command, "shadowctl get") || strings.HasPrefix(command, "shadowctl component list")
+	looks := strings.HasPrefix(command, "shadowctl get") || strings.HasPrefix(command, "shadowctl compare")
 	pattern, last := wildcard(want), ""
 	seen := func() bool {
 		last = p.shell(command)
@@ -185,5 +184,5 @@ func normal(output string) string {
 	for line := range strings.Lines(output) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
-	return strings.Join(lines, "\n")
+	return strings.TrimSpace(strings.Join(lines, "\n"))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/control"
 )
 
 const readingsConfig = `
@@ -18,6 +20,7 @@ shadows:
     properties:
       lights:      {line: lamp}
       temperature: {reading: hwmon.pump.temp1, interval: 100ms}
+      depth:       {reading: hwmon.pump.temp1, interval: 100ms, scale: 2, unit: m}
       pressure:    {reading: hwmon.tank.temp1, interval: 100ms}
 `
 
@@ -52,6 +55,8 @@ func TestSensorThatHangsDelaysNothing(t *testing.T) {
 	}
 	p := r.start(sensorsVariable + "=" + root)
 	r.reported("", `{"lights":false,"temperature":20}`)
+	watch := run(t, r.work(), r.environment(), "watch", "--socket", filepath.Join(r.work(), control.SocketName))
+	watch.says("property   main/temperature", "is 20 °C")
 	for i, on := range []bool{true, false, true} {
 		v := r.desire("", fmt.Sprintf(`{"lights":%v}`, on))
 		r.answered("", v, fmt.Sprintf(`{"lights":%v,"ack":{"lights":{"code":200,"version":%d}}}`, on, v))
@@ -61,6 +66,11 @@ func TestSensorThatHangsDelaysNothing(t *testing.T) {
 		r.reported("", fmt.Sprintf(`{"temperature":%d}`, 21+i))
 	}
 	p.says("sensor not read; it is tried again", "property=pressure", "does not answer")
+	watch.says("main/pressure", "is -, sensor", "does not answer")
+	watch.says("main/depth", "is 46 m")
+	status := run(t, r.work(), r.environment(), "status", "--socket", filepath.Join(r.work(), control.SocketName))
+	status.says("main/pressure", "fault: sensor", "does not answer")
+	status.says("main/temperature", "23 °C")
 	e := r.reported("", `{"status":{"faults":{"reading main/pressure":"sensor \"hwmon.tank.temp1\" does not answer"}}}`)
 	if _, shown := section(t, e, "reported")["pressure"]; shown {
 		t.Errorf("a sensor that hangs shows a value: %s", e.Document)
@@ -73,6 +83,7 @@ func TestSensorThatHangsDelaysNothing(t *testing.T) {
 	writer.Close()
 	r.reported("", `{"pressure":5.5}`)
 	p.says("sensor is read again", "property=pressure")
+	watch.says("main/pressure", "is 5.5 °C, well again")
 	// It hangs again now, which must not keep the component from ending.
 	p.signal(syscall.SIGTERM)
 	if code := p.ends(); code != 0 {

@@ -12,8 +12,11 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
-// silentAfter is how long an alarm may be without a value before it is said.
-const silentAfter = 10 * time.Second
+const (
+	// silentAfter is how long an alarm may be without a value before it is said.
+	silentAfter = 10 * time.Second
+	silence     = "nothing to compare; it stays as it is"
+)
 
 // alarm watches a value. It changes only when it has been tested, so that a restart
 // leaves it, and what it drives, as they were.
@@ -42,12 +45,20 @@ func (e *Engine) watchAlarms() {
 		a := &alarm{Alarm: c, label: label}
 		a.raised, a.known = e.memory.alarms[label]
 		if was := old[label]; was != nil {
-			a.since, a.lost, a.silent = was.since, was.lost, was.silent
+			a.lost, a.silent = was.lost, was.silent
+			if a.tests(was.Alarm) {
+				a.since = was.since
+			}
 		}
 		e.alarms = append(e.alarms, a)
 		e.showAlarm(a)
 	}
 	slices.SortFunc(e.alarms, func(a, b *alarm) int { return cmp.Compare(a.label, b.label) })
+}
+
+// tests reports whether both are raised by the same.
+func (a *alarm) tests(other config.Alarm) bool {
+	return a.Line == other.Line && a.Property == other.Property && a.Test == other.Test && a.Limit == other.Limit && a.Setting == other.Setting
 }
 
 // restoreAlarms has the outputs of raised alarms follow them that start as
@@ -232,12 +243,12 @@ func (e *Engine) alarmHeard(a *alarm) {
 	}
 }
 
-// silence is what alarms and schedules wait for, by their names in the status.
-func (e *Engine) silence() map[string]string {
+// waitsFor is what alarms and schedules wait for, by their names in the status.
+func (e *Engine) waitsFor() map[string]string {
 	waits := map[string]string{}
 	for _, a := range e.alarms {
 		if a.silent {
-			waits["alarm "+a.label] = "nothing to compare; it stays as it is"
+			waits["alarm "+a.label] = silence
 		}
 	}
 	if e.clockAwaited() {

@@ -159,6 +159,9 @@ func TestAlarmWithoutValueStays(t *testing.T) {
 	if status := r.shows("status"); !strings.Contains(status, `"alarm full":"nothing to compare; it stays as it is"`) {
 		t.Errorf("status is %s", status)
 	}
+	if got := r.Snapshot(r.now).Shadows["main"].Properties["full"].Fault; got != silence {
+		t.Errorf("the status of the gateway has %q of the alarm", got)
+	}
 	delete(r.broken, "tank")
 	r.pass(time.Minute)
 	if r.lines["siren"] || strings.Contains(r.shows("status"), "alarm full") {
@@ -274,6 +277,58 @@ func TestConfigurationChangesUnderRaisedAlarms(t *testing.T) {
 	r.configure(controlConfig)
 	if got := r.shows("evening"); got != "null" {
 		t.Errorf("a schedule that was taken away is back: %s", got)
+	}
+}
+
+// TestHoldTimeIsOfOneTest changes what raises an alarm while it holds.
+func TestHoldTimeIsOfOneTest(t *testing.T) {
+	const before = "full: {line: tank, for: 5s, output: siren}"
+	for _, c := range []struct {
+		after  string
+		raised bool // 5 s after the old test began to hold
+	}{
+		{"full: {line: tank, for: 4s, output: siren}", true},
+		{"full: {property: main/turns, below: 5, for: 5s, output: siren}", false},
+	} {
+		r := control(t, state.State{})
+		r.edge("tank", true)
+		r.pass(3 * time.Second)
+		r.configure(strings.Replace(controlConfig, before, c.after, 1))
+		r.pass(2500 * time.Millisecond)
+		if r.lines["siren"] != c.raised {
+			t.Errorf("%s: raised %v after 5 s, want %v", c.after, r.lines["siren"], c.raised)
+		}
+		if r.pass(3 * time.Second); !r.lines["siren"] {
+			t.Errorf("%s: not raised in the end", c.after)
+		}
+	}
+}
+
+// TestRaisedAlarmOverRestartWithoutValue finds its sensor gone, and then back.
+func TestRaisedAlarmOverRestartWithoutValue(t *testing.T) {
+	r := readings(t)
+	r.sample(61)
+	r.pass(2 * time.Second)
+	saved := r.memory.last
+	if len(r.saves) > 0 {
+		saved = r.saves[len(r.saves)-1].State
+	}
+	kept := r.lines
+	r = newRig(t, readingConfig, saved)
+	r.lines = kept
+	r.step(Start{})
+	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: errors.New("gone")})
+	r.pass(time.Minute)
+	if !r.lines["fan"] || !strings.Contains(asJSON(t, r.status()), "alarm hot") {
+		t.Errorf("without a value the fan is %v, status %s", r.lines["fan"], asJSON(t, r.status()))
+	}
+	r.sample(56) // within the hysteresis of what was raised before the restart
+	if !r.lines["fan"] {
+		t.Error("the hysteresis is forgotten over a restart")
+	}
+	r.sample(54)
+	if r.lines["fan"] {
+		t.Error("it is over, and the fan runs")
 	}
 }
 

@@ -12,6 +12,7 @@ type clock struct {
 	set  bool          // it can be trusted: once set, it stays so
 	boot string        // the run of the kernel
 	skew time.Duration // what the wall clock shows less the time of steps; other than 0 in simulations only
+	told bool          // something is known of it, if only that it is not set
 	said bool          // that it is waited for was said
 }
 
@@ -26,14 +27,16 @@ func (e *Engine) wall(now time.Time) time.Time { return now.Round(0).Add(e.clock
 
 // apply judges the clock. One that the kernel synchronises is set, and so is one
 // that was in the same run of the kernel, whatever became of the time server. A
-// hardware clock is believed unless it is behind what was seen of it.
+// hardware clock is believed unless it is behind what was seen of it, and so is whoever
+// sets the clock while we look, such as a modem that hears of the time.
 func (in Clock) apply(e *Engine, now time.Time) {
+	e.clock.told = true
 	if e.clock.boot = in.Boot; e.clock.set || e.stopped {
 		return
 	}
 	saved, wall := e.memory.clock, e.wall(now)
 	plausible := wall.Year() >= firstYear && !wall.Before(saved.Latest.Add(-clockSlack))
-	if !in.Synchronised && !(in.Boot != "" && in.Boot == saved.Boot) && !(in.Kept && plausible) {
+	if !in.Synchronised && !(in.Boot != "" && in.Boot == saved.Boot) && !((in.Kept || in.Set) && plausible) {
 		return
 	}
 	e.clock.set = true
@@ -56,7 +59,7 @@ func (e *Engine) clockAwaited() bool { return e.clock.said }
 func (e *Engine) showClock() {
 	awaited := false
 	for _, p := range e.schedules {
-		awaited = awaited || p.plan != nil && !e.clock.set
+		awaited = awaited || p.plan != nil && e.clock.told && !e.clock.set
 	}
 	if awaited == e.clock.said {
 		return

@@ -61,6 +61,24 @@ func TestClockJumpsDuringAPulse(t *testing.T) {
 	})
 }
 
+// Nor how long something has to hold before an alarm is raised.
+func TestClockJumpsDuringTheHoldTimeOfAnAlarm(t *testing.T) {
+	eachJump(t, controlConfig, func(t *testing.T, r *rig, jump func()) {
+		r.step(Start{})
+		r.edge("tank", true)
+		r.pass(3 * time.Second)
+		jump()
+		r.step(Tick{})
+		r.pass(1900 * time.Millisecond)
+		if r.lines["siren"] {
+			t.Fatal("raised before it held for 5 s")
+		}
+		if r.pass(200 * time.Millisecond); !r.lines["siren"] {
+			t.Error("not raised after it held for 5 s")
+		}
+	})
+}
+
 // Neither are the pauses of requests and of the disk, and the limit of requests.
 func TestClockJumpsDuringPauses(t *testing.T) {
 	eachJump(t, testConfig, func(t *testing.T, r *rig, jump func()) {

@@ -34,7 +34,7 @@ func (in Configure) apply(e *Engine, now time.Time) {
 			p.meter.base = count - int64(edgesOf(edges, p.Edges).count)
 		}
 		if was := old[id]; was != nil {
-			e.carryOn(p, was)
+			e.carryOn(p, was, before)
 		}
 		delete(old, id)
 	}
@@ -88,7 +88,7 @@ func (e *Engine) properties() map[string]*property {
 }
 
 // carryOn has a property go on where the one of the configuration before was.
-func (e *Engine) carryOn(p, was *property) {
+func (e *Engine) carryOn(p, was *property, before *config.Config) {
 	switch {
 	case p.Kind != was.Kind || p.output != was.output:
 		delete(e.memory.waiting, p.id()) // it asks for something else now
@@ -100,7 +100,7 @@ func (e *Engine) carryOn(p, was *property) {
 		p.plan.pending = was.plan.pending
 	}
 	p.pulsing = was.pulsing
-	if p.Kind == config.Reading && reflect.DeepEqual(p.Property, was.Property) {
+	if isSampled(p.Kind) && reflect.DeepEqual(p.Property, was.Property) && reflect.DeepEqual(before.Lines[p.Line], e.cfg.Lines[p.Line]) {
 		p.meter = was.meter
 	}
 	if w, waits := e.memory.waiting[p.id()]; waits {

@@ -53,8 +53,8 @@ shadows:
       up:      {line: up}
       down:    {line: down}
       turns:   {line: meter, count: rising}
-      speed:   {line: meter, rate: rising, timeout: 10s}
-      pause:   {line: meter, period: rising, timeout: 10s}
+      speed:   {line: meter, rate: rising, timeout: 168h}
+      pause:   {line: meter, period: rising, timeout: 168h}
       turned:  {line: meter, changed: rising}
 `
 
@@ -477,7 +477,7 @@ func TestAnswersOfADeletedDocument(t *testing.T) {
 
 func TestRateOfEdges(t *testing.T) {
 	r := kinds(t, state.State{})
-	want := func(at string, speed, pause float64) {
+	want := func(at string, speed, pause any) {
 		t.Helper()
 		if got := r.shadows["main"].want["speed"]; got != speed {
 			t.Errorf("%s: rate %v, want %v", at, got, speed)
@@ -487,23 +487,24 @@ func TestRateOfEdges(t *testing.T) {
 		}
 	}
 	turn := func() { r.edge("meter", true); r.edge("meter", false) }
-	want("at first", 0, 0)
+	r.configure(strings.ReplaceAll(kindsConfig, "timeout: 168h", "timeout: 10s"))
+	want("at first", nil, nil)
 	turn()
-	want("after one edge", 0, 0)
+	want("after one edge", nil, nil)
 	for range 3 {
 		r.pass(500 * time.Millisecond)
 		turn()
 	}
 	r.pass(600 * time.Millisecond)
-	want("with an edge each half second", 2, 0.5)
+	want("with an edge each half second", 2.0, 0.5)
 	r.pass(4500 * time.Millisecond)
 	if got := r.shadows["main"].want["speed"].(float64); got <= 0.15 || got >= 0.3 {
 		t.Errorf("rate %v after 5 s of silence, want about 0.2", got)
 	}
 	r.pass(10 * time.Second)
-	want("after the time-out", 0, 0)
+	want("after the time-out", 0.0, 0.0)
 	turn()
-	want("after the first edge since", 0, 0)
+	want("after the first edge since", 0.0, 0.0)
 	if got, want := r.shadows["main"].want["turned"], r.now.UTC().Format(timeFormat); got != want {
 		t.Errorf("changed %v, want %v", got, want)
 	}

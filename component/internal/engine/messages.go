@@ -35,6 +35,7 @@ type (
 	Clock struct {
 		Synchronised bool   // the kernel says so
 		Kept         bool   // a hardware clock keeps it while the machine is off
+		Set          bool   // somebody set it forward while this run of the component looked
 		Boot         string // which run of the kernel this is; "" where that is not known
 	}
 

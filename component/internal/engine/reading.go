@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
@@ -13,6 +15,7 @@ type Sampled struct {
 	Shadow, Property string
 	Sensor           string // a sample of another one is late, and void
 	Value            float64
+	Unit             string
 	// Err is why there is no value; nil with NoData is that there is none yet.
 	Err    error
 	NoData bool
@@ -27,12 +30,14 @@ func (in Sampled) apply(e *Engine, now time.Time) {
 	switch {
 	case p.Kind != config.Reading || p.Sensor != in.Sensor:
 	case in.NoData:
-		e.sensorWell(p)
+		e.sensorEmpty(now, p)
 	case in.Err != nil:
-		e.sensorFailed(p, in.Err)
+		e.sensorFailed(now, p, in.Err)
+	case !p.meter.samples.Take(in.Value):
+		e.sensorFailed(now, p, fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
 	default:
 		e.sensorWell(p)
-		p.meter.samples.Take(in.Value)
+		p.meter.unit = in.Unit
 		e.showSampled(now, p)
 	}
 }
@@ -69,23 +74,50 @@ func (e *Engine) lookAgain(now time.Time) {
 	}
 }
 
-// sensorFailed takes the value back: an old one would pass for what is. It is the
-// fault of that reading alone.
-func (e *Engine) sensorFailed(p *property, err error) {
-	p.meter.samples.Lose()
-	p.meter.lookAt = time.Time{}
-	if p.shadow.want[p.key] != nil {
+const (
+	// emptyFor is how long a sensor may have no data before that is a fault: then it
+	// is not that it just began.
+	emptyFor = 10 * time.Second
+	// faultPause is the least time between two faults of one sensor that are told:
+	// one that shows garbage is wrong in another way each time.
+	faultPause = time.Minute
+)
+
+// sensorEmpty leaves the value as it is, for some time.
+func (e *Engine) sensorEmpty(now time.Time, p *property) {
+	m := &p.meter
+	switch {
+	case m.emptyAt.IsZero():
+		e.sensorWell(p)
+		m.emptyAt = now
+	case now.Sub(m.emptyAt) >= emptyFor:
+		since := m.emptyAt
+		e.sensorFailed(now, p, errors.New("no data"))
+		m.emptyAt = since
+	}
+}
+
+// sensorFailed takes the value back, also one that an earlier run reported: an old one
+// would pass for what is. It is the fault of that reading alone.
+func (e *Engine) sensorFailed(now time.Time, p *property, err error) {
+	m := &p.meter
+	m.samples.Lose()
+	m.lookAt, m.emptyAt = time.Time{}, time.Time{}
+	if value, shown := p.shadow.want[p.key]; !shown || value != nil {
 		p.shadow.want[p.key] = nil
 		e.touch(p.shadow)
 	}
-	if old := p.meter.fault; old == nil || old.Error() != err.Error() {
-		p.meter.fault = err
+	old := m.fault
+	m.fault = err
+	if old == nil || old.Error() != err.Error() && now.Sub(m.toldAt) >= faultPause {
+		m.toldAt = now
 		e.log.Warn("sensor not read; it is tried again", "shadow", p.shadow.id, "property", p.key, "sensor", p.Sensor, "error", err)
 		e.showStatus()
 	}
 }
 
 func (e *Engine) sensorWell(p *property) {
+	p.meter.emptyAt = time.Time{}
 	if p.meter.fault == nil {
 		return
 	}
@@ -109,6 +141,20 @@ func (e *Engine) sensorFaults() map[string]string {
 func (e *Engine) bindSampled(p *property) {
 	p.meter.samples = reading.Reading{Rules: p.Rules}
 	e.sampled = append(e.sampled, p)
+}
+
+// unit is that of the value. What something is when it is scaled only the configuration
+// can say.
+func (p *property) unit() string {
+	switch {
+	case p.Unit != "" || p.Scale != 0 && p.Scale != 1:
+		return p.Unit
+	case p.Kind == config.Duty:
+		return "%"
+	case p.Kind == config.Period, p.Kind == config.LastPulse:
+		return "s"
+	}
+	return p.meter.unit
 }
 
 // isSampled reports whether samples become reports by rules.

@@ -52,6 +52,7 @@ type rig struct {
 	asked    []lines.Request
 	released []lines.Release
 	guards   map[string]lines.Guard
+	moved    []lines.Moved
 }
 
 func newRig(t *testing.T, text string, saved state.State) *rig {
@@ -112,6 +113,8 @@ func (r *rig) carryOut(effect Effect) Input {
 		r.released = append(r.released, e)
 	case lines.Guard:
 		r.guards[e.Claim] = e
+	case lines.Moved:
+		r.moved = append(r.moved, e)
 	case FetchShadow:
 		r.fetches = append(r.fetches, e)
 		r.requests = append(r.requests, r.now)

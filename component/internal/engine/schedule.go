@@ -30,7 +30,14 @@ type plan struct {
 	looked  time.Time    // the wall clock when next was found; zero for never
 	next    schedule.Run // valid when comes
 	comes   bool
-	pending *schedule.Run // a pulse that begins when it is remembered
+	pending *pending // a pulse that begins when it is remembered
+}
+
+// pending is a run that is remembered first, and what was the last one before it.
+type pending struct {
+	schedule.Run
+	lastAt time.Time
+	lastOn bool
 }
 
 // bindSchedule puts the schedule in force that an earlier run adopted.
@@ -71,7 +78,12 @@ func (e *Engine) schedule(now time.Time, p *property, desired any) {
 		}
 		if old := p.plan; old != nil {
 			next.state.LastAt, next.state.LastOn, next.state.Over = old.state.LastAt, old.state.LastOn, old.state.Over
-			maps.DeleteFunc(next.state.Over, func(once string, _ string) bool { return !parsed.Has(once) })
+			maps.DeleteFunc(next.state.Over, func(once string, _ string) bool {
+				// The same text is another moment in another zone.
+				at, ok := parsed.Once(once)
+				was, _ := old.Once(once)
+				return !ok || !at.Equal(was)
+			})
 		}
 		p.value, p.plan = desired, next
 		e.planned(now, p, saveDelay)
@@ -100,8 +112,8 @@ func (e *Engine) runSchedules(now time.Time) {
 
 func (e *Engine) runSchedule(now time.Time, p *property) {
 	plan, wall := p.plan, e.wall(now)
-	if plan.state.Settled.IsZero() || plan.state.Settled.Sub(wall) > backToday {
-		plan.state.Settled, plan.looked = wall, time.Time{}
+	if settled := plan.settle(wall); !settled.Equal(plan.state.Settled) {
+		plan.state.Settled, plan.looked = settled, time.Time{}
 		e.planned(now, p, saveDelay)
 	}
 	if stepped := wall.Before(plan.looked); plan.looked.IsZero() || stepped || plan.comes && !wall.Before(plan.next.At) {
@@ -113,6 +125,20 @@ func (e *Engine) runSchedule(now time.Time, p *property) {
 		wait = min(wait, plan.next.At.Sub(wall))
 	}
 	e.at(now.Add(wait))
+}
+
+// settle is up to when no run is still to come, by a clock that may have been set back.
+func (p *plan) settle(wall time.Time) time.Time {
+	settled, last := p.state.Settled, p.state.LastAt
+	switch {
+	case settled.IsZero(), settled.Sub(wall) > backToday:
+		return wall
+	case !settled.After(wall):
+		return settled
+	case last.After(settled), last.Before(wall):
+		return wall // the clock was ahead when the schedule was adopted, and nothing came since
+	}
+	return last
 }
 
 // lookAt carries out the run that is due, if there is one, and finds the next.
@@ -132,13 +158,24 @@ func (e *Engine) lookAt(now time.Time, p *property, wall time.Time) {
 	if plan.state.Settled.After(from) {
 		from = plan.state.Settled
 	}
+	before := pending{run, plan.state.LastAt, plan.state.LastOn}
 	if due {
 		plan.state.Settled, plan.state.LastAt, plan.state.LastOn = run.At.UTC(), run.At.UTC(), run.On
 	}
 	plan.next, plan.comes = plan.Next(from)
 	e.planned(now, p, saveDelay)
 	if due {
-		e.carryOutRun(now, p, run)
+		e.carryOutRun(now, p, before)
+	}
+}
+
+// miss takes back that a run was carried out.
+func (p *plan) miss(run *pending) {
+	p.state.LastAt, p.state.LastOn = run.lastAt, run.lastOn
+	for once, at := range p.Past(run.At) {
+		if at.Equal(run.At) {
+			p.note(once, "missed")
+		}
 	}
 }
 
@@ -152,7 +189,7 @@ func (p *plan) note(once, what string) {
 // carryOutRun switches the output of a schedule. A pulse begins when it is
 // remembered: a process that is killed in between must not begin it again. What is
 // only switched may be switched again.
-func (e *Engine) carryOutRun(now time.Time, p *property, run schedule.Run) {
+func (e *Engine) carryOutRun(now time.Time, p *property, run pending) {
 	e.log.Info("schedule", "shadow", p.shadow.id, "property", p.key, "at", run.At, "line", p.Drives, "on", run.On)
 	if driven := e.outputs[p.Drives]; run.On && driven != nil && driven.Kind == config.Pulse {
 		p.plan.pending = &run
@@ -175,6 +212,12 @@ func (e *Engine) runSaved(now time.Time, p *property, seq uint64, failed error) 
 	switch {
 	case run == nil || e.stopped:
 		delete(e.memory.waiting, p.id())
+	case p.plan.Missed(run.Run, e.wall(now)):
+		delete(e.memory.waiting, p.id())
+		p.plan.pending = nil
+		p.plan.miss(run)
+		e.planned(now, p, saveDelay)
+		e.log.Warn("pulse of a schedule missed: it could not be remembered in time", "shadow", p.shadow.id, "property", p.key, "at", run.At, "line", p.Drives)
 	case failed != nil || seq > e.memory.seq:
 	default:
 		delete(e.memory.waiting, p.id())
@@ -192,6 +235,7 @@ func (e *Engine) showSchedule(p *property) {
 	shown := maps.Clone(value)
 	plan := p.plan
 	switch {
+	case !e.clock.set && !e.clock.told: // at the start, for a moment
 	case !e.clock.set:
 		shown["waits"] = "the clock is not set"
 	case plan.comes:

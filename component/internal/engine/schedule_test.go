@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/schedule"
 	"github.com/shadowgpio/shadowgpio/component/internal/state"
 )
 
@@ -70,6 +73,10 @@ func TestScheduleOverTheYear(t *testing.T) {
 			"2026-03-29T12:00:00Z", "2026-03-29T01:00:00Z on, 2026-03-29T01:30:00Z off"},
 		{"doubled in New York", "2026-11-01T00:00:00Z", `{"zone":"America/New_York","entries":[{"at":"01:30","set":"on"},{"at":"02:30","set":"off"}]}`,
 			"2026-11-01T20:00:00Z", "2026-11-01T05:30:00Z on, 2026-11-01T07:30:00Z off"},
+		{"doubled in Auckland", "2026-04-04T00:00:00Z", `{"zone":"Pacific/Auckland","entries":[{"at":"02:30","set":"on"},{"at":"03:30","set":"off"}]}`,
+			"2026-04-05T00:00:00Z", "2026-04-04T13:30:00Z on, 2026-04-04T15:30:00Z off"},
+		{"every hour over the doubled one in Auckland", "2026-04-04T12:45:00Z", `{"zone":"Pacific/Auckland","entries":[{"cron":"15 * * * *","set":"on"},{"cron":"45 * * * *","set":"off"}]}`,
+			"2026-04-04T15:00:00Z", "2026-04-04T13:15:00Z on, 2026-04-04T13:45:00Z off, 2026-04-04T14:15:00Z on, 2026-04-04T14:45:00Z off"},
 		{"half an hour skipped on Lord Howe", "2026-10-03T12:00:00Z", `{"zone":"Australia/Lord_Howe","entries":[{"at":"02:15","set":"on"},{"cron":"45 2 * * *","set":"off"}]}`,
 			"2026-10-03T20:00:00Z", "2026-10-03T15:30:00Z on, 2026-10-03T15:45:00Z off"},
 		{"leap day", "2028-02-28T12:00:00Z", `{"entries":[{"cron":"0 6 29 2 *","set":"on"},{"once":"2028-02-29T07:00:00","set":"off"}]}`,
@@ -261,6 +268,8 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		{"a hardware clock behind what was seen", Clock{Kept: true}, -24 * time.Hour, false},
 		{"synchronised, whatever was seen before", Clock{Synchronised: true}, -24 * time.Hour, true},
 		{"another run of the kernel", Clock{Boot: "b2"}, 0, false},
+		{"set by hand", Clock{Set: true}, 0, true},
+		{"set by hand to the past", Clock{Set: true}, -24 * time.Hour, false},
 	} {
 		next := r.again(time.Hour)
 		next.clock.skew = c.skew
@@ -271,8 +280,8 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		if waits == c.set || said == c.set {
 			t.Errorf("%s: shows %s and %s, want the clock set: %v", c.name, next.shows("evening"), next.shows("status"), c.set)
 		}
-		if want := c.set && c.skew == 0; next.lines["lamp"] != want {
-			t.Errorf("%s: the lamp is %v, want %v", c.name, next.lines["lamp"], want)
+		if next.lines["lamp"] != c.set {
+			t.Errorf("%s: the lamp is %v, want %v", c.name, next.lines["lamp"], c.set)
 		}
 		r.lines["lamp"] = false
 		if c.set {
@@ -321,6 +330,84 @@ func TestClockAheadAtBootIsSetBack(t *testing.T) {
 	}
 }
 
+// TestScheduleAdoptedByAClockThatIsAhead has a hardware clock in local time, until the
+// time server is reached.
+func TestScheduleAdoptedByAClockThatIsAhead(t *testing.T) {
+	const morning = `{"entries":[{"at":"06:30","set":"on"},{"at":"06:40","set":"off"}]}`
+	r := planned(t, "2026-11-23T12:00:00Z", morning)
+	r.pass(time.Minute)
+	r.clock.skew = -7 * time.Hour
+	if got := strings.Join(r.switches("lamp", "2026-11-23T07:00:00Z"), ", "); got != "2026-11-23T06:30:00Z on, 2026-11-23T06:40:00Z off" {
+		t.Errorf("adopted by a clock that was ahead: %s", got)
+	}
+	// What a schedule before it did is not done again.
+	r = planned(t, "2026-11-23T06:20:00Z", morning)
+	r.switches("lamp", "2026-11-23T06:35:00Z")
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"entries":[{"at":"06:30","set":"on"},{"at":"06:45","set":"off"}]}}`)
+	r.clock.skew = -10 * time.Minute
+	if got := strings.Join(r.switches("lamp", "2026-11-23T06:50:00Z"), ", "); got != "2026-11-23T06:45:00Z off" {
+		t.Errorf("adopted after a run, and set back before it: %s", got)
+	}
+}
+
+// TestStartDoesNotSayThatTheClockIsAwaited is told of the clock a moment after its
+// start, as each run is.
+func TestStartDoesNotSayThatTheClockIsAwaited(t *testing.T) {
+	r := planned(t, "2026-11-23T06:20:00Z", `{"entries":[{"at":"06:30","set":"on"}]}`)
+	r.pass(5 * time.Second)
+	r = r.again(time.Minute)
+	if r.clock.said || strings.Contains(r.shows("evening")+r.shows("status"), "clock") {
+		t.Errorf("shows %s, status %s", r.shows("evening"), r.shows("status"))
+	}
+	r.step(Clock{})
+	if !r.clock.said || !strings.Contains(r.shows("evening"), "the clock is not set") {
+		t.Errorf("the clock is not set, and it shows %s", r.shows("evening"))
+	}
+}
+
+// TestScheduledPulseIsMissedWhileTheDiskIsFull frees it hours later.
+func TestScheduledPulseIsMissedWhileTheDiskIsFull(t *testing.T) {
+	r := control(t, state.State{})
+	r.now = moment(t, "2026-11-23T06:20:00Z")
+	r.desired(3, `{"cups":{"entries":[{"at":"06:25","set":"on"},{"once":"2026-11-23T06:30","set":"on"}]}}`)
+	r.pass(6 * time.Minute)
+	if n := r.writes("cup"); n != 1 {
+		t.Fatalf("the pulse began %d times, want once", n)
+	}
+	r.sets, r.noDisk = nil, errors.New("no space left on device")
+	r.pass(3 * time.Hour)
+	r.noDisk = nil
+	r.pass(5 * time.Minute)
+	if n := r.writes("cup"); n != 0 {
+		t.Errorf("a pulse of three hours ago began %d times", n)
+	}
+	if got := r.shows("cups"); !strings.Contains(got, `"last":{"at":"2026-11-23T06:25:00Z","set":"on"}`) || !strings.Contains(got, `"over":{"2026-11-23T06:30":"missed"}`) {
+		t.Errorf("it shows %s", got)
+	}
+	// A disk that is back in time only delays it.
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"cups":{"entries":[{"at":"10:30","set":"on"}]}}`)
+	r.noDisk = errors.New("no space left on device")
+	r.pass(moment(t, "2026-11-23T10:30:10Z").Sub(r.now))
+	r.noDisk = nil
+	r.pass(time.Minute)
+	if n := r.writes("cup"); n == 0 {
+		t.Error("a pulse was missed by a disk that was full for a moment")
+	}
+}
+
+// TestOneShotInAnotherZone desires the same text again, which is another moment.
+func TestOneShotInAnotherZone(t *testing.T) {
+	r := planned(t, "2026-11-23T06:20:00Z", `{"entries":[{"once":"2026-11-23T06:30","set":"on"}]}`)
+	r.switches("lamp", "2026-11-23T06:35:00Z")
+	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"zone":"America/New_York","entries":[{"once":"2026-11-23T06:30","set":"off"}]}}`)
+	if got := r.shows("evening"); strings.Contains(got, "over") || !strings.Contains(got, `"next":{"at":"2026-11-23T11:30:00Z","set":"off"}`) {
+		t.Errorf("before it comes it shows %s", got)
+	}
+	if got := strings.Join(r.switches("lamp", "2026-11-23T12:00:00Z"), ""); got != "2026-11-23T11:30:00Z off" {
+		t.Errorf("switched %s", got)
+	}
+}
+
 // TestSameScheduleAgainGoesOn reads the shadow before the clock is set, with the
 // schedule that is in force already.
 func TestSameScheduleAgainGoesOn(t *testing.T) {
@@ -344,5 +431,80 @@ func TestSameScheduleAgainGoesOn(t *testing.T) {
 	r.desired(6, `{"evening":{"entries":[]}}`)
 	if got := r.shows("evening"); strings.Contains(got, "over") || strings.Contains(got, "next") {
 		t.Errorf("without entries it shows %s", got)
+	}
+}
+
+// TestNoRunIsLostOrDoubled restarts the component, kills it, and sets the clock forward
+// and back, again and again. The lamp is what the last run set by the latest time that
+// the clock ever showed, and each run of the cup is carried out once.
+func TestNoRunIsLostOrDoubled(t *testing.T) {
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 9))
+		zone := []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"}[random.IntN(4)]
+		lamp := `{"zone":"` + zone + `","entries":[{"cron":"*/7 * * * *","set":"on"},{"cron":"3-59/9 * * * *","set":"off"},{"at":"02:30","set":"on"}]}`
+		cup := `{"zone":"` + zone + `","entries":[{"cron":"*/11 * * * *","set":"on"}]}`
+		var value any
+		if err := json.Unmarshal([]byte(lamp), &value); err != nil {
+			t.Fatal(err)
+		}
+		runs, err := schedule.Parse(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := []string{"2026-03-29T00:00:00Z", "2026-10-24T23:30:00Z", "2026-03-08T05:00:00Z", "2026-04-04T13:00:00Z", "2028-02-28T22:00:00Z"}[random.IntN(5)]
+		r := planned(t, begin, lamp)
+		r.desired(r.shadows["main"].gate.Seen()+1, `{"cups":`+cup+`}`)
+		r.pass(2 * time.Second)
+		latest, settled, on, pulses, last := r.wallNow(), moment(t, begin), false, 0, time.Time{}
+		note := func() {
+			t.Helper()
+			if latest.Before(r.wallNow()) {
+				latest = r.wallNow()
+			}
+			for {
+				run, ok := runs.Next(settled)
+				if !ok || run.At.After(latest) {
+					break
+				}
+				on, settled = run.On, run.At
+			}
+			if r.lines["lamp"] != on {
+				t.Fatalf("seed %d: at %s the lamp is %v, want %v since %s; it shows %s", seed, r.wallNow(), r.lines["lamp"], on, settled, r.shows("evening"))
+			}
+			if at := r.shadows["main"].props["cups"].plan.state.LastAt; !at.Equal(last) {
+				if at.Before(last) {
+					t.Fatalf("seed %d: the cup's run of %s came after that of %s", seed, at, last)
+				}
+				last, pulses = at, pulses+1
+			}
+			if n := r.writes("cup"); n > pulses {
+				t.Fatalf("seed %d: %d pulses of %d runs", seed, n, pulses)
+			} else {
+				pulses -= n
+				r.sets = nil
+			}
+		}
+		for range 15 { // until there was one of each
+			r.pass(time.Minute)
+			note()
+		}
+		for range 150 {
+			switch random.IntN(6) {
+			case 0: // a restart, or a kill
+				r.pass(time.Duration(random.IntN(1200)) * time.Millisecond)
+				note()
+				r = r.again(time.Duration(random.IntN(50)) * time.Second)
+				r.step(Clock{Synchronised: true})
+			case 1: // forward, so far that nothing is missed
+				r.clock.skew += time.Duration(random.IntN(50)) * time.Second
+			case 2:
+				if random.IntN(4) == 0 {
+					r.clock.skew -= time.Duration(random.IntN(3600)) * time.Second
+				}
+			}
+			r.pass(time.Duration(random.IntN(60)) * time.Second)
+			r.pass(look) // a step is noticed by then
+			note()
+		}
 	}
 }

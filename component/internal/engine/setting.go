@@ -18,16 +18,17 @@ func (e *Engine) bindSetting(p *property) {
 	p.shadow.want[p.key] = value
 }
 
-// set adopts a desired value of a setting, and reports what is in force.
+// set adopts a desired value of a setting, and reports what is in force. Only what was
+// desired is remembered: the default of another member may be another one later.
 func (e *Engine) set(now time.Time, p *property, desired any) {
-	value, err := p.ParseSetting(desired, p.value)
+	adopted, err := p.ParseSetting(desired, e.memory.settings[p.id()])
 	if err != nil {
 		e.answer(p.shadow, p.key, shadow.Refused, err.Error())
 		return
 	}
-	p.value = value
-	p.shadow.want[p.key] = value
-	e.memory.settings[p.id()] = value
+	e.memory.settings[p.id()] = adopted
+	p.value, _ = p.Initial(adopted) // which names members that do not fit any more when it is bound
+	p.shadow.want[p.key] = p.value
 	e.remember(now, saveDelay)
 	e.answer(p.shadow, p.key, shadow.Done, "")
 }

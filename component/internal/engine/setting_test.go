@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,61 @@ func TestSettingOutlivesDesired(t *testing.T) {
 	r = newRig(t, narrow, r.Engine.memory.last)
 	if got := r.shows("limit"); got != "10" {
 		t.Errorf("a remembered setting that is out of the new range is %s, want the default", got)
+	}
+}
+
+// A default that changes counts for what was never desired: the whole setting, or
+// members of one.
+func TestDefaultCountsForWhatWasNeverDesired(t *testing.T) {
+	other := strings.NewReplacer("default: 10}", "default: 20}", "default: 90}", "default: 80}", "default: 5}", "default: 6}").Replace(controlConfig)
+	for _, restart := range []bool{true, false} {
+		r := control(t, state.State{})
+		r.desired(3, `{"band":{"low":7}}`)
+		r.pass(2 * time.Second)
+		if restart {
+			r = newRig(t, other, r.lastSaved())
+			r.step(Start{})
+		} else {
+			r.configure(other)
+		}
+		if limit, band := r.shows("limit"), r.shows("band"); limit != "20" || band != `{"high":80,"low":7}` {
+			t.Errorf("with other defaults, restart %v: limit %s, band %s", restart, limit, band)
+		}
+	}
+	// What does not fit any more gives way, and comes back with the range.
+	r := control(t, state.State{})
+	r.desired(3, `{"band":{"low":7,"high":100}}`)
+	r.configure(strings.Replace(controlConfig, "max: 100, default: 90", "max: 50, default: 40", 1))
+	if got := r.shows("band"); got != `{"high":40,"low":7}` {
+		t.Errorf("in a narrower range it is %s", got)
+	}
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":9,"state":{"desired":{"band":{"low":8,"high":100}}},"metadata":{}}`)
+	if code, reason := r.answers("band"); code != 400 || r.shows("band") != `{"high":40,"low":7}` {
+		t.Errorf("desired before the range was narrower it is answered with %d %s, and is %s", code, reason, r.shows("band"))
+	}
+	r.configure(controlConfig)
+	if got := r.shows("band"); got != `{"high":100,"low":7}` {
+		t.Errorf("in the wider range again it is %s", got)
+	}
+}
+
+// What was desired while the device was away and makes no sense is refused when it is
+// back.
+func TestSettingIsRefusedAfterTheLinkWasCut(t *testing.T) {
+	r := control(t, state.State{})
+	r.desired(3, `{"limit":90}`)
+	r.step(ShadowLost{"main", errors.New("gone")})
+	r.step(ShadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"desired":{"limit":900,"mode":null,"band":{"low":null}}},"metadata":{}}`)
+	if code, _ := r.answers("limit"); code != 400 || r.shows("limit") != "90" {
+		t.Errorf("answered with %d, limit is %s", code, r.shows("limit"))
+	}
+	if _, answered := r.shadows["main"].wantAck["mode"]; answered || r.shows("mode") != "null" {
+		t.Errorf("a null is answered: %v; mode is %s", answered, r.shows("mode"))
+	}
+	if got := r.shows("band"); got != `{"high":90,"low":5}` {
+		t.Errorf("after a null in it band is %s", got)
 	}
 }
 

@@ -56,8 +56,8 @@ type PropertyView struct {
 	Line     string      `json:"line,omitempty"` // label; several are joined by +
 	Output   bool        `json:"output,omitempty"`
 	Sensor   string      `json:"sensor,omitempty"`   // of a reading
-	Unit     string      `json:"unit,omitempty"`     // of a reading, as configured
-	Fault    string      `json:"fault,omitempty"`    // why a reading has no value
+	Unit     string      `json:"unit,omitempty"`     // of the value
+	Fault    string      `json:"fault,omitempty"`    // why a reading has no value, or an alarm stays as it is
 	Value    any         `json:"value"`              // what it is, nil while that is not known
 	Reported any         `json:"reported,omitempty"` // what the shadow is known to report, if that is not the same
 	Desired  any         `json:"desired,omitempty"`
@@ -76,6 +76,14 @@ func (e *Engine) Snapshot(now time.Time) Snapshot {
 	}
 	for label, state := range e.shadows {
 		s.Shadows[label] = state.view()
+	}
+	for _, a := range e.alarms {
+		for _, p := range e.flags[a.label] {
+			if view := s.Shadows[p.shadow.label].Properties[p.key]; a.silent {
+				view.Fault = silence
+				s.Shadows[p.shadow.label].Properties[p.key] = view
+			}
+		}
 	}
 	return s
 }
@@ -111,12 +119,12 @@ func (s *shadowState) view() ShadowView {
 	}
 	for key, p := range s.props {
 		view := s.viewProperty(key)
-		view.Kind, view.Output, view.Line = p.Kind.String(), p.Output, p.Line
+		view.Kind, view.Output, view.Line, view.Unit = p.Kind.String(), p.Output, p.Line, p.unit()
 		switch p.Kind {
 		case config.Pattern:
 			view.Line = p.output
 		case config.Reading:
-			view.Sensor, view.Unit = p.Sensor, p.Unit
+			view.Sensor = p.Sensor
 			if p.meter.fault != nil {
 				view.Fault = p.meter.fault.Error()
 			}

@@ -43,7 +43,7 @@ func (e *Engine) status() map[string]any {
 // troubles are what is wrong, by the label of a line, or the name of what waits for
 // something.
 func (e *Engine) troubles() map[string]string {
-	all := e.silence()
+	all := e.waitsFor()
 	maps.Copy(all, e.sensorFaults())
 	for label, err := range e.bank.Faults() {
 		all[label] = err.Error()

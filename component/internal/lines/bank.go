@@ -171,6 +171,9 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 	u := b.outputs[claim]
 	b.move(&u.claim, held)
 	b.well(&u.claim)
+	if u.cause == (Cause{}) && slices.ContainsFunc(u.requested, func(value *bool) bool { return value != nil }) {
+		u.cause.Kind = ByStart
+	}
 	b.observe(now, u, values)
 	u.set = slices.Clone(values)
 	for i, value := range u.requested {

@@ -108,12 +108,15 @@ func (b *Bank) Memory() Memory {
 }
 
 // remember adds what the lines were when they were last seen, or else what an
-// earlier run remembered.
+// earlier run remembered. A write under way counts: who had it made, such as a run of a
+// schedule, is remembered as done.
 func (u *output) remember(levels map[string]bool) {
 	for i, line := range u.lines {
 		switch {
 		case goesOnAndOff(u.kind) && u.demand.Levels != nil:
 			levels[line] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
+		case u.state == writing:
+			levels[line] = u.asked[i]
 		case !u.since[i].IsZero():
 			levels[line] = u.values[i]
 		case u.cfgs[i].Start == config.StartRestore && u.initial[i] != nil:

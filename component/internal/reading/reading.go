@@ -47,8 +47,14 @@ type Reading struct {
 	at       time.Time // of the last report; zero before the first
 }
 
-// Take takes a sample, which must be a number. Value has what the filters make of it.
-func (r *Reading) Take(sample float64) {
+// Take takes a sample. Value has what the filters make of it. ok is false for a sample
+// that is no number, or of which the filters make none since it is too large: that loses
+// those before, too.
+func (r *Reading) Take(sample float64) (ok bool) {
+	if !finite(sample) {
+		r.Lose()
+		return false
+	}
 	value := sample
 	if r.Median > 1 {
 		r.recent = window(r.recent, value, r.Median)
@@ -72,8 +78,15 @@ func (r *Reading) Take(sample float64) {
 	if r.Max != nil {
 		value = min(value, *r.Max)
 	}
+	if !finite(value) {
+		r.Lose()
+		return false
+	}
 	r.value, r.known = round(value, r.Decimals), true
+	return true
 }
+
+func finite(value float64) bool { return !math.IsNaN(value) && !math.IsInf(value, 0) }
 
 // Lose forgets the samples: the sensor failed, or has no data. The next one is
 // reported at once.
@@ -138,7 +151,7 @@ func median(values []float64) float64 {
 
 func round(value float64, decimals int) float64 {
 	scale := math.Pow10(decimals)
-	if rounded := math.Round(value*scale) / scale; !math.IsInf(rounded, 0) && !math.IsNaN(rounded) {
+	if rounded := math.Round(value*scale) / scale; finite(rounded) {
 		return rounded
 	}
 	return value // too large to have any

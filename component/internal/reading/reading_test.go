@@ -105,18 +105,38 @@ func TestLostSensorIsReportedAtOnceWhenItIsBack(t *testing.T) {
 	}
 }
 
+// A sample that is no number leaves nothing behind in the windows of the filters.
+func TestWhatIsNoNumberIsNotTaken(t *testing.T) {
+	ten := 10.0
+	r := Reading{Rules: Rules{Median: 3, Average: 3, Max: &ten}}
+	for _, sample := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if r.Take(5); r.Take(sample) {
+			t.Errorf("%v is taken", sample)
+		}
+		if _, known := r.Value(); known {
+			t.Errorf("%v leaves a value", sample)
+		}
+		if ok := r.Take(4); !ok || r.value != 4 {
+			t.Errorf("after %v, 4 is %v, %v", sample, r.value, ok)
+		}
+	}
+	r = Reading{Rules: Rules{Average: 2}}
+	r.Take(math.MaxFloat64)
+	if r.Take(math.MaxFloat64) {
+		t.Errorf("an average that is too large for a number is taken as %v", r.value)
+	}
+}
+
 func FuzzTake(f *testing.F) {
 	f.Add(20.0, 3, 2, 1.5, 2)
 	f.Add(math.MaxFloat64, 9, 9, 1e300, 9)
+	f.Add(math.NaN(), 3, 1, 1.0, 0)
 	f.Fuzz(func(t *testing.T, sample float64, med, avg int, scale float64, decimals int) {
-		if math.IsNaN(sample) || math.IsInf(sample, 0) || math.Abs(sample) > 1e100 || math.Abs(scale) > 1e100 || math.IsNaN(scale) {
-			return
-		}
 		r := Reading{Rules: Rules{Median: med % MaxWindow, Average: avg % MaxWindow, Scale: scale, Decimals: max(decimals%MaxDecimals, 0)}}
 		for i := range 5 {
-			r.Take(sample)
-			if v, _ := r.Value(); math.IsNaN(v) || math.IsInf(v, 0) {
-				t.Fatal(fmt.Sprint("sample ", i, " is ", v))
+			ok := r.Take(sample)
+			if v, known := r.Value(); math.IsNaN(v) || math.IsInf(v, 0) || known != ok {
+				t.Fatal(fmt.Sprint("sample ", i, " is ", v, ", taken ", ok, ", known ", known))
 			}
 		}
 	})

@@ -1,9 +1,6 @@
 package schedule
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Schedule is when something is switched on and off. It is not changed after
 // [Parse], and safe for concurrent use.
@@ -56,6 +53,9 @@ func (s *Schedule) Next(after time.Time) (run Run, ok bool) {
 	return run, ok
 }
 
+// Missed reports whether it is too late for a run by now.
+func (s *Schedule) Missed(run Run, now time.Time) bool { return run.At.Before(now.Add(-s.late)) }
+
 // Due is the run to be carried out now, if there is one: the latest that came after
 // settled, up to now, unless it is missed by now.
 func (s *Schedule) Due(settled, now time.Time) (run Run, ok bool) {
@@ -98,7 +98,13 @@ func (s *Schedule) Past(now time.Time) map[string]time.Time {
 	return past
 }
 
-// Has reports whether the schedule has an entry for one moment that is so written.
-func (s *Schedule) Has(once string) bool {
-	return slices.ContainsFunc(s.entries, func(e entry) bool { return e.rule == nil && e.once == once })
+// Once is the moment of an entry for one moment, as it is written; ok is false if there
+// is none.
+func (s *Schedule) Once(text string) (at time.Time, ok bool) {
+	for _, e := range s.entries {
+		if e.rule == nil && e.once == text {
+			return e.at, true
+		}
+	}
+	return time.Time{}, false
 }

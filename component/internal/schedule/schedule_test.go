@@ -76,14 +76,15 @@ func TestDueIsTheLast(t *testing.T) {
 	}
 }
 
-// TestPastAndHas knows the entries for one moment.
-func TestPastAndHas(t *testing.T) {
+// TestPastAndOnce knows the entries for one moment.
+func TestPastAndOnce(t *testing.T) {
 	s := parse(t, `{"entries":[{"once":"2026-11-23T06:30","set":"on"},{"once":"2026-11-25T06:30","set":"on"},{"at":"06:30","set":"on"}]}`)
 	if past := s.Past(at(t, "2026-11-23T06:30:00Z")); len(past) != 1 || past["2026-11-23T06:30"].IsZero() {
 		t.Errorf("past is %v", past)
 	}
-	if !s.Has("2026-11-25T06:30") || s.Has("06:30") {
-		t.Error("entries are not known by what was written")
+	moment, ok := s.Once("2026-11-25T06:30")
+	if _, daily := s.Once("06:30"); !ok || daily || !moment.Equal(at(t, "2026-11-25T06:30:00Z")) {
+		t.Errorf("entries are not known by what was written: %v, %v, %v", moment, ok, daily)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -77,8 +78,45 @@ func checkSensor(t *testing.T, s Sensor, want string) {
 	if failed && err != nil && name == s.Name && strings.Contains(err.Error(), failure) {
 		return
 	}
+	if here, ok := strings.CutSuffix(want, " here"); ok && err == nil && here == s.Name {
+		return // it is this machine's
+	}
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// Two chips of one name are told apart by where they are wired, whatever numbers the
+// kernel gave them this time.
+func TestSecondOfANameStaysTheSecond(t *testing.T) {
+	for _, numbers := range [][]int{{0, 1}, {1, 0}, {10, 9}} {
+		root := t.TempDir()
+		for i, millivolts := range []string{"5000", "12000"} {
+			number := numbers[i]
+			for class, link := range map[string]string{"hwmon/hwmon%d": "class/hwmon/hwmon%d", "iio:device%d": "bus/iio/devices/iio:device%d"} {
+				device := filepath.Join(root, "sys/devices/soc/i2c-1", fmt.Sprintf("1-004%d", i), fmt.Sprintf(class, number))
+				name := filepath.Join(root, "sys", fmt.Sprintf(link, number))
+				for _, err := range []error{
+					os.MkdirAll(device, 0o755), os.MkdirAll(filepath.Dir(name), 0o755), os.Symlink(device, name),
+					os.WriteFile(filepath.Join(device, "name"), []byte("ina219\n"), 0o644),
+					os.WriteFile(filepath.Join(device, "in1_input"), []byte(millivolts+"\n"), 0o644),
+					os.WriteFile(filepath.Join(device, "in_voltage1_input"), []byte(millivolts+"\n"), 0o644),
+				} {
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		for name, want := range map[string]float64{"hwmon.ina219.in1": 5, "hwmon.ina219.in1@2": 12, "iio.ina219.voltage1": 5, "iio.ina219.voltage1@2": 12} {
+			s, err := Machine{root}.Find(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value, err := s.Read(); err != nil || value != want {
+				t.Errorf("numbered %v, %s is %v, %v; want %v", numbers, name, value, err, want)
+			}
+		}
 	}
 }
 
@@ -153,6 +191,49 @@ func FuzzThermometer(f *testing.F) {
 		}
 		if value, err := readThermometer(path); err == nil && (math.IsNaN(value) || math.IsInf(value, 0)) {
 			t.Errorf("%q is %v", text, value)
+		}
+	})
+}
+
+// FuzzNames has chips call themselves whatever they like: each sensor has a name of its
+// own, by which it is found.
+func FuzzNames(f *testing.F) {
+	f.Add("ina219", "VDD CPU/GPU", "cpu-thermal")
+	f.Add("a@2", "a", "cpu")
+	f.Add("\x00\xff", "temp2", " . ")
+	f.Add("", "\n", "cpu_thermal")
+	f.Fuzz(func(t *testing.T, name, label, zone string) {
+		root := t.TempDir()
+		for file, text := range map[string]string{
+			"sys/class/hwmon/hwmon0/name": name, "sys/class/hwmon/hwmon1/name": name,
+			"sys/class/hwmon/hwmon0/temp1_label": label, "sys/class/hwmon/hwmon0/temp1_input": "1", "sys/class/hwmon/hwmon0/temp2_input": "2",
+			"sys/class/hwmon/hwmon1/temp1_input": "3", "sys/class/thermal/thermal_zone0/type": zone, "sys/class/thermal/thermal_zone0/temp": "4",
+			"sys/class/thermal/thermal_zone1/type": "cpu-thermal", "sys/class/thermal/thermal_zone1/temp": "5",
+			"sys/bus/iio/devices/iio:device0/label": label, "sys/bus/iio/devices/iio:device0/in_voltage0_label": name, "sys/bus/iio/devices/iio:device0/in_voltage0_input": "6",
+		} {
+			path := filepath.Join(root, file)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sensors, _ := Machine{root}.List()
+		seen := map[string]bool{}
+		for _, s := range sensors {
+			if seen[s.Name] || !utf8.ValidString(s.Name) || strings.ContainsAny(s.Name, " \n\t") || strings.HasSuffix(s.Name, ".") {
+				t.Errorf("a sensor is called %q, seen %v", s.Name, seen[s.Name])
+			}
+			seen[s.Name] = true
+			value, err := s.Read()
+			found, err2 := Machine{root}.Find(s.Name)
+			if err != nil || err2 != nil {
+				t.Fatal(err, err2)
+			}
+			if again, err := found.Read(); err != nil || again != value {
+				t.Errorf("%q is %v, %v; listed it was %v", s.Name, again, err, value)
+			}
 		}
 	})
 }

@@ -93,6 +93,10 @@ func memory(m Machine) ([]Sensor, error) {
 		field("memory.swapUse", "%", func(i procfs.Meminfo) (float64, error) { return part("SwapFree", i.SwapFree, i.SwapTotal) }))
 }
 
+// storage are the types of file systems that are on a device by another way than
+// /dev: raw flash, pools, and the writable layer over a system that is read-only.
+var storage = []string{"ubifs", "zfs", "overlay"}
+
 // disks are the file systems that are on a device.
 func disks(m Machine) ([]Sensor, error) {
 	mounts, err := readText(m.path("proc", "self", "mounts"))
@@ -103,7 +107,7 @@ func disks(m Machine) ([]Sensor, error) {
 	seen := map[string]bool{}
 	for line := range strings.Lines(mounts) {
 		fields := strings.Fields(line)
-		if len(fields) < 2 || !strings.HasPrefix(fields[0], "/dev/") {
+		if len(fields) < 3 || !strings.HasPrefix(fields[0], "/dev/") && !slices.Contains(storage, fields[2]) {
 			continue
 		}
 		point := unescape(fields[1])

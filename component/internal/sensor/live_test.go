@@ -18,6 +18,9 @@ func TestThisMachine(t *testing.T) {
 		}
 		seen[s.Name] = true
 		value, err := s.Read()
+		if s.Unit == "%" && (value < 0 || value > 100) {
+			t.Errorf("%s is %v %%", s.Name, value)
+		}
 		t.Logf("%-40s %v %s %v", s.Name, value, s.Unit, err)
 		if found, err := (Machine{}).Find(s.Name); err != nil || found.Unit != s.Unit {
 			t.Errorf("%s is not found by its name: %v", s.Name, err)

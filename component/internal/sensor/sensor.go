@@ -1,5 +1,5 @@
 // Package sensor reads numbers that the Linux kernel shows: metrics of the host in
-// /proc, and sensors in /sys (thermal zones, hwmon, 1-wire, IIO).
+// /proc, and sensors in /sys (thermal zones, hwmon, power supplies, 1-wire, IIO).
 //
 // A sensor is found by its name, which is made of what the kernel and the board
 // call it, so that it stays the same over restarts:
@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,13 @@ type Sensor struct {
 // Read reads it. It may take as long as the hardware does, nearly a second on
 // 1-wire. A rate is that since the last Read. Read is not safe for concurrent use
 // of one Sensor. [ErrNoData] is no failure.
-func (s Sensor) Read() (float64, error) { return s.read() }
+func (s Sensor) Read() (float64, error) {
+	value, err := s.read()
+	if err == nil && (math.IsNaN(value) || math.IsInf(value, 0)) { // by a scale
+		return 0, fmt.Errorf("%s: want a number, got %v", s.Name, value)
+	}
+	return value, err
+}
 
 // Machine is where the numbers are: the directory above proc and sys. The zero value
 // is this machine.
@@ -48,7 +55,7 @@ func (m Machine) path(elements ...string) string {
 // families are where sensors come from, by what their names begin with.
 var families = map[string]func(Machine) ([]Sensor, error){
 	"cpu": cpu, "memory": memory, "disk": disks, "network": networks, "uptime": uptime, "pressure": pressure,
-	"thermal": thermal, "hwmon": hwmon, "w1": oneWire, "iio": iio,
+	"thermal": thermal, "hwmon": hwmon, "supply": supplies, "w1": oneWire, "iio": iio,
 }
 
 // List lists all sensors of the machine, sorted by name. The error joins those of

@@ -3,6 +3,7 @@ package sensor
 import (
 	"cmp"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -11,7 +12,8 @@ import (
 )
 
 // cpuZones are the types of thermal zones that are the processor, the best first.
-var cpuZones = []string{"cpu-thermal", "cpu_thermal", "x86_pkg_temp", "cpu0-thermal", "cpu_thermal0", "soc-thermal", "soc_thermal", "CPU-therm", "cpu-0-0-thermal"}
+var cpuZones = []string{"cpu-thermal", "cpu_thermal", "x86_pkg_temp", "cpu0-thermal", "cpu_thermal0", "soc-thermal", "soc_thermal", "CPU-therm", "cpu-0-0-thermal",
+	"bcm2835_thermal", "imx_thermal_zone", "main0-thermal"}
 
 // thermal are the thermal zones, by their type; thermal.cpu is that of the processor
 // (https://docs.kernel.org/driver-api/thermal/sysfs-api.html).
@@ -25,7 +27,7 @@ func thermal(m Machine) ([]Sensor, error) {
 			continue // a zone that is just going
 		}
 		path := filepath.Join(zone, "temp")
-		sensors = append(sensors, scaled("thermal."+word(kind), "°C", path, 0.001))
+		sensors = append(sensors, scaled("thermal."+cmp.Or(label(filepath.Join(zone, "type")), filepath.Base(zone)), "°C", path, 0.001))
 		if i := slices.Index(cpuZones, kind); i >= 0 && i < best {
 			best = i
 			sensors = slices.DeleteFunc(sensors, func(s Sensor) bool { return s.Name == "thermal.cpu" })
@@ -45,33 +47,80 @@ var hwmonKinds = map[string]struct {
 	"energy": {"J", 1e-6}, "humidity": {"%", 0.001}, "fan": {"rpm", 1},
 }
 
-var hwmonFile = regexp.MustCompile(`^(temp|in|curr|power|energy|humidity|fan)([0-9]+)_input$`)
+var hwmonFile = regexp.MustCompile(`^(temp|in|curr|power|energy|humidity|fan)([0-9]+)_(input|average|(?:[a-z]+_)?alarm)$`)
 
 // hwmon are the sensors of hwmon chips, by the name of the chip and the label of the
-// channel, or where it has none the channel's name.
+// channel, or where it has none the channel's name. Some channels have an average or
+// alarms alone, such as a Raspberry Pi that of its supply.
 func hwmon(m Machine) ([]Sensor, error) {
 	chips, err := numbered(m.path("sys", "class", "hwmon"), "hwmon*")
 	var sensors []Sensor
-	for _, chip := range chips {
+	for _, chip := range byPlace(chips) {
 		name := cmp.Or(label(filepath.Join(chip, "name")), filepath.Base(chip))
-		files, _ := numbered(chip, "*_input")
+		files, _ := numbered(chip, "*_*")
 		for _, file := range files {
 			parts := hwmonFile.FindStringSubmatch(filepath.Base(file))
 			if parts == nil {
 				continue
 			}
+			kind, what := hwmonKinds[parts[1]], ""
+			if parts[3] != "input" {
+				what = "_" + parts[3]
+			}
+			if strings.HasSuffix(what, "alarm") {
+				kind.unit, kind.scale = "", 1
+			}
 			channel := parts[1] + parts[2]
-			kind := hwmonKinds[parts[1]]
 			channel = cmp.Or(label(filepath.Join(chip, channel+"_label")), channel)
-			sensors = append(sensors, scaled("hwmon."+name+"."+channel, kind.unit, file, kind.scale))
+			sensors = append(sensors, scaled("hwmon."+name+"."+channel+what, kind.unit, file, kind.scale))
 		}
 	}
 	return distinct(sensors), err
 }
 
-// powerOn is what a DS18B20 shows before its first conversion, in °C (data sheet,
-// table "temperature/data relationship"). A real 85 °C is as rare as it is suspect.
-const powerOn = 85
+// byPlace sorts devices by where they are wired. The kernel numbers them as their
+// drivers come up, which may be another order at each start.
+func byPlace(devices []string) []string {
+	place := map[string]string{}
+	for _, device := range devices {
+		if real, err := filepath.EvalSymlinks(device); err == nil {
+			place[device] = filepath.Dir(real)
+		}
+	}
+	slices.SortStableFunc(devices, func(a, b string) int { return cmp.Compare(place[a], place[b]) })
+	return devices
+}
+
+// supplyFiles are what a power supply shows
+// (https://docs.kernel.org/power/power_supply_class.html).
+var supplyFiles = []struct {
+	file, name, unit string
+	scale            float64
+}{
+	{"voltage_now", "voltage", "V", 1e-6}, {"current_now", "current", "A", 1e-6}, {"power_now", "power", "W", 1e-6},
+	{"capacity", "capacity", "%", 1}, {"temp", "temp", "°C", 0.1}, {"online", "online", "", 1},
+}
+
+// supplies are batteries, chargers and mains, by the names that their drivers gave them.
+func supplies(m Machine) ([]Sensor, error) {
+	found, err := directories(m.path("sys", "class", "power_supply"), "*")
+	var sensors []Sensor
+	for _, supply := range found {
+		for _, f := range supplyFiles {
+			path := filepath.Join(supply, f.file)
+			if _, err := os.Lstat(path); err == nil {
+				sensors = append(sensors, scaled("supply."+word(filepath.Base(supply))+"."+f.name, f.unit, path, f.scale))
+			}
+		}
+	}
+	return distinct(sensors), err
+}
+
+// unconverted is how the memory of a thermometer begins, and what its seventh byte is,
+// that was powered and has not converted since, or was not given the time to; 85 °C
+// looks otherwise when it was measured
+// (torvalds/linux drivers/w1/slaves/w1_therm.c, W1_THERM_CHECK_RESULT).
+var unconverted = regexp.MustCompile(`^(50 05|ff 07)( [0-9a-f]{2}){4} 0c `)
 
 // oneWire are the thermometers on 1-wire, by their serial numbers
 // (https://docs.kernel.org/w1/slaves/w1_therm.html).
@@ -102,10 +151,10 @@ func readThermometer(path string) (float64, error) {
 	case strings.HasSuffix(first, "NO"):
 		return 0, fmt.Errorf("%s: the checksum is wrong: a loose or too long wire", path)
 	}
-	value, err := number(path, strings.TrimSpace(milli))
-	if err == nil && value == 1000*powerOn {
+	if unconverted.MatchString(first) {
 		return 0, ErrNoData
 	}
+	value, err := number(path, strings.TrimSpace(milli))
 	return value / 1000, err
 }
 
@@ -132,7 +181,7 @@ var (
 func iio(m Machine) ([]Sensor, error) {
 	devices, err := numbered(m.path("sys", "bus", "iio", "devices"), "iio:device*")
 	var sensors []Sensor
-	for _, device := range devices {
+	for _, device := range byPlace(devices) {
 		name := cmp.Or(label(filepath.Join(device, "label")), label(filepath.Join(device, "name")), filepath.Base(device))
 		files, _ := numbered(device, "in_*")
 		processed := map[string]bool{}
