@@ -81,6 +81,8 @@ func greetCloud(w io.Writer, c cloudContact, ctl, thing string) {
 	fmt.Fprintf(w, "  aws --endpoint-url http://%s iot-data get-thing-shadow --thing-name %s /dev/stdout\n", c.HTTP, thing)
 	fmt.Fprintf(w, "  MQTT over TLS at %s, over WebSocket at wss://%s/mqtt; clients trust %s\n", c.MQTT, c.HTTPS, c.CA)
 	for _, t := range [][2]string{
+		{"watch", "each change in the cloud, as applications see it"},
+		{"interactive", "play the application"},
 		{"certificate my-application", "a client certificate for MQTT over TLS"},
 		{"compare", "device and cloud side by side"},
 		{"link down", "cut the connection; change both sides; link up, compare"},

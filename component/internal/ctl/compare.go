@@ -94,9 +94,9 @@ func (s sides) print(w io.Writer) (same bool, err error) {
 	for _, key := range slices.Compact(keys) {
 		mark := ""
 		if !shadow.Equal(device.Desired[key], cloud.Desired[key]) || !shadow.Equal(device.Reported[key], cloud.Reported[key]) {
-			mark, same = "differs", false
+			mark, same = "\tdiffers", false
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", key, show(device.Desired, key), show(device.Reported, key),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n", key, show(device.Desired, key), show(device.Reported, key),
 			show(cloud.Desired, key), show(cloud.Reported, key), mark)
 	}
 	fmt.Fprintln(w)
