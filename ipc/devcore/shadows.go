@@ -291,38 +291,44 @@ func (s *shadows) delete(r *shadowRequest) error {
 // update makes a change, with its checks in the order of the shadow manager
 // (ipc/UpdateThingShadowRequestHandler.java). Refusals before the payload is
 // read carry no client token.
-func (s *shadows) update(r *shadowRequest) ([]byte, error) {
+func (s *shadows) update(r *shadowRequest) (reply []byte, err error) {
+	reply, _, err = s.change(r)
+	return reply, err
+}
+
+// change is an update that also returns the document it left.
+func (s *shadows) change(r *shadowRequest) (reply []byte, after *shadowdoc.Document, err error) {
 	if text := r.checkNames(); text != "" {
-		return nil, s.refuse(r, &shadowdoc.Refusal{Code: 400, Message: text}, nil)
+		return nil, nil, s.refuse(r, &shadowdoc.Refusal{Code: 400, Message: text}, nil)
 	}
 	defer s.lock(r.key())()
 	if len(r.Payload) == 0 {
-		return nil, s.refuse(r, &shadowdoc.Refusal{Code: 400, Message: "Missing update payload"}, nil)
+		return nil, nil, s.refuse(r, &shadowdoc.Refusal{Code: 400, Message: "Missing update payload"}, nil)
 	}
 	if err := s.authorize(r); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := s.ready(); err != nil {
-		return nil, s.refuse(r, err, nil)
+		return nil, nil, s.refuse(r, err, nil)
 	}
 	u, err := shadowdoc.ParseUpdate(r.Payload)
 	if err != nil {
-		return nil, s.refuse(r, err, nil)
+		return nil, nil, s.refuse(r, err, nil)
 	}
 	c, failure := s.apply(r, u)
 	if c == nil && !shadowdoc.Internal(failure) {
-		return nil, s.refuse(r, failure, u.Token)
+		return nil, nil, s.refuse(r, failure, u.Token)
 	}
 	s.warn(r, u)
 	if c != nil {
 		if err := s.put(r.key(), &row{c.After.Version, c.After}); err != nil {
-			return nil, s.refuse(r, err, u.Token)
+			return nil, nil, s.refuse(r, err, u.Token)
 		}
 	}
 	if failure != nil {
-		return nil, s.fail(r, c)
+		return nil, nil, s.fail(r, c)
 	}
-	return s.announce(r, c), nil
+	return s.announce(r, c), c.After, nil
 }
 
 // apply makes the change, and says aloud when the real shadow manager fails on it.
@@ -352,7 +358,7 @@ func (s *shadows) announce(r *shadowRequest, c *shadowdoc.Change) []byte {
 	documents, accepted := c.Documents(now()), c.Accepted(now())
 	s.publish(r, "/documents", documents)
 	s.publish(r, "/accepted", accepted)
-	s.core.sync.changed(r.key(), r.Payload)
+	s.core.sync.changed(r.key(), r.Payload, c.After)
 	s.observe(r, s.changed(ShadowUpdated, r, c))
 	return accepted
 }

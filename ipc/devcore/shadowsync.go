@@ -105,9 +105,9 @@ func (z *synchronizer) subscribe() BrokerSession {
 }
 
 // changed and deleted tell of what happened to a shadow of the core device.
-func (z *synchronizer) changed(k key, payload []byte) {
+func (z *synchronizer) changed(k key, payload []byte, after *shadowdoc.Document) {
 	if z != nil {
-		z.LocalUpdate(shadowsync.Key{Thing: k.thing, Shadow: k.shadow}, payload)
+		z.LocalUpdate(shadowsync.Key{Thing: k.thing, Shadow: k.shadow}, payload, after)
 	}
 }
 
@@ -139,16 +139,9 @@ func (l localShadows) Version(k shadowsync.Key) int64 {
 	return 0
 }
 
-func (l localShadows) Update(k shadowsync.Key, payload []byte) (int64, error) {
-	reply, err := l.update(l.request(model.UpdateThingShadow, k, payload))
-	if err != nil {
-		return 0, syncError(err)
-	}
-	accepted, err := shadowdoc.ParseDocument(reply)
-	if err != nil {
-		return 0, err
-	}
-	return accepted.Version, nil
+func (l localShadows) Update(k shadowsync.Key, payload []byte) (*shadowdoc.Document, error) {
+	_, after, err := l.change(l.request(model.UpdateThingShadow, k, payload))
+	return after, syncError(err)
 }
 
 func (l localShadows) Delete(k shadowsync.Key) error {

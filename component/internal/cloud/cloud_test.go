@@ -309,7 +309,7 @@ func TestGroupsAndTheIndex(t *testing.T) {
 		{"PUT", "/thing-groups/addThingToThingGroup", `{"thingGroupName":"hall","thingName":"door"}`, 200, `{}`},
 		{"GET", "/thing-groups/hall/things?maxResults=1", ``, 200, `{"things":["door"],"nextToken":"door"}`},
 		{"GET", "/thing-groups/hall/things?maxResults=1&nextToken=door", ``, 200, `{"things":["lamp-1"]}`},
-		{"POST", "/indices/search", `{"queryString":"shadow.reported.level:>4 AND connectivity.connected:true"}`, 200,
+		{"POST", "/indices/search", `{"queryString":"shadow.reported.level>4 AND connectivity.connected:true"}`, 200,
 			`{"things":[{"thingName":"lamp-1","thingGroupNames":["hall"],"shadow":"{\"desired\":{\"on\":true},\"reported\":{\"on\":false,\"level\":5}}","connectivity":{"connected":true}}]}`},
 		{"POST", "/indices/search", `{"queryString":"shadow.name.room.reported.level:9"}`, 200, `{"things":[{"thingName":"lamp-2","shadow":"{\"name\":{\"room\":`},
 		{"POST", "/indices/search", `{"queryString":"thingName:*","maxResults":2}`, 200, `{"things":[{"thingName":"door","thingGroupNames":["hall"],`},

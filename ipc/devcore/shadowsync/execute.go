@@ -15,7 +15,7 @@ func (s *Sync) execute(ctx context.Context, k Key, r request) error {
 	}
 	switch r.kind {
 	case toCloud:
-		return s.updateCloud(ctx, k, record, r.payload)
+		return s.updateCloud(ctx, k, record, r)
 	case toLocal:
 		return s.updateLocal(k, record, r.payload)
 	case deleteInCloud:
@@ -82,16 +82,12 @@ func (s *Sync) necessary(k Key, record Record, r request) bool {
 func now() int64 { return time.Now().Unix() }
 
 // updateCloud sends a change of the device (sync/model/CloudUpdateSyncRequest.java).
-func (s *Sync) updateCloud(ctx context.Context, k Key, record Record, payload []byte) error {
-	local := s.local.Document(k)
-	if local == nil {
-		return nil
-	}
-	if !s.necessary(k, record, request{kind: toCloud, payload: payload}) {
-		record.LocalVersion = local.Version
+func (s *Sync) updateCloud(ctx context.Context, k Key, record Record, r request) error {
+	if !s.necessary(k, record, r) {
+		record.LocalVersion = r.local.Version
 		return s.cfg.Records.Put(k, record)
 	}
-	update, err := shadowdoc.WithVersion(payload, record.CloudVersion)
+	update, err := shadowdoc.WithVersion(r.payload, record.CloudVersion)
 	if err != nil {
 		return err
 	}
@@ -99,7 +95,7 @@ func (s *Sync) updateCloud(ctx context.Context, k Key, record Record, payload []
 	if err != nil {
 		return err
 	}
-	return s.note(k, local, local.Version, version)
+	return s.note(k, r.local, r.local.Version, version)
 }
 
 func (s *Sync) sendUpdate(ctx context.Context, k Key, update []byte) (version int64, err error) {
@@ -147,15 +143,11 @@ func (s *Sync) updateLocal(k Key, record Record, accepted []byte) error {
 	if update, err = withoutToken(update); err != nil {
 		return err
 	}
-	version, err := s.local.Update(k, update)
+	agreed, err := s.local.Update(k, update)
 	if err != nil {
 		return err
 	}
-	agreed := s.local.Document(k)
-	if agreed == nil {
-		return ErrConflict // deleted meanwhile
-	}
-	return s.note(k, agreed, version, change.Version)
+	return s.note(k, agreed, agreed.Version, change.Version)
 }
 
 // withoutToken is an update without client token, which is somebody else's.
@@ -237,11 +229,11 @@ func (s *Sync) overwriteLocal(ctx context.Context, k Key, record Record) error {
 	case cloud.Version == record.CloudVersion:
 		return nil
 	}
-	version, err := s.local.Update(k, shadowdoc.UpdateOf(cloud.State(), 0))
+	after, err := s.local.Update(k, shadowdoc.UpdateOf(cloud.State(), 0))
 	if err != nil {
 		return err
 	}
-	return s.note(k, cloud, version, cloud.Version)
+	return s.note(k, cloud, after.Version, cloud.Version)
 }
 
 // deleteLocal deletes what the cloud has not. Without a document there is nothing

@@ -31,11 +31,11 @@ func (s *Sync) fullSync(ctx context.Context, k Key, record Record) error {
 		if !record.outlives(cloud) {
 			return s.deleteCloud(ctx, k, cloud.Version)
 		}
-		version, err := s.local.Update(k, shadowdoc.UpdateOf(cloud.State(), 0))
+		after, err := s.local.Update(k, shadowdoc.UpdateOf(cloud.State(), 0))
 		if err != nil {
 			return err
 		}
-		return s.note(k, cloud, version, cloud.Version)
+		return s.note(k, cloud, after.Version, cloud.Version)
 	}
 	return s.mergeBoth(ctx, k, record, local, cloud)
 }
@@ -51,12 +51,14 @@ func (s *Sync) mergeBoth(ctx context.Context, k Key, record Record, local, cloud
 	}
 	state := shadowdoc.MergeThree(local, cloud, record.base())
 	localVersion, cloudVersion := local.Version, cloud.Version
-	var err error
 	if cloudMoved {
-		if localVersion, err = s.local.Update(k, shadowdoc.UpdateOf(state, local.Version)); err != nil {
+		after, err := s.local.Update(k, shadowdoc.UpdateOf(state, local.Version))
+		if err != nil {
 			return err
 		}
+		localVersion = after.Version
 	}
+	var err error
 	if localMoved {
 		if cloudVersion, err = s.sendUpdate(ctx, k, shadowdoc.UpdateOf(state, cloud.Version)); err != nil {
 			return err

@@ -22,7 +22,10 @@ func (k kind) String() string {
 type request struct {
 	kind    kind
 	payload []byte
-	parts   []request
+	// local is the document of the device with an update that goes to the cloud, and
+	// without those that came later.
+	local *shadowdoc.Document
+	parts []request
 }
 
 // merge makes one request of two (sync/RequestMerger.java). Deletions win over
@@ -34,7 +37,7 @@ func (r request) merge(next request) request {
 	case r.kind == full || next.kind == full:
 	case r.kind == next.kind && update(r.kind):
 		if merged, err := shadowdoc.MergeUpdates(r.payload, next.payload); err == nil {
-			return request{kind: r.kind, payload: merged}
+			return request{kind: r.kind, payload: merged, local: next.local}
 		}
 	case update(r.kind) && deletion(next.kind):
 		return next

@@ -31,7 +31,7 @@ var (
 type Local interface {
 	Document(Key) *shadowdoc.Document // nil if there is none
 	Version(Key) int64                // of the document or, once deleted, of its tombstone
-	Update(Key, []byte) (version int64, err error)
+	Update(Key, []byte) (after *shadowdoc.Document, err error)
 	Delete(Key) error
 }
 
@@ -152,10 +152,10 @@ func (s *Sync) Run(ctx context.Context) {
 	}
 }
 
-// LocalUpdate tells of an update on the core device.
-func (s *Sync) LocalUpdate(k Key, payload []byte) {
+// LocalUpdate tells of an update on the core device, and of the document that it left.
+func (s *Sync) LocalUpdate(k Key, payload []byte, after *shadowdoc.Document) {
 	if s.cfg.Direction != CloudToDevice {
-		s.put(k, request{kind: toCloud, payload: payload})
+		s.put(k, request{kind: toCloud, payload: payload, local: after})
 	}
 }
 
