@@ -157,7 +157,7 @@ func (s *stormProcess) begin() {
 	s.watch = watchStorm(t, r.chip)
 	s.proxy = newProxy(s.setup.Socket)
 	serve(t, r.coreAt, s.proxy.serve)
-	s.app = &stormApp{s: s, wanted: map[string]*wanted{}}
+	s.app = &stormApp{s: s, wanted: map[string]*wanted{}, wiped: map[string]bool{}}
 	s.inputs = &stormInputs{s: s}
 	s.startCore()
 	s.startComponent()

@@ -33,6 +33,7 @@ type stormApp struct {
 	s      *stormProcess
 	wanted map[string]*wanted
 	wishes map[string][]wish
+	wiped  map[string]bool // shadows of which somebody has deleted what is reported
 }
 
 func (a *stormApp) step(rng *rand.Rand) {
@@ -99,8 +100,11 @@ func (a *stormApp) rewrite(rng *rand.Rand, shadow string) {
 		`{"state":{"reported":null}}`, `{"state":{"desired":null}}`}
 	body := bodies[rng.IntN(len(bodies))]
 	_, err := a.s.order(order{Do: "update", Shadow: shadow, Body: json.RawMessage(body)})
-	if strings.Contains(body, "desired") {
+	switch {
+	case strings.Contains(body, "desired"):
 		a.unwant(shadow, err)
+	case strings.Contains(body, "null"):
+		a.wiped[shadow] = true
 	}
 }
 
