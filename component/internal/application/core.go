@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -121,5 +122,5 @@ func coreError(err error) error {
 	case !ok:
 		code = http.StatusInternalServerError
 	}
-	return &Error{Code: code, Message: fmt.Sprintf("%s (%s)", refusal.Message, refusal.Code)}
+	return &Error{Code: code, Message: strings.TrimSpace(fmt.Sprintf("%s (%s)", refusal.Message, refusal.Code))}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	gateway "github.com/shadowgpio/shadowgpio/component/internal/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
@@ -26,6 +27,9 @@ import (
 const devText = `shadowctl dev starts everything on this machine, without AWS and without hardware:
 a development cloud, a core device, a simulated chip, and the component as a process of its
 own, and prints what is going on. ^C ends all of it.
+
+With --lite the core device is a nucleus lite, which has no shadow manager: the component
+reaches its shadows over the topics of AWS IoT Core, through the core device.
 
 With --chip it uses a real chip, and --lamp and --door say which of its lines are
 an output and an input; or give a configuration of your own with --config.`
@@ -43,6 +47,7 @@ type devOptions struct {
 
 	sensors string
 	faults  faults.Script
+	lite    bool
 }
 
 func devCommand(env Env) *cobra.Command {
@@ -51,6 +56,7 @@ func devCommand(env Env) *cobra.Command {
 	o := c.Flags()
 	o.StringVar(&d.thing, "thing", "MyGateway", "thing `NAME` of the core device")
 	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component; a ready-made one without it")
+	o.BoolVar(&d.lite, "lite", false, "be a nucleus lite, without a shadow manager")
 	faultFile := o.String("faults", "", "script `FILE` of faults that the core device makes; go doc ./ipc/devcore/faults describes it")
 	o.StringVar(&d.chip, "chip", "", "real `CHIP` (name, label or path) instead of the simulated one")
 	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
@@ -159,6 +165,8 @@ func (d *devOptions) run(ctx context.Context, env Env) error {
 	d.greet(env, c, core.IssueToken("my.own.Component"))
 	runs.env = environment(c, core.IssueToken(componentName))
 	runs.run(ctx)
+	// What holds outputs between two components would wait for one that never comes.
+	holder.End(d.work())
 	return nil
 }
 
@@ -183,9 +191,12 @@ func (d *devOptions) serveChips(ctx context.Context, parts *sync.WaitGroup, out 
 // The component's accessControl counts if its configuration has one; components
 // without, such as one that is tried out beside it, may do everything.
 func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *stream, runs devcore.Components, above *cloud.Cloud) (*devcore.Core, error) {
-	synchronize, err := d.synchronize(above)
-	if err != nil {
-		return nil, err
+	var synchronize devcore.Synchronize
+	if !d.lite {
+		var err error
+		if synchronize, err = d.synchronize(above); err != nil {
+			return nil, err
+		}
 	}
 	core, err := devcore.New(devcore.Config{
 		Dir:                  d.core(),
@@ -196,6 +207,7 @@ func (d *devOptions) serveCore(ctx context.Context, parts *sync.WaitGroup, out *
 		EnforceAccessControl: true,
 		LenientAccessControl: true,
 		InterpolateThingName: true,
+		Lite:                 d.lite,
 		Broker:               above.Broker.CoreDevice(d.thing),
 		Synchronize:          synchronize,
 	})
@@ -233,7 +245,11 @@ func (d *devOptions) greet(env Env, c contact, token string) {
 		ctl = "SHADOWGPIO_DEV_DIR=" + d.dir + " " + ctl
 	}
 	w := env.Stdout
-	fmt.Fprintf(w, "ShadowGPIO development core, thing %s\n\n", d.thing)
+	kind := "development core"
+	if d.lite {
+		kind += " (nucleus lite)"
+	}
+	fmt.Fprintf(w, "ShadowGPIO %s, thing %s\n\n", kind, d.thing)
 	chip := "simulated, the lines are those of the configuration"
 	if d.chip != "" {
 		chip = d.chip

@@ -68,7 +68,7 @@ func TestCommandsAreDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range commands(t, help(t), "Development, with shadowctl dev:") {
-		if !regexp.MustCompile("(ctl|shadowctl) "+name+`\b`).Match(append(development, deployment...)) {
+		if !regexp.MustCompile("(ctl|shadowctl) " + name + `\b`).Match(append(development, deployment...)) {
 			t.Errorf("DEVELOPMENT.md does not mention %s", name)
 		}
 	}

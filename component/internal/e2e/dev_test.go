@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 )
 
 // shadowctl runs one command to its end.
@@ -55,6 +58,27 @@ func TestDevShowsDeviceAndCloud(t *testing.T) {
 	if code := dev.ends(); code != 0 {
 		t.Errorf("exit code %d after ^C, want 0", code)
 	}
+}
+
+// TestDevLite is a nucleus lite, whose component is told to use no transport.
+func TestDevLite(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir, "--lite")
+	dev.says("ShadowGPIO development core (nucleus lite), thing MyGateway")
+	dev.says("cloud ", "MyGateway (classic) version 1: reported lights=off")
+	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s"); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	dev.says("line ", "GPIO17 is high")
+	shadowctl(t, dir, "link", "down")
+	shadowctl(t, dir, "set", "lights=off")
+	shadowctl(t, dir, "link", "up")
+	dev.says("line ", "GPIO17 is low")
+	if out, code := shadowctl(t, dir, "get", "--core"); code != 1 || !strings.Contains(out, "(ServiceError)") {
+		t.Errorf("of a shadow manager that is not there: exit code %d, %s", code, out)
+	}
+	dev.signal(syscall.SIGINT)
+	dev.ends()
 }
 
 // TestDev is the README's first command and what it says to try.
@@ -130,6 +154,10 @@ func TestDev(t *testing.T) {
 		if _, err := os.Lstat(filepath.Join(dir, name)); !os.IsNotExist(err) {
 			t.Errorf("%s is still there: %v", name, err)
 		}
+	}
+	if conn, err := net.Dial("unixpacket", filepath.Join(dir, "work", holder.SocketName)); err == nil {
+		conn.Close()
+		t.Error("the holder of the outputs is still there")
 	}
 	if out, code := shadowctl(t, dir, "get"); code != 1 || !strings.Contains(out, "want --thing NAME") {
 		t.Errorf("get without a core: %d, %s", code, out)

@@ -275,3 +275,11 @@ func (c *Client) Leave(keep bool) {
 	<-c.finished
 	c.die()
 }
+
+// End ends the holder that a work directory has, if any: it lets go of all lines. It
+// waits for a few seconds at most. No component may use the directory any more.
+func End(dir string) {
+	over, cancel := context.WithCancel(context.Background())
+	cancel() // so that none is started
+	Start(over, Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)}).Leave(false)
+}
