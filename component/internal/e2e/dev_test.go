@@ -73,6 +73,7 @@ func TestDevLite(t *testing.T) {
 	shadowctl(t, dir, "link", "down")
 	shadowctl(t, dir, "set", "lights=off")
 	shadowctl(t, dir, "link", "up")
+	shadowctl(t, dir, "press", "door") // its report shows what was missed, which only looking now and then would find
 	dev.says("line ", "GPIO17 is low")
 	if out, code := shadowctl(t, dir, "get", "--core"); code != 1 || !strings.Contains(out, "(ServiceError)") {
 		t.Errorf("of a shadow manager that is not there: exit code %d, %s", code, out)
