@@ -3,7 +3,6 @@ package application
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -225,7 +224,7 @@ func (q Question) Await(ctx context.Context, f Follower, now shadow.Document, wa
 		switch {
 		case ctx.Err() != nil:
 			return answers, ctx.Err()
-		case err != nil && (until.Err() != nil || errors.Is(err, context.DeadlineExceeded)):
+		case err != nil && until.Err() != nil:
 			return answers, nil
 		case err != nil:
 			return answers, err

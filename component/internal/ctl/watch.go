@@ -84,35 +84,23 @@ func (w *watcher) run(ctx context.Context, r *reach, things []string) int {
 
 // follow prints the messages of topic filters until ctx is done.
 func (w *watcher) follow(ctx context.Context, m *application.MQTT, filters []string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var following sync.WaitGroup
-	defer following.Wait()
-	for i, filter := range filters {
-		s, err := m.Subscribe(ctx, filter)
-		if err != nil {
-			cancel(err)
-			return err
-		}
-		following.Go(func() {
-			defer s.Close()
-			for {
-				message, err := s.Next(ctx)
-				if err != nil {
-					cancel(err)
-					return
-				}
-				if !message.Missed() {
-					w.message(message)
-				} else if i == 0 { // all of them say so
-					w.tell(watched{At: message.At, Kind: "connection", Text: "messages may have been missed: the connection was lost for a while, or they came too fast"})
-				}
-			}
-		})
+	s, err := m.Subscribe(ctx, filters...)
+	if err != nil {
+		return err
 	}
+	defer s.Close()
 	fmt.Fprintf(w.env.Stderr, "watching %s\n", strings.Join(filters, " "))
-	<-ctx.Done()
-	return context.Cause(ctx)
+	for {
+		message, err := s.Next(ctx)
+		switch {
+		case err != nil:
+			return err
+		case message.Missed():
+			w.tell(watched{At: message.At, Kind: "connection", Text: "messages may have been missed: the connection was lost for a while, or they came too fast"})
+		default:
+			w.message(message)
+		}
+	}
 }
 
 // watched is one event, as --json prints it.
