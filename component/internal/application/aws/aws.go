@@ -75,12 +75,12 @@ func Open(ctx context.Context, o Options) (*Account, error) {
 	return a, nil
 }
 
-// String names the account's endpoint, without asking for it.
-func (a *Account) String() string {
+// DataEndpoint is the account's data endpoint, which no other account and region has.
+func (a *Account) DataEndpoint(ctx context.Context) (string, error) {
 	if a.options.Endpoint != "" {
-		return a.options.Endpoint
+		return a.options.Endpoint, nil
 	}
-	return strings.TrimSpace("AWS IoT in " + a.config.Region + " " + a.options.Profile)
+	return a.describeEndpoint(ctx)
 }
 
 // regionOf is the region in the name of an endpoint of AWS, "" for others.
@@ -168,12 +168,9 @@ func (a *Account) REST() (*application.REST, error) {
 
 // MQTT connects to AWS IoT Core.
 func (a *Account) MQTT(ctx context.Context) (*application.MQTT, error) {
-	endpoint := a.options.Endpoint
-	if endpoint == "" {
-		var err error
-		if endpoint, err = a.describeEndpoint(ctx); err != nil {
-			return nil, err
-		}
+	endpoint, err := a.DataEndpoint(ctx)
+	if err != nil {
+		return nil, err
 	}
 	u, err := parseEndpoint(endpoint)
 	if err != nil {
