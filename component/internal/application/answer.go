@@ -3,7 +3,6 @@ package application
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,7 +40,7 @@ func (a Answer) String() string {
 	if a.Reason != "" {
 		text += ": " + a.Reason
 	}
-	return text
+	return Printable(text)
 }
 
 // Question is what a device was asked: values that were desired of it.
@@ -88,10 +87,10 @@ func (q Question) answer(key string, doc shadow.Document) (Answer, state) {
 		return Answer{Outcome: Done, Reason: "withdrawn"}, final
 	}
 	now, desired := doc.Desired[key]
-	if desired && doc.Version > q.Version && !holds(now, wanted) {
+	if desired && doc.Version > q.Version && !Holds(now, wanted) {
 		return Answer{Outcome: Overruled, Reason: fmt.Sprintf("desired is %s now", Text(now))}, final
 	}
-	met := holds(doc.Reported[key], wanted)
+	met := Holds(doc.Reported[key], wanted)
 	ack, answered := AckOf(doc, key)
 	switch {
 	case answered && ack.Code == shadow.InProgress:
@@ -118,16 +117,16 @@ func (q Question) answer(key string, doc shadow.Document) (Answer, state) {
 	return Answer{}, waiting
 }
 
-// holds reports whether a value is as an update leaves it that wrote wanted: of an object
+// Holds reports whether a value is as an update leaves it that wrote wanted: of an object
 // an update changes the members that it has, and the others stay.
-func holds(value, wanted any) bool {
+func Holds(value, wanted any) bool {
 	members, ok := wanted.(map[string]any)
 	have, ok2 := value.(map[string]any)
 	if !ok || !ok2 {
 		return shadow.Equal(value, wanted)
 	}
 	for name, member := range members {
-		if !holds(have[name], member) {
+		if !Holds(have[name], member) {
 			return false
 		}
 	}
@@ -144,7 +143,7 @@ func (q Question) news(key string, doc shadow.Document) bool {
 // same reports whether the same was desired already.
 func (q Question) same(key string) bool {
 	before, ok := q.Before.Desired[key]
-	return ok && holds(before, q.Desired[key])
+	return ok && Holds(before, q.Desired[key])
 }
 
 // earlier reports whether an earlier value waits for its answer.
@@ -225,7 +224,7 @@ func (q Question) Await(ctx context.Context, f Follower, now shadow.Document, wa
 		switch {
 		case ctx.Err() != nil:
 			return answers, ctx.Err()
-		case err != nil && (until.Err() != nil || errors.Is(err, context.DeadlineExceeded)):
+		case err != nil && until.Err() != nil:
 			return answers, nil
 		case err != nil:
 			return answers, err

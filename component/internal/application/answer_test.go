@@ -125,10 +125,19 @@ func TestChanges(t *testing.T) {
 }
 
 func TestValues(t *testing.T) {
-	for _, text := range []string{"on", "5", "5.25", "true", `{"a":1}`, `"5"`, "null", "two words", `[1,2]`, ""} {
+	for _, text := range []string{"on", "5", "5.25", "true", `{"a":1}`, `"5"`, "null", "two words", `[1,2]`, "", "5]", "true}", `{"a":"<&>"}`, "1 2"} {
 		if got := Text(ParseValue(text)); got != text && text != "" {
 			t.Errorf("%q is shown as %q", text, got)
 		}
+	}
+	// What a device reports does not command the terminal of who looks at it.
+	for value, want := range map[any]string{"a\x1b[2J": `"a\u001b[2J"`, "a\nb": `"a\nb"`, "\u009b31m": `"\u009b31m"`} {
+		if got := Text(value); got != want {
+			t.Errorf("%q is shown as %s, want %s", value, got, want)
+		}
+	}
+	if got := (Answer{Outcome: Refused, Code: 400, Reason: "\x1b]0;x\a"}).String(); got != `refused (400): \u001b]0;x\u0007` {
+		t.Error(got)
 	}
 	for _, wrong := range []string{"lights", "=on", ""} {
 		if _, err := ParseDesired([]string{wrong}); err == nil {

@@ -1,6 +1,7 @@
 package application
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -8,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,6 +43,10 @@ const (
 	// Between attempts to connect again, a random time that grows.
 	firstPause = 250 * time.Millisecond
 	lastPause  = 30 * time.Second
+
+	// maxFilters is how many topic filters AWS IoT Core takes of a connection, which
+	// it closes at one more (AWS General Reference, AWS IoT Core endpoints and quotas).
+	maxFilters = 50
 )
 
 // MQTT is AWS IoT Core over MQTT 5. It connects again by itself when a connection is
@@ -47,10 +54,15 @@ const (
 type MQTT struct {
 	manager *autopaho.ConnectionManager
 	life    context.Context // of the connection, and of what tidies up behind subscriptions
-	end     context.CancelFunc
+	end     context.CancelCauseFunc
 	tidying sync.WaitGroup
+	places  chan struct{} // is full when the connection has all the filters that it may have
 
 	mu            sync.Mutex
+	closed        bool
+	lost          int             // connections that were lost
+	link          context.Context // ends with the present connection, or the next
+	cut           context.CancelCauseFunc
 	filters       map[string]*filter
 	subscriptions map[*Subscription]bool
 }
@@ -58,34 +70,47 @@ type MQTT struct {
 // filter is a topic filter that subscriptions share.
 type filter struct {
 	topic string
-	// turn is held by who subscribes or unsubscribes.
-	turn       chan struct{}
-	users      int  // subscriptions, and who is about to be one
-	subscribed bool // changed in turn
+	users int // subscriptions, and who is about to be one
+	// pending is whether the connection is a new one that does not know the filter yet.
+	pending bool
+
+	// turn is held by who subscribes or unsubscribes; what follows is changed in turn.
+	turn   chan struct{}
+	placed bool // it has a place: the cloud may know of it
+	on     int  // how many connections were lost before the one that knows of it; -1 is none
 }
 
 // DialMQTT connects. The first attempt counts: it fails with what was wrong.
 func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
-	m := &MQTT{filters: map[string]*filter{}, subscriptions: map[*Subscription]bool{}}
-	m.life, m.end = context.WithCancel(context.Background())
+	m := &MQTT{filters: map[string]*filter{}, subscriptions: map[*Subscription]bool{}, places: make(chan struct{}, maxFilters)}
+	m.life, m.end = context.WithCancelCause(context.Background())
+	m.link, m.cut = context.WithCancelCause(m.life)
 	if cfg.ClientID == "" {
 		cfg.ClientID = "shadowctl-" + rand.Text()
 	}
-	failed, up := make(chan error, 1), make(chan struct{}, 1)
+	failed := make(chan error, 1)
+	pauses := autopaho.NewExponentialBackoff(firstPause, lastPause, 2*firstPause, 2)
 	var err error
 	m.manager, err = autopaho.NewConnection(context.WithoutCancel(ctx), autopaho.ClientConfig{
 		ServerUrls:                    []*url.URL{cfg.URL},
 		KeepAlive:                     keepAlive,
 		CleanStartOnInitialConnection: true,
 		ConnectTimeout:                connectTimeout,
-		ReconnectBackoff:              autopaho.NewExponentialBackoff(firstPause, lastPause, 2*firstPause, 2),
-		AttemptConnection:             cfg.attempt,
-		OnConnectionUp: func(*autopaho.ConnectionManager, *paho.Connack) {
-			select {
-			case up <- struct{}{}:
-			default: // a later connection, whose session is a new one
-				m.tidying.Go(func() { m.resubscribe(m.life) })
+		ReconnectBackoff: func(attempt int) time.Duration {
+			if m.losses() > 0 {
+				attempt++ // only the very first is made at once
 			}
+			return pauses(attempt)
+		},
+		AttemptConnection: cfg.attempt,
+		OnConnectionUp:    func(*autopaho.ConnectionManager, *paho.Connack) { m.resubscribe() },
+		OnConnectionDown: func() bool {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.lost++
+			m.cut(errLost)
+			m.link, m.cut = context.WithCancelCause(m.life)
+			return m.life.Err() == nil
 		},
 		OnConnectError: func(err error) {
 			select {
@@ -96,11 +121,18 @@ func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 		ClientConfig: paho.ClientConfig{
 			ClientID:          cfg.ClientID,
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){m.receive},
+			OnServerDisconnect: func(d *paho.Disconnect) {
+				// To connect again would throw out the other one, and so on without end.
+				if d.ReasonCode == packets.DisconnectSessionTakenOver {
+					m.end(fmt.Errorf("another client has connected as %q", cfg.ClientID))
+				}
+			},
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
+	context.AfterFunc(m.life, func() { m.manager.Disconnect(context.Background()) })
 	connected := make(chan error, 1)
 	go func() { connected <- m.manager.AwaitConnection(ctx) }()
 	select {
@@ -131,7 +163,9 @@ func (cfg MQTTConfig) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *u
 			return nil, err
 		}
 	}
-	dialer := websocket.Dialer{TLSClientConfig: cfg.TLS, Subprotocols: wsconn.Protocols[:1], HandshakeTimeout: connectTimeout}
+	dialer := websocket.Dialer{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: cfg.TLS, Subprotocols: wsconn.Protocols[:1], HandshakeTimeout: connectTimeout,
+	}
 	ws, response, err := dialer.DialContext(ctx, at.String(), nil)
 	switch {
 	case err != nil && response != nil:
@@ -144,11 +178,46 @@ func (cfg MQTTConfig) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *u
 
 // Close ends the connection, and all subscriptions.
 func (m *MQTT) Close() error {
-	m.end()
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.end(net.ErrClosed)
 	m.tidying.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), byeTimeout)
 	defer cancel()
 	return m.manager.Disconnect(ctx)
+}
+
+// tidy does something until the end of the connection. The caller holds mu.
+func (m *MQTT) tidy(do func()) {
+	if !m.closed {
+		m.tidying.Go(do)
+	}
+}
+
+// losses is how many connections were lost.
+func (m *MQTT) losses() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lost
+}
+
+// connected waits for a connection, and does something that ends with it.
+func (m *MQTT) connected(ctx context.Context, do func(ctx context.Context, lost int) error) error {
+	if err := m.manager.AwaitConnection(ctx); err != nil {
+		return cmp.Or(context.Cause(ctx), context.Cause(m.life))
+	}
+	m.mu.Lock()
+	link, lost := m.link, m.lost
+	m.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(link, func() { cancel(context.Cause(link)) })()
+	err := do(ctx, lost)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 func (m *MQTT) receive(p paho.PublishReceived) (bool, error) {
@@ -156,7 +225,7 @@ func (m *MQTT) receive(p paho.PublishReceived) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for s := range m.subscriptions {
-		if matches(s.filter.topic, p.Packet.Topic) {
+		if slices.ContainsFunc(s.filters, func(f *filter) bool { return matches(f.topic, p.Packet.Topic) }) {
 			s.deliver(Message{Topic: p.Packet.Topic, Payload: p.Packet.Payload, At: now})
 		}
 	}
@@ -177,10 +246,11 @@ func (m Message) Missed() bool { return m.Topic == "" }
 // inbox bounds the messages that wait for one subscription.
 const inbox = 256
 
-// Subscription delivers the messages of a topic filter, to one goroutine.
+// Subscription delivers the messages of topic filters in their order, to one goroutine.
 type Subscription struct {
 	mqtt     *MQTT
-	filter   *filter
+	filters  []*filter
+	since    int // how many connections were lost when it was told of the last of them
 	messages chan Message
 	missed   chan struct{} // one that is full tells that messages were missed
 }
@@ -210,44 +280,72 @@ func (s *Subscription) Next(ctx context.Context) (Message, error) {
 		return Message{At: time.Now()}, nil
 	case <-ctx.Done():
 		return Message{}, ctx.Err()
-	case <-s.mqtt.manager.Done():
-		return Message{}, net.ErrClosed
+	case <-s.mqtt.life.Done():
+		return Message{}, context.Cause(s.mqtt.life)
 	}
 }
 
-// Subscribe subscribes to a topic filter; the subscription must be closed.
-func (m *MQTT) Subscribe(ctx context.Context, topic string) (*Subscription, error) {
-	m.mu.Lock()
-	f := m.filters[topic]
-	if f == nil {
-		f = &filter{topic: topic, turn: make(chan struct{}, 1)}
-		m.filters[topic] = f
+// Subscribe subscribes to topic filters; the subscription must be closed. It waits while
+// the connection has all the filters that it may have.
+func (m *MQTT) Subscribe(ctx context.Context, topics ...string) (*Subscription, error) {
+	if len(topics) > maxFilters {
+		return nil, fmt.Errorf("subscribe to %d topic filters: AWS IoT Core takes %d of a connection", len(topics), maxFilters)
 	}
-	f.users++
-	s := &Subscription{mqtt: m, filter: f, messages: make(chan Message, inbox), missed: make(chan struct{}, 1)}
+	s := &Subscription{mqtt: m, messages: make(chan Message, inbox), missed: make(chan struct{}, 1)}
+	m.mu.Lock()
+	for _, topic := range topics {
+		f := m.filters[topic]
+		if f == nil {
+			f = &filter{topic: topic, turn: make(chan struct{}, 1), on: -1}
+			m.filters[topic] = f
+		}
+		f.users++
+		s.filters = append(s.filters, f)
+	}
+	s.since = m.lost
 	m.subscriptions[s] = true
 	m.mu.Unlock()
-	if err := m.ensure(ctx, f); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+	for _, f := range s.filters {
+		if err := m.ensure(ctx, f); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("subscribe to %s: %w", f.topic, err)
+		}
 	}
 	return s, nil
 }
 
-// ensure subscribes to a filter unless that was done.
+// ensure has the connection know a filter that is used.
 func (m *MQTT) ensure(ctx context.Context, f *filter) error {
-	select {
-	case f.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-f.turn }()
-	if f.subscribed {
-		return nil
-	}
-	_, err := m.manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: f.topic, QoS: 1}}})
-	f.subscribed = err == nil
-	return err
+	return m.connected(ctx, func(ctx context.Context, lost int) error {
+		select {
+		case f.turn <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		defer func() { <-f.turn }()
+		if f.on == lost || !m.used(f) {
+			return nil
+		}
+		if !f.placed {
+			select {
+			case m.places <- struct{}{}:
+				f.placed = true
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		_, err := m.manager.Subscribe(ctx, &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: f.topic, QoS: 1}}})
+		if err == nil {
+			f.on = lost
+		}
+		return err
+	})
+}
+
+func (m *MQTT) used(f *filter) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f.users > 0
 }
 
 // Close ends the subscription.
@@ -259,8 +357,10 @@ func (s *Subscription) Close() {
 		return
 	}
 	delete(m.subscriptions, s)
-	if s.filter.users--; s.filter.users == 0 {
-		m.tidying.Go(func() { m.forget(s.filter) })
+	for _, f := range s.filters {
+		if f.users--; f.users == 0 {
+			m.tidy(func() { m.forget(f) })
+		}
 	}
 }
 
@@ -268,18 +368,16 @@ func (s *Subscription) Close() {
 func (m *MQTT) forget(f *filter) {
 	f.turn <- struct{}{}
 	defer func() { <-f.turn }()
-	m.mu.Lock()
-	wanted := f.users > 0
-	m.mu.Unlock()
-	if wanted {
+	if m.used(f) {
 		return
 	}
-	if f.subscribed {
+	if f.placed {
 		ctx, cancel := context.WithTimeout(m.life, byeTimeout)
 		// Where it fails, the connection is lost, and the subscription with it.
 		m.manager.Unsubscribe(ctx, &paho.Unsubscribe{Topics: []string{f.topic}})
 		cancel()
-		f.subscribed = false
+		f.placed, f.on = false, -1
+		<-m.places
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -288,31 +386,42 @@ func (m *MQTT) forget(f *filter) {
 	}
 }
 
-// resubscribe makes the subscriptions of a connection that was lost anew, and tells
-// them that they may have missed something.
-func (m *MQTT) resubscribe(ctx context.Context) {
+// resubscribe makes the subscriptions anew for a connection that knows nothing of those
+// of the last one.
+func (m *MQTT) resubscribe() {
 	m.mu.Lock()
-	var all []*filter
+	defer m.mu.Unlock()
 	for _, f := range m.filters {
-		all = append(all, f)
+		f.pending = true
+		m.tidy(func() { m.again(f) })
 	}
-	m.mu.Unlock()
-	for _, f := range all {
-		f.turn <- struct{}{}
-		again := f.subscribed
-		f.subscribed = false
-		<-f.turn
-		if again {
-			// One that fails is lost with its connection; the next one tries again.
-			m.ensure(ctx, f)
+}
+
+// again subscribes to a filter until that is done or nobody uses it, and tells its
+// subscriptions that they may have missed something.
+func (m *MQTT) again(f *filter) {
+	for pause := firstPause; m.ensure(m.life, f) != nil; pause = min(2*pause, lastPause) {
+		select {
+		case <-time.After(pause):
+		case <-m.life.Done():
+			return
 		}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	f.pending = false
 	for s := range m.subscriptions {
-		s.miss()
+		ours := slices.Contains(s.filters, f)
+		complete := !slices.ContainsFunc(s.filters, func(f *filter) bool { return f.pending })
+		if ours && complete && s.since < m.lost {
+			s.since = m.lost
+			s.miss()
+		}
 	}
 }
+
+// errLost is an unknown outcome.
+var errLost = errors.New("the connection was lost before the answer came; it may have been carried out")
 
 // request sends a request to the shadow service, and waits for its answer.
 func (m *MQTT) request(ctx context.Context, id shadow.ID, verb, token string, payload []byte) ([]byte, error) {
@@ -321,7 +430,11 @@ func (m *MQTT) request(ctx context.Context, id shadow.ID, verb, token string, pa
 		return nil, err
 	}
 	defer s.Close()
-	if _, err := m.manager.Publish(ctx, &paho.Publish{Topic: id.Topic("/" + verb), QoS: 1, Payload: payload}); err != nil {
+	err = m.connected(ctx, func(ctx context.Context, _ int) error {
+		_, err := m.manager.Publish(ctx, &paho.Publish{Topic: id.Topic("/" + verb), QoS: 1, Payload: payload})
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	for {
@@ -330,7 +443,7 @@ func (m *MQTT) request(ctx context.Context, id shadow.ID, verb, token string, pa
 		case err != nil:
 			return nil, err
 		case message.Missed():
-			return nil, errors.New("the connection was lost before the answer came; it may have been carried out")
+			return nil, errLost
 		}
 		e, ok := ParseEvent(message)
 		if !ok || e.ID != id || e.Verb != verb || e.Token() != token {
@@ -355,7 +468,13 @@ func (m *MQTT) ask(ctx context.Context, id shadow.ID, verb string) ([]byte, erro
 	return payload, operation(verb, id, err)
 }
 
-func (m *MQTT) Get(ctx context.Context, id shadow.ID) ([]byte, error) { return m.ask(ctx, id, "get") }
+// Get asks again after a connection that was lost: that changes nothing.
+func (m *MQTT) Get(ctx context.Context, id shadow.ID) (payload []byte, err error) {
+	for again := true; again; again = errors.Is(err, errLost) {
+		payload, err = m.ask(ctx, id, "get")
+	}
+	return payload, err
+}
 
 func (m *MQTT) Delete(ctx context.Context, id shadow.ID) error {
 	_, err := m.ask(ctx, id, "delete")

@@ -1,9 +1,9 @@
 package application
 
 import (
-	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -18,8 +18,9 @@ func hasCode(err error, code int) bool {
 	return ok && refusal.Code == code
 }
 
-// Pace is a service that sends at most so many requests a second over another, and
-// repeats those that were throttled all the same, until their context ends.
+// Pace is a service that sends at most so many requests a second over another, gives up
+// those that are not answered, and repeats those that were throttled all the same, until
+// their context ends.
 type Pace struct {
 	Service
 	limiter  *rate.Limiter
@@ -39,15 +40,26 @@ func (p *Pace) Requests() int64 { return p.requests.Load() }
 // IoT and of the shadow manager count by the second.
 const throttledPause = time.Second
 
+// answerTimeout is how long an answer may take. The service answers within a second; one
+// that is lost must not hold up who waits for it.
+const answerTimeout = 30 * time.Second
+
+var errNoAnswer = fmt.Errorf("the shadow service has not answered within %v", answerTimeout)
+
 // request sends a request in its turn.
-func (p *Pace) request(ctx context.Context, send func() error) error {
+func (p *Pace) request(ctx context.Context, send func(context.Context) error) error {
 	for {
 		if err := p.limiter.Wait(ctx); err != nil {
-			// The limiter says at once if its turn would come too late.
-			return cmp.Or(ctx.Err(), context.DeadlineExceeded)
+			<-ctx.Done() // the limiter says at once that its turn would come too late
+			return ctx.Err()
 		}
 		p.requests.Add(1)
-		err := send()
+		attempt, cancel := context.WithTimeoutCause(ctx, answerTimeout, errNoAnswer)
+		err := send(attempt)
+		if err != nil && context.Cause(attempt) == errNoAnswer {
+			err = errNoAnswer
+		}
+		cancel()
 		if !hasCode(err, http.StatusTooManyRequests) {
 			return err
 		}
@@ -60,21 +72,21 @@ func (p *Pace) request(ctx context.Context, send func() error) error {
 }
 
 func (p *Pace) Get(ctx context.Context, id shadow.ID) (payload []byte, err error) {
-	err = p.request(ctx, func() error { payload, err = p.Service.Get(ctx, id); return err })
+	err = p.request(ctx, func(ctx context.Context) error { payload, err = p.Service.Get(ctx, id); return err })
 	return payload, err
 }
 
 func (p *Pace) Update(ctx context.Context, id shadow.ID, u shadow.Update) (version int64, err error) {
-	err = p.request(ctx, func() error { version, err = p.Service.Update(ctx, id, u); return err })
+	err = p.request(ctx, func(ctx context.Context) error { version, err = p.Service.Update(ctx, id, u); return err })
 	return version, err
 }
 
 func (p *Pace) Delete(ctx context.Context, id shadow.ID) error {
-	return p.request(ctx, func() error { return p.Service.Delete(ctx, id) })
+	return p.request(ctx, func(ctx context.Context) error { return p.Service.Delete(ctx, id) })
 }
 
 func (p *Pace) List(ctx context.Context, thing string) (names []string, err error) {
-	err = p.request(ctx, func() error { names, err = p.Service.List(ctx, thing); return err })
+	err = p.request(ctx, func(ctx context.Context) error { names, err = p.Service.List(ctx, thing); return err })
 	return names, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
@@ -15,7 +16,7 @@ func ParseValue(text string) any {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	var value any
-	if err := decoder.Decode(&value); err != nil || decoder.More() {
+	if !json.Valid([]byte(text)) || decoder.Decode(&value) != nil {
 		return text
 	}
 	return value
@@ -37,15 +38,36 @@ func ParseDesired(args []string) (map[string]any, error) {
 // Text is a value as [ParseValue] reads it: words as they are typed, everything else
 // as JSON.
 func Text(value any) string {
-	if s, ok := value.(string); ok && ParseValue(s) == any(s) {
+	if s, ok := value.(string); ok && ParseValue(s) == any(s) && s == Printable(s) {
 		return s
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
 		return fmt.Sprint(value)
 	}
-	return string(text)
+	return Printable(strings.TrimSuffix(text.String(), "\n"))
 }
+
+// Printable is a text without what would command a terminal, which devices may report,
+// too: escaped as JSON does.
+func Printable(text string) string {
+	if !strings.ContainsFunc(text, commands) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if commands(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func commands(r rune) bool { return unicode.IsControl(r) }
 
 // Properties are the keys of a document, but for those that speak of others: the
 // answers and the status.
@@ -81,10 +103,11 @@ func (c Change) String() string {
 		}
 		return Text(value)
 	}
-	if c.Section == shadow.AckKey {
-		return fmt.Sprintf("%s %s: %s", c.Section, c.Key, show(c.New))
+	text := fmt.Sprintf("%s %s: ", c.Section, c.Key)
+	if c.Section != shadow.AckKey {
+		text += show(c.Old) + " → "
 	}
-	return fmt.Sprintf("%s %s: %s → %s", c.Section, c.Key, show(c.Old), show(c.New))
+	return Printable(text + show(c.New))
 }
 
 // Changes are the differences between two documents: of what is desired, of what is

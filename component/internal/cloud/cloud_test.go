@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -21,6 +22,8 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	mqtt3 "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/broker"
 )
 
 const patience = 10 * time.Second
@@ -331,5 +334,91 @@ func TestTheCloudKeepsToThisMachine(t *testing.T) {
 			c.Close()
 			t.Errorf("it listens on %s", address)
 		}
+	}
+}
+
+// TestQuotasOfAConnection closes connections that want more topic filters than the
+// cloud gives.
+func TestQuotasOfAConnection(t *testing.T) {
+	c := start(t)
+	filters := func(n int) map[string]byte {
+		all := map[string]byte{}
+		for i := range n {
+			all[fmt.Sprint("a/", i)] = 1
+		}
+		return all
+	}
+	for name, test := range map[string]struct {
+		subscribe func(*client) // until the connection is closed
+		kept      bool
+	}{
+		"eight at once": {func(cl *client) { done(t, cl.SubscribeMultiple(filters(8), nil)) }, true},
+		"nine at once":  {func(cl *client) { cl.SubscribeMultiple(filters(9), nil).Wait() }, false},
+		"fifty": {func(cl *client) {
+			for range 2 { // the same again is no further one
+				for filter := range filters(50) {
+					done(t, cl.Subscribe(filter, 1, nil))
+				}
+			}
+		}, true},
+		"fifty-one": {func(cl *client) {
+			for filter := range filters(51) {
+				cl.Subscribe(filter, 1, nil).Wait()
+			}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lost := make(chan error, 1)
+			cl := connect(t, options("quota", "ssl://"+c.MQTT, identity(t, c, "quota")).
+				SetConnectionLostHandler(func(_ mqtt3.Client, err error) { lost <- err }))
+			test.subscribe(cl)
+			if test.kept {
+				done(t, cl.Publish("a/b", 1, false, "still there"))
+				return
+			}
+			select {
+			case <-lost:
+			case <-time.After(patience):
+				t.Error("the connection is kept")
+			}
+		})
+	}
+}
+
+// TestIdentifiersOfBothDirections has a client subscribe with the identifier of a message
+// that it has not acknowledged yet.
+func TestIdentifiersOfBothDirections(t *testing.T) {
+	c := start(t)
+	conn, err := tls.Dial("tcp", c.MQTT, identity(t, c, "slow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ask := func(p packets.Packet) any {
+		t.Helper()
+		if _, err := p.WriteTo(conn); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := packets.ReadPacket(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.Content
+	}
+	ask(&packets.Connect{ProtocolName: "MQTT", ProtocolVersion: 5, ClientID: "slow", CleanStart: true, Properties: &packets.Properties{}})
+	subscribe := func(id uint16, topic string) packets.Packet {
+		return &packets.Subscribe{PacketID: id, Properties: &packets.Properties{}, Subscriptions: []packets.SubOptions{{Topic: topic, QoS: 1}}}
+	}
+	ask(subscribe(7, "a"))
+	if err := c.Broker.Publish(broker.Message{Topic: "a", QoS: 1}); err != nil {
+		t.Fatal(err)
+	}
+	message, err := packets.ReadPacket(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := message.Content.(*packets.Publish).PacketID // is not acknowledged
+	if answer, ok := ask(subscribe(id, "b")).(*packets.Suback); !ok || answer.Reasons[0] != 1 {
+		t.Errorf("a subscription with the identifier %d: %v", id, answer)
 	}
 }

@@ -3,12 +3,15 @@ package cloud
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
 func python(t *testing.T) string {
@@ -28,7 +31,7 @@ type role struct {
 	stderr bytes.Buffer
 }
 
-func play(t *testing.T, c *Cloud, name, thing string) *role {
+func play(t *testing.T, c *Cloud, name string, of shadow.ID) *role {
 	t.Helper()
 	pair, err := c.PKI.Client(name)
 	if err != nil {
@@ -37,7 +40,7 @@ func play(t *testing.T, c *Cloud, name, thing string) *role {
 	_, port, _ := net.SplitHostPort(c.MQTT)
 	r := &role{says: make(chan string, 64)}
 	r.Cmd = exec.CommandContext(t.Context(), python(t), "testdata/role.py", name, "localhost", port,
-		c.PKI.CAFile(), pair.Certificate, pair.Key, thing)
+		c.PKI.CAFile(), pair.Certificate, pair.Key, of.Thing, of.Name)
 	r.Stderr = &r.stderr
 	if r.input, err = r.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -90,12 +93,20 @@ func (r *role) ends(t *testing.T, local string) {
 // TestTheFoundingConversations plays the device and the application of the founding
 // document on AWS's device SDK, over mutual TLS.
 func TestTheFoundingConversations(t *testing.T) {
+	python(t)
+	for _, of := range []shadow.ID{{Thing: "lamp"}, {Thing: "lamp", Name: "room"}} {
+		t.Run(of.String(), func(t *testing.T) { converse(t, of) })
+	}
+}
+
+func converse(t *testing.T, of shadow.ID) {
 	c := start(t)
-	application := play(t, c, "application", "lamp")
-	application.hears(t, `get-rejected [404, "No shadow exists with name: 'lamp'"]`)
-	device := play(t, c, "device", "lamp")
+	none := `get-rejected [404, "No shadow exists with name: '` + cmp.Or(of.Name, of.Thing) + `'"]`
+	application := play(t, c, "application", of)
+	application.hears(t, none)
+	device := play(t, c, "device", of)
 	const defaults = `{"level": 5, "lights": "off", "locked": true}`
-	device.hears(t, `get-rejected [404, "No shadow exists with name: 'lamp'"]`, `accepted [1, `+defaults+`, `+defaults+`]`)
+	device.hears(t, none, `accepted [1, `+defaults+`, `+defaults+`]`)
 	application.hears(t, `documents `+defaults)
 
 	// The application wants a change, the device obeys.
@@ -112,7 +123,7 @@ func TestTheFoundingConversations(t *testing.T) {
 	device.ends(t, `{"level": 5, "lights": "on", "locked": false}`)
 	application.does(t, `level=0`)
 	application.hears(t, `documents {"level": 5, "lights": "on", "locked": false}`, `accepted [5, {"level": 0}, null]`)
-	device = play(t, c, "device", "lamp")
+	device = play(t, c, "device", of)
 	device.hears(t, `got-delta {"level": 0}`, `accepted [6, null, {"level": 0}]`)
 	application.hears(t, `documents {"level": 0, "lights": "on", "locked": false}`)
 
@@ -124,7 +135,73 @@ func TestTheFoundingConversations(t *testing.T) {
 	application.hears(t, `rejected [413, "The payload exceeds the maximum size allowed"]`)
 	device.ends(t, `{"level": 0}`)
 	application.input.Close()
+	application.hears(t, `local {"level": 0, "lights": "on", "locked": false, "text": "`+strings.Repeat("x", 9000)+`"}`)
 	application.Wait()
+
+	// An application that comes later takes what is reported, under what is still desired.
+	application = play(t, c, "application", of)
+	application.hears(t, `got-reported {"level": 0, "lights": "on", "locked": false}`)
+	application.does(t, `lights="off"`)
+	application.hears(t, `documents {"level": 0, "lights": "on", "locked": false}`, `accepted [8, {"lights": "off"}, null]`)
+	application.ends(t, `{"level": 0, "lights": "on", "locked": false}`)
+	application = play(t, c, "application", of)
+	application.hears(t, `got-delta {"lights": "off"}`)
+
+	// A document that is there and holds nothing gets the defaults.
+	if _, err := c.Shadows.Update(of, []byte(`{"state":null}`)); err != nil {
+		t.Fatal(err)
+	}
+	application.hears(t, `documents null`)
+	device = play(t, c, "device", of)
+	device.hears(t, `got-empty null`, `accepted [10, `+defaults+`, `+defaults+`]`)
+	application.hears(t, `documents `+defaults)
+
+	// One that is deleted comes again, and its versions go on.
+	device.ends(t, defaults)
+	if _, err := c.Shadows.Delete(of, nil); err != nil {
+		t.Fatal(err)
+	}
+	device = play(t, c, "device", of)
+	device.hears(t, none, `accepted [12, `+defaults+`, `+defaults+`]`)
+	application.hears(t, `documents `+defaults)
+	device.ends(t, defaults)
+	application.ends(t, defaults)
+}
+
+// TestRequestsAndTheirAnswers pairs them by client token, over MQTT 5 and mutual TLS.
+func TestRequestsAndTheirAnswers(t *testing.T) {
+	interpreter := python(t)
+	c := start(t)
+	pair, err := c.PKI.Client("requests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(c.MQTT)
+	for _, of := range []shadow.ID{{Thing: "lamp"}, {Thing: "lamp", Name: "room"}} {
+		t.Run(of.String(), func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), interpreter, "testdata/requests.py", "localhost", port,
+				c.PKI.CAFile(), pair.Certificate, pair.Key, of.Thing, of.Name)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			got, err := cmd.Output()
+			none := `[404, "No shadow exists with name: '` + cmp.Or(of.Name, of.Thing) + `'"]`
+			want := `get ` + none + `
+update [1, {"lights": "on"}, {"lights": "off"}]
+delta [1, {"lights": "on"}]
+documents [null, 1, {"lights": "off"}]
+get [1, {"lights": "on"}, {"lights": "off"}, {"lights": "on"}]
+update [409, "Version conflict"]
+update [2, null, {"lights": "on"}]
+documents [{"lights": "off"}, {"lights": "on"}]
+update [400, "Invalid JSON"]
+get [2, {"lights": "on"}, {"lights": "on"}, null]
+delete [2]
+delete ` + none + "\n"
+			if err != nil || string(got) != want {
+				t.Errorf("%v; got\n%s\nwant\n%s\n%s", err, got, want, stderr.String())
+			}
+		})
+	}
 }
 
 func TestBoto3AgainstTheDataPlane(t *testing.T) {

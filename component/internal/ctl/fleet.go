@@ -85,7 +85,7 @@ func (o *fleetOptions) where(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return account.String(), nil
+	return account.DataEndpoint(ctx)
 }
 
 func selectionFlags(c *cobra.Command) *fleet.Selection {
@@ -119,32 +119,39 @@ func (o *fleetOptions) bar(total int, what string) *progressbar.ProgressBar {
 
 const railsText = `
 
-Guard rails: the first --canary things are changed before the others, and all of them have to be
+Guard rails: the first --canary things of a new change go before the others, and all of them have to be
 done; after --stop-after things that refused or failed no further one is begun. A thing
 that does not answer in --wait stays desired, and obeys when it is back.
 
-Exit codes: 0 all done; 1 failed; 2 wrong usage; 3 some have not answered in time; 4 some have
-refused; 6 a guard rail has stopped the change.` + reachText
+Exit codes: 0 all that were to be changed are done; 1 failed, or some things could not be asked; 2
+wrong usage; 3 some have not answered in time; 4 some have refused, or somebody desired something
+else of them meanwhile; 6 a guard rail has stopped the change.` + reachText
 
-// railFlags adds the guard rails. It returns what completes them once the number of things is
-// known.
-func railFlags(c *cobra.Command) (*fleet.Rails, func(things int) error) {
+// railFlags adds the guard rails. It returns what says which are out of range.
+func railFlags(c *cobra.Command) (*fleet.Rails, func() error) {
 	r := &fleet.Rails{}
-	canary := c.Flags().String("canary", "1", "how many things are changed first, a `NUMBER` or a percentage such as 2%")
 	c.Flags().IntVar(&r.StopAfter, "stop-after", 5, "after how many things that refused or failed to stop, a `NUMBER`; 0 is never")
 	c.Flags().DurationVar(&r.Wait, "wait", 30*time.Second, "how long a thing may take to answer, a `DURATION`")
-	return r, func(things int) (err error) {
+	return r, func() error {
 		if r.StopAfter < 0 {
 			return fmt.Errorf("--stop-after: want 0 or more, got %d", r.StopAfter)
 		}
 		if r.Wait <= 0 {
 			return fmt.Errorf("--wait: want more than 0s, got %v", r.Wait)
 		}
-		r.Canary, err = portion(*canary, things)
-		if err != nil {
-			return fmt.Errorf("--canary: %w", err)
-		}
 		return nil
+	}
+}
+
+// canaryFlag adds that of a new change. It returns how many of its things go first.
+func canaryFlag(c *cobra.Command) func(things int) (int, error) {
+	text := c.Flags().String("canary", "1", "how many things are changed first, a `NUMBER` or a percentage such as 2%")
+	return func(things int) (int, error) {
+		n, err := portion(*text, things)
+		if err != nil {
+			return 0, fmt.Errorf("--canary: %w", err)
+		}
+		return n, nil
 	}
 }
 
@@ -174,7 +181,8 @@ func fleetSetCommand(env Env) *cobra.Command {
 	}
 	o := fleetFlags(c, env, 50)
 	selection, shadowName := selectionFlags(c), c.Flags().String("shadow", "", "`NAME` of a named shadow; the classic shadow without it")
-	rails, complete := railFlags(c)
+	rails, check := railFlags(c)
+	canaries := canaryFlag(c)
 	create := c.Flags().Bool("create", false, "also change things that have no shadow yet")
 	dryRun := c.Flags().Bool("dry-run", false, "show what would be done, and end")
 	yes := c.Flags().Bool("yes", false, "do not ask")
@@ -182,7 +190,8 @@ func fleetSetCommand(env Env) *cobra.Command {
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		desired, err := application.ParseDesired(args)
 		if err == nil {
-			err = errors.Join(o.check(), complete(0))
+			_, wrong := canaries(0)
+			err = errors.Join(o.check(), check(), wrong)
 		}
 		if err != nil {
 			fmt.Fprintln(env.Stderr, "shadowctl fleet set:", err)
@@ -197,14 +206,14 @@ func fleetSetCommand(env Env) *cobra.Command {
 			return fail(env, err)
 		}
 		defer s.Close()
-		chosen, err := o.preview(ctx, s, *shadowName, things, desired, *create)
+		chosen, err := o.preview(ctx, s, *shadowName, things, desired, *create, *dryRun)
 		if err != nil {
 			return fail(env, err)
 		}
 		if *dryRun || len(chosen) == 0 {
 			return command.OK
 		}
-		if !*yes && !o.agreed(fmt.Sprintf("Change %d things?", len(chosen))) {
+		if !*yes && !o.agreed(ctx, fmt.Sprintf("Change %d things?", len(chosen))) {
 			return fail(env, errors.New("nothing was changed; --yes agrees without being asked"))
 		}
 		where, err := o.where(ctx)
@@ -215,7 +224,7 @@ func fleetSetCommand(env Env) *cobra.Command {
 		for _, thing := range chosen {
 			header.Targets = append(header.Targets, fleet.Target{Thing: thing, Desired: desired})
 		}
-		if err := complete(len(chosen)); err != nil {
+		if header.Canaries, err = canaries(len(chosen)); err != nil {
 			return fail(env, err)
 		}
 		return o.begin(ctx, s, *journal, header, *rails)
@@ -223,8 +232,17 @@ func fleetSetCommand(env Env) *cobra.Command {
 	return c
 }
 
+// previewed is what would be done, as --json prints it where nothing else is done.
+type previewed struct {
+	Total   int           `json:"total"`
+	Change  []string      `json:"change"`
+	Already int           `json:"already"`
+	Absent  int           `json:"absent"` // left out, without a shadow
+	Present []fleet.Share `json:"present"`
+}
+
 // preview shows what a change would do, and chooses the things that it is about.
-func (o *fleetOptions) preview(ctx context.Context, s application.Service, shadowName string, things []string, desired map[string]any, create bool) (chosen []string, err error) {
+func (o *fleetOptions) preview(ctx context.Context, s application.Service, shadowName string, things []string, desired map[string]any, create, dryRun bool) (chosen []string, err error) {
 	bar := o.bar(len(things), "reading shadows")
 	prospects, err := fleet.Preview(ctx, s, shadowName, things, o.concurrency, func() { bar.Add(1) })
 	bar.Finish()
@@ -244,13 +262,17 @@ func (o *fleetOptions) preview(ctx context.Context, s application.Service, shado
 			chosen = append(chosen, p.Thing)
 		}
 	}
+	shares := fleet.Shares(prospects, desired)
+	if o.asJSON && (dryRun || len(chosen) == 0) {
+		return chosen, command.PrintJSON(o.env.Stdout, previewed{len(things), append([]string{}, chosen...), already, absent, append([]fleet.Share{}, shares...)})
+	}
 	w := o.env.Stderr
 	fmt.Fprintf(w, "%d things: %d to change, %d as desired already", len(things), len(chosen), already)
 	if absent > 0 {
 		fmt.Fprintf(w, ", %d without a shadow, which are left out (--create takes them in)", absent)
 	}
 	fmt.Fprintln(w)
-	printShares(w, fleet.Shares(prospects, desired), desired)
+	printShares(w, shares, desired)
 	return chosen, nil
 }
 
@@ -274,13 +296,22 @@ func printShares(w io.Writer, shares []fleet.Share, desired map[string]any) {
 	table.Flush()
 }
 
-// agreed asks a person. Where there is none, the answer is no.
-func (o *fleetOptions) agreed(question string) bool {
+// agreed asks a person. Where there is none, or ctx is done, the answer is no.
+func (o *fleetOptions) agreed(ctx context.Context, question string) bool {
 	fmt.Fprintf(o.env.Stderr, "%s [y/N] ", question)
 	if o.env.Stdin == nil {
 		return false
 	}
-	answer, _ := bufio.NewReader(o.env.Stdin).ReadString('\n')
+	typed := make(chan string, 1)
+	go func() { // which ends with the program where nobody types
+		text, _ := bufio.NewReader(o.env.Stdin).ReadString('\n')
+		typed <- text
+	}()
+	answer := ""
+	select {
+	case answer = <-typed:
+	case <-ctx.Done():
+	}
 	if answer == "" {
 		fmt.Fprintln(o.env.Stderr)
 	}
@@ -397,15 +428,16 @@ func printJournal(w io.Writer, j *fleet.Journal) {
 }
 
 const fleetResumeText = `shadowctl fleet resume takes up a change that was stopped, interrupted or killed. Nothing is
-desired twice: what was sent already is only waited for. Its canaries have been judged.` + railsText
+desired twice: what was sent already is only waited for, but for what --retry overruled takes up.
+Canaries that were not judged yet go before the others again.` + railsText
 
 func fleetResumeCommand(env Env) *cobra.Command {
 	c := &cobra.Command{Use: "resume JOURNAL", Short: "take up a change that has not ended", Long: fleetResumeText, Args: command.Arguments(1, 1, "one JOURNAL")}
 	o := fleetFlags(c, env, 50)
-	rails, complete := railFlags(c)
+	rails, check := railFlags(c)
 	retry := c.Flags().StringSlice("retry", nil, "also take up things with these `OUTCOMES`: unanswered, refused, overruled, skipped")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
-		err := errors.Join(o.check(), complete(0))
+		err := errors.Join(o.check(), check())
 		for _, outcome := range *retry {
 			if !slices.Contains([]string{"unanswered", "refused", "overruled", "skipped"}, outcome) {
 				err = errors.Join(err, fmt.Errorf("--retry: want some of unanswered, refused, overruled, skipped, got %q", outcome))
@@ -454,11 +486,13 @@ left as they are. It is a change with a journal of its own.` + railsText
 func fleetUndoCommand(env Env) *cobra.Command {
 	c := &cobra.Command{Use: "undo JOURNAL", Short: "take back a change", Long: fleetUndoText, Args: command.Arguments(1, 1, "one JOURNAL")}
 	o := fleetFlags(c, env, 50)
-	rails, complete := railFlags(c)
+	rails, check := railFlags(c)
+	canaries := canaryFlag(c)
 	yes := c.Flags().Bool("yes", false, "do not ask")
 	journal := c.Flags().String("journal", "", "`FILE` of the new journal, which must not be there; one in the state directory without it")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
-		if err := errors.Join(o.check(), complete(0)); err != nil {
+		_, wrong := canaries(0)
+		if err := errors.Join(o.check(), check(), wrong); err != nil {
 			fmt.Fprintln(env.Stderr, "shadowctl fleet undo:", err)
 			return command.Usage
 		}
@@ -474,10 +508,10 @@ func fleetUndoCommand(env Env) *cobra.Command {
 			fmt.Fprintln(env.Stdout, "nothing was changed, there is nothing to undo")
 			return command.OK
 		}
-		if !*yes && !o.agreed(fmt.Sprintf("Desire what was desired before of %d things?", len(h.Targets))) {
+		if !*yes && !o.agreed(ctx, fmt.Sprintf("Desire what was desired before of %d things?", len(h.Targets))) {
 			return fail(env, errors.New("nothing was changed; --yes agrees without being asked"))
 		}
-		if err := complete(len(h.Targets)); err != nil {
+		if h.Canaries, err = canaries(len(h.Targets)); err != nil {
 			return fail(env, err)
 		}
 		s, err := o.connect(ctx)
@@ -490,7 +524,7 @@ func fleetUndoCommand(env Env) *cobra.Command {
 	return c
 }
 
-const fleetShowText = `shadowctl fleet show sums up the journal of a change.
+const fleetShowText = `shadowctl fleet show sums up the journal of a change, also of one that goes on.
 
 Exit codes: 0; 1 failed; 2 wrong usage.`
 
@@ -498,7 +532,7 @@ func fleetShowCommand(env Env) *cobra.Command {
 	c := &cobra.Command{Use: "show JOURNAL", Short: "sum up a change", Long: fleetShowText, Args: command.Arguments(1, 1, "one JOURNAL")}
 	asJSON := c.Flags().Bool("json", false, "print JSON")
 	c.RunE = command.Ends(func(_ context.Context, args []string) int {
-		j, err := fleet.Open(args[0])
+		j, err := fleet.Look(args[0])
 		if err != nil {
 			return fail(env, err)
 		}

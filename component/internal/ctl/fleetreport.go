@@ -147,8 +147,8 @@ func printRows(w io.Writer, r report) {
 	fmt.Fprintln(table, strings.ToUpper(strings.Join(reportColumns, "\t")))
 	for _, row := range r.Rows {
 		line := cells(row)
-		for i := range line[:len(line)-1] {
-			if line[i] == "" {
+		for i := range line {
+			if line[i] = application.Printable(line[i]); line[i] == "" && i < len(line)-1 {
 				line[i] = "-"
 			}
 		}

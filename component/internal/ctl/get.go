@@ -65,7 +65,7 @@ func printDocument(env Env, id shadow.ID, doc shadow.Document) {
 	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "PROPERTY\tDESIRED\tREPORTED\tANSWER")
 	for _, key := range application.Properties(doc) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", key, show(doc.Desired, key), show(doc.Reported, key), showAck(doc, key))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", application.Printable(key), show(doc.Desired, key), show(doc.Reported, key), showAck(doc, key))
 	}
 	w.Flush()
 }
@@ -87,5 +87,5 @@ func showAck(doc shadow.Document, key string) string {
 	if ack.Reason != "" {
 		text += ": " + ack.Reason
 	}
-	return text
+	return application.Printable(text)
 }

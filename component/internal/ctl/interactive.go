@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"golang.org/x/time/rate"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/application"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
@@ -102,7 +103,14 @@ func interact(ctx context.Context, env Env, m *application.MQTT, id shadow.ID) e
 	ctx, cancel := context.WithCancel(ctx)
 	watching := make(chan error, 1)
 	w := &watcher{env: env, show: []application.Kind{application.Documents, application.Delta, application.Rejected, application.Presence}}
-	go func() { watching <- w.follow(ctx, m, application.ThingFilters(id.Thing)) }()
+	// What is typed first is watched, too.
+	s, err := w.subscribe(ctx, m, application.ThingFilters(id.Thing))
+	if err != nil {
+		cancel()
+		return err
+	}
+	defer s.Close()
+	go func() { watching <- w.follow(ctx, s) }()
 	defer func() { cancel(); <-watching }()
 
 	type line struct {
@@ -124,7 +132,8 @@ func interact(ctx context.Context, env Env, m *application.MQTT, id shadow.ID) e
 			}
 		}
 	}()
-	get(ctx, env, m, id, false)
+	service := application.Paced(m, rate.Inf)
+	get(ctx, env, service, id, false)
 	for {
 		select {
 		case <-ctx.Done():
@@ -138,7 +147,7 @@ func interact(ctx context.Context, env Env, m *application.MQTT, id shadow.ID) e
 			} else if l.err != nil {
 				return l.err
 			}
-			if end := typed(ctx, env, m, &id, strings.Fields(l.text)); end {
+			if end := typed(ctx, env, service, &id, strings.Fields(l.text)); end {
 				return nil
 			}
 		}
@@ -160,7 +169,7 @@ func desiredOf(words []string) (map[string]any, error) {
 }
 
 // typed carries out a line.
-func typed(ctx context.Context, env Env, m *application.MQTT, id *shadow.ID, words []string) (end bool) {
+func typed(ctx context.Context, env Env, service application.Service, id *shadow.ID, words []string) (end bool) {
 	switch {
 	case len(words) == 0:
 	case words[0] == "quit", words[0] == "exit":
@@ -168,17 +177,17 @@ func typed(ctx context.Context, env Env, m *application.MQTT, id *shadow.ID, wor
 	case words[0] == "help":
 		fmt.Fprintln(env.Stdout, interactiveHelp)
 	case words[0] == "get" && len(words) == 1:
-		get(ctx, env, m, *id, false)
+		get(ctx, env, service, *id, false)
 	case words[0] == "shadow" && len(words) <= 2:
 		id.Name = strings.Join(words[1:], "")
-		get(ctx, env, m, *id, false)
+		get(ctx, env, service, *id, false)
 	default:
 		desired, err := desiredOf(words)
 		if err != nil {
 			fmt.Fprintf(env.Stderr, "%v; help tells what can be typed\n", err)
 			return false
 		}
-		if _, err := m.Update(ctx, *id, shadow.Update{Desired: desired}); err != nil {
+		if _, err := service.Update(ctx, *id, shadow.Update{Desired: desired}); err != nil {
 			fail(env, err)
 		}
 	}

@@ -75,7 +75,7 @@ func list(ctx context.Context, s application.Service, thing string) ([]listed, e
 		}
 		l := listed{Shadow: name, Version: doc.Version, Properties: len(application.Properties(doc))}
 		for key, value := range doc.Desired {
-			if !shadow.Equal(value, doc.Reported[key]) {
+			if !application.Holds(doc.Reported[key], value) {
 				l.Delta++
 			}
 		}

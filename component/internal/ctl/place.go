@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 
@@ -62,14 +63,18 @@ var errNotRunning = errors.New("start one with shadowctl dev")
 func (p place) read() (contact, error) {
 	var c contact
 	text, err := os.ReadFile(p.contact())
+	none := fmt.Errorf("no development core runs in %s; %w", p.dir, errNotRunning)
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, fmt.Errorf("no development core runs in %s; %w", p.dir, errNotRunning)
+		return c, none
 	}
 	if err != nil {
 		return c, err
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		return c, fmt.Errorf("%s: %w", p.contact(), err)
+	}
+	if errors.Is(syscall.Kill(c.PID, 0), syscall.ESRCH) {
+		return c, none // it was killed
 	}
 	return c, nil
 }

@@ -24,7 +24,12 @@ func Write(path string, text []byte) error {
 	if err := renameio.WriteFile(path, text, 0o600, renameio.WithTempDir(dir)); err != nil {
 		return err
 	}
-	// The text is on the disk, its name need not be: ext4 writes that within 5 s.
+	return SyncDir(dir)
+}
+
+// SyncDir returns when the names in a directory are on the disk. That of a new file need
+// not be when its text is: ext4 writes it within 5 s.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -14,9 +14,6 @@ import (
 
 // Rails are the guard rails of a change.
 type Rails struct {
-	// Canary is how many things are changed first. The others follow if all of these
-	// are done; 0 is none.
-	Canary int
 	// Concurrency is how many things are changed at a time, 1 or more.
 	Concurrency int
 	// StopAfter is how many things may refuse, or fail, before the change stops; 0 is
@@ -69,21 +66,15 @@ type Change struct {
 // [ErrStopped] if a guard rail has stopped it, and that of ctx if that is done; both
 // can be taken up again.
 func (c *Change) Run(ctx context.Context) error {
-	left := c.left()
-	canaries := c.canaries(left)
-	err := c.each(ctx, left[:canaries])
-	if err == nil && canaries > 0 {
-		err = c.judgeCanaries(left[:canaries])
+	if err := c.canaries(ctx); err != nil {
+		return err
 	}
-	if err == nil {
-		err = c.each(ctx, left[canaries:])
-	}
-	return err
+	return c.each(ctx, c.left(c.Journal.Header.Targets))
 }
 
-// left are the targets without a result that counts.
-func (c *Change) left() (left []Target) {
-	for _, t := range c.Journal.Header.Targets {
+// left are those of targets that have no result that counts.
+func (c *Change) left(targets []Target) (left []Target) {
+	for _, t := range targets {
 		r, ok := c.Journal.Result(t.Thing)
 		if !ok || r.Outcome == Failed || slices.Contains(c.Rails.Retry, r.Outcome) {
 			left = append(left, t)
@@ -92,17 +83,21 @@ func (c *Change) left() (left []Target) {
 	return left
 }
 
-// canaries is how many of the targets that are left go first. A change that is taken
-// up again has had its canaries, if any thing has a result.
-func (c *Change) canaries(left []Target) int {
-	if len(left) < len(c.Journal.Header.Targets) {
-		return 0
+// canaries changes those that go first, and judges them, unless an earlier run has: who
+// takes up a change that they have stopped knows of it.
+func (c *Change) canaries(ctx context.Context) error {
+	h := c.Journal.Header
+	first := h.Targets[:min(h.Canaries, len(h.Targets))]
+	if len(first) == 0 || c.Journal.judged() {
+		return nil
 	}
-	return min(c.Rails.Canary, len(left))
-}
-
-func (c *Change) judgeCanaries(canaries []Target) error {
-	for _, t := range canaries {
+	if err := c.each(ctx, c.left(first)); err != nil {
+		return err
+	}
+	if err := c.Journal.judge(); err != nil {
+		return err
+	}
+	for _, t := range first {
 		r, ok := c.Journal.Result(t.Thing)
 		if !ok || r.Outcome != application.Done && r.Outcome != Skipped {
 			return fmt.Errorf("%w: canary %s: %v", ErrStopped, t.Thing, r)
@@ -183,7 +178,8 @@ func (c *Change) ask(ctx context.Context, t Target) (Result, error) {
 		return Result{}, err
 	}
 	before, begun := c.Journal.begun(t.Thing)
-	if begun && c.sent(t, before, now) {
+	last, _ := c.Journal.Result(t.Thing)
+	if begun && last.Outcome != application.Overruled && sent(t, before, now) {
 		q.Before, q.Version = before, before.Version+1
 		return c.await(ctx, q, f, now)
 	}
@@ -202,9 +198,9 @@ func (c *Change) ask(ctx context.Context, t Target) (Result, error) {
 	return c.await(ctx, q, f, q.Before)
 }
 
-// sent reports whether an earlier run, of which no result is known, has desired the
-// values: they are desired still, or were answered.
-func (c *Change) sent(t Target, before, now shadow.Document) bool {
+// sent reports whether an earlier run has desired the values: they are desired still, or
+// were answered.
+func sent(t Target, before, now shadow.Document) bool {
 	if now.Version == before.Version || now.Version == 0 {
 		return false
 	}
@@ -212,7 +208,7 @@ func (c *Change) sent(t Target, before, now shadow.Document) bool {
 		ackBefore, _ := application.AckOf(before, key)
 		ack, _ := application.AckOf(now, key)
 		desired, there := now.Desired[key]
-		if !(there && shadow.Equal(desired, wanted)) && !(wanted == nil && !there) && ack == ackBefore {
+		if !(there && application.Holds(desired, wanted)) && !(wanted == nil && !there) && ack == ackBefore {
 			return false
 		}
 	}
@@ -222,7 +218,8 @@ func (c *Change) sent(t Target, before, now shadow.Document) bool {
 // unfit is why a thing is not to be changed, "" if it is.
 func unfit(t Target, now shadow.Document) string {
 	for key, want := range t.Expect {
-		if got := now.Desired[key]; got != nil && !shadow.Equal(got, want) {
+		got := now.Desired[key]
+		if got != nil && !application.Holds(got, want) && !application.Holds(got, t.Desired[key]) {
 			return fmt.Sprintf("%s: somebody has desired %s since", key, application.Text(got))
 		}
 	}

@@ -59,7 +59,7 @@ func newRig(t *testing.T, things int) *rig {
 		r.update(name(i), `{"state":{"reported":{"limit":90}}}`)
 	}
 	var devices sync.WaitGroup
-	if _, err := c.Broker.Subscribe("$aws/things/+/shadow/update/delta", func(m broker.Message) {
+	if _, err := c.Broker.Subscribe("$aws/things/+/shadow/update/accepted", func(m broker.Message) {
 		devices.Go(func() { r.device(m) })
 	}); err != nil {
 		t.Fatal(err)
@@ -95,11 +95,13 @@ func (r *rig) document(thing string) shadow.Document {
 // device obeys as the component does.
 func (r *rig) device(m broker.Message) {
 	thing := strings.Split(m.Topic, "/")[2]
-	var delta struct{ State map[string]any }
-	if err := json.Unmarshal(m.Payload, &delta); err != nil || delta.State["limit"] == nil {
+	var accepted struct {
+		State struct{ Desired map[string]any }
+	}
+	if err := json.Unmarshal(m.Payload, &accepted); err != nil || accepted.State.Desired["limit"] == nil {
 		return
 	}
-	limit, ok := delta.State["limit"].(float64)
+	limit, ok := accepted.State.Desired["limit"].(float64)
 	r.mu.Lock()
 	away := r.away[thing]
 	highest := 98.0
@@ -108,15 +110,12 @@ func (r *rig) device(m broker.Message) {
 	}
 	r.version++
 	version := r.version
-	// Each further update repeats the open delta, the device's own refusal, too.
-	told := r.obeyed[thing]
-	again := len(told) > 0 && told[len(told)-1] == delta.State["limit"]
-	if !away && !again {
-		r.obeyed[thing] = append(told, delta.State["limit"])
+	if !away {
+		r.obeyed[thing] = append(r.obeyed[thing], accepted.State.Desired["limit"])
 	}
 	r.mu.Unlock()
 	switch {
-	case away || again:
+	case away:
 	case !ok || limit > highest:
 		r.update(thing, fmt.Sprintf(`{"state":{"reported":{"ack":{"limit":{"code":400,"version":%d,"reason":"want at most %v"}}}}}`, version, highest))
 	default:
@@ -137,9 +136,12 @@ func targets(things []string, limit any) (all []fleet.Target) {
 	return all
 }
 
-func (r *rig) journal(targets []fleet.Target) *fleet.Journal {
+func (r *rig) journal(targets []fleet.Target, canaries ...int) *fleet.Journal {
 	r.t.Helper()
-	j, err := fleet.Create(filepath.Join(r.t.TempDir(), "journal.jsonl"), fleet.Header{Where: "here", Targets: targets})
+	h := fleet.Header{Where: "here", Targets: targets}
+	for _, h.Canaries = range canaries {
+	}
+	j, err := fleet.Create(filepath.Join(r.t.TempDir(), "journal.jsonl"), h)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -175,8 +177,8 @@ func count(j *fleet.Journal) string {
 
 func TestAllAreChanged(t *testing.T) {
 	r := newRig(t, 40)
-	j := r.journal(targets(names(40), 95))
-	if err := r.run(j, fleet.Rails{Canary: 2, Concurrency: 8}); err != nil {
+	j := r.journal(targets(names(40), 95), 2)
+	if err := r.run(j, fleet.Rails{Concurrency: 8}); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(j); got != "map[done:40] left 0" {
@@ -193,8 +195,8 @@ func TestAllAreChanged(t *testing.T) {
 func TestACanaryStops(t *testing.T) {
 	r := newRig(t, 20)
 	r.old[name(1)] = true
-	j := r.journal(targets(names(20), 95))
-	err := r.run(j, fleet.Rails{Canary: 3, Concurrency: 8, StopAfter: 100})
+	j := r.journal(targets(names(20), 95), 3)
+	err := r.run(j, fleet.Rails{Concurrency: 8, StopAfter: 100})
 	if !errors.Is(err, fleet.ErrStopped) || !strings.Contains(err.Error(), "canary "+name(1)+": limit: refused (400): want at most 92") {
 		t.Fatal(err)
 	}
@@ -206,7 +208,7 @@ func TestACanaryStops(t *testing.T) {
 	}
 	// Taken up again, the others follow.
 	j = r.open(j)
-	if err := r.run(j, fleet.Rails{Canary: 3, Concurrency: 8}); err != nil {
+	if err := r.run(j, fleet.Rails{Concurrency: 8}); err != nil {
 		t.Fatal(err)
 	}
 	if got := count(j); got != "map[done:19 refused:1] left 0" {
@@ -305,12 +307,102 @@ func TestAChangeThatWasKilled(t *testing.T) {
 	}
 }
 
+// TestCanariesOfAChangeThatWasKilled are judged all the same, by the run that takes it up.
+func TestCanariesOfAChangeThatWasKilled(t *testing.T) {
+	r := newRig(t, 6)
+	r.old[name(1)] = true
+	ctx, kill := context.WithCancel(t.Context())
+	j := r.journal(targets(names(6), 95), 3)
+	change := &fleet.Change{Journal: j, Service: r.service, Rails: fleet.Rails{Concurrency: 1, Wait: time.Hour}, Ended: func(string, fleet.Result) { kill() }}
+	if err := change.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	j = r.open(j)
+	if err := r.run(j, fleet.Rails{Concurrency: 1}); !errors.Is(err, fleet.ErrStopped) || !strings.Contains(err.Error(), "canary "+name(1)) {
+		t.Fatalf("taken up: %v", err)
+	}
+	if got := count(j); got != "map[done:2 refused:1] left 3" {
+		t.Error(got)
+	}
+	if told := r.told(name(3)); told != nil {
+		t.Errorf("a thing that is no canary was told %v", told)
+	}
+	j = r.open(j)
+	if err := r.run(j, fleet.Rails{Concurrency: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := count(j); got != "map[done:5 refused:1] left 0" {
+		t.Error(got)
+	}
+}
+
+// TestOverruledAgain desires anew of a thing of which somebody had desired something else.
+func TestOverruledAgain(t *testing.T) {
+	r := newRig(t, 1)
+	r.away[name(0)] = true // somebody else is quicker
+	j := r.journal(targets(names(1), 95))
+	if _, err := r.cloud.Broker.Subscribe("$aws/things/+/shadow/update/accepted", func(m broker.Message) {
+		if strings.Contains(string(m.Payload), `"limit":95`) {
+			go r.update(name(0), `{"state":{"desired":{"limit":70},"reported":{"limit":70,"ack":{"limit":{"code":200,"version":3}}}}}`)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.run(j, fleet.Rails{Concurrency: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := count(j); got != "map[overruled:1] left 0" {
+		t.Fatal(got)
+	}
+	if err := r.run(r.open(j), fleet.Rails{Concurrency: 1, Retry: []application.Outcome{application.Overruled}}); err != nil {
+		t.Fatal(err)
+	}
+	if doc := r.document(name(0)); doc.Version != 5 {
+		t.Errorf("it was not desired again: version %d, want 5", doc.Version)
+	}
+}
+
+// TestObjectsAreMergedInFleets takes up, and takes back, a change of some members of an object.
+func TestObjectsAreMergedInFleets(t *testing.T) {
+	r := newRig(t, 0)
+	r.update("pump", `{"state":{"desired":{"times":{"zone":"UTC","at":1}},"reported":{"times":{"zone":"UTC","at":1}}}}`)
+	wanted := map[string]any{"times": map[string]any{"at": 2, "days": 5}}
+	j := r.journal([]fleet.Target{{Thing: "pump", Desired: wanted}})
+	rails := fleet.Rails{Concurrency: 1, Wait: time.Millisecond}
+	if err := r.run(j, rails); err != nil {
+		t.Fatal(err)
+	}
+	j = r.open(j)
+	rails.Retry = []application.Outcome{application.Unanswered}
+	if err := r.run(j, rails); err != nil {
+		t.Fatal(err)
+	}
+	if doc := r.document("pump"); doc.Version != 2 {
+		t.Errorf("what was sent was sent again: version %d, want 2", doc.Version)
+	}
+	r.update("pump", `{"state":{"reported":{"times":{"at":2,"days":5,"by":"hand"}}}}`)
+	prospects, err := fleet.Preview(t.Context(), r.service, "", []string{"pump"}, 1, nil)
+	if err != nil || !prospects[0].Already(wanted) {
+		t.Errorf("%+v, %v; want it to be as desired already", prospects, err)
+	}
+	rows, err := fleet.Survey{Service: r.service, Concurrency: 1}.Take(t.Context(), []string{"pump"})
+	if err != nil || len(rows) != 1 || rows[0].Standing != fleet.InStep {
+		t.Errorf("%+v, %v; want it in step", rows, err)
+	}
+	if err := r.run(r.journal(j.Undo()), rails); err != nil {
+		t.Fatal(err)
+	}
+	if doc := r.document("pump"); fmt.Sprint(doc.Desired) != "map[times:map[at:1 zone:UTC]]" {
+		t.Errorf("taken back: %v", doc.Desired)
+	}
+}
+
 func TestUndo(t *testing.T) {
 	r := newRig(t, 6)
-	r.update(name(0), `{"state":{"desired":{"limit":90}}}`)
-	r.update(name(1), `{"state":{"desired":{"limit":80},"reported":{"limit":80}}}`)
 	r.old[name(2)] = true
 	r.away[name(5)] = true
+	r.update(name(0), `{"state":{"desired":{"limit":90}}}`)
+	r.update(name(1), `{"state":{"desired":{"limit":80},"reported":{"limit":80}}}`)
 	things := names(5) // not the last
 	j := r.journal(targets(things, 95))
 	if err := r.run(j, fleet.Rails{Concurrency: 2}); err != nil {
@@ -349,6 +441,11 @@ func TestJournals(t *testing.T) {
 	}
 	if _, err := fleet.Open(path); !errors.Is(err, fleet.ErrInUse) {
 		t.Errorf("a journal that is in use: %v", err)
+	}
+	if look, err := fleet.Look(path); err != nil || len(look.Header.Targets) != 1 {
+		t.Errorf("a look at a journal that is in use: %v", err)
+	} else {
+		look.Close()
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)

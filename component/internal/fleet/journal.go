@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/durable"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
 
@@ -21,12 +23,15 @@ const formatVersion = 1
 
 // Header is the first line of a journal.
 type Header struct {
-	Format  int       `json:"format"`
-	At      time.Time `json:"at"`
-	Where   string    `json:"where"`            // the endpoint, so that it is not taken up elsewhere
-	Shadow  string    `json:"shadow,omitempty"` // of each thing; "" is the classic one
-	Undoes  string    `json:"undoes,omitempty"` // the journal that is undone
-	Targets []Target  `json:"targets"`
+	Format int       `json:"format"`
+	At     time.Time `json:"at"`
+	Where  string    `json:"where"`            // the endpoint, so that it is not taken up elsewhere
+	Shadow string    `json:"shadow,omitempty"` // of each thing; "" is the classic one
+	Undoes string    `json:"undoes,omitempty"` // the journal that is undone
+	// Canaries is how many of the targets are changed first. The others follow if all of
+	// these are done.
+	Canaries int      `json:"canaries,omitempty"`
+	Targets  []Target `json:"targets"`
 }
 
 // Target is what is desired of one thing.
@@ -41,10 +46,10 @@ type Target struct {
 // record is every further line: what was found of a thing before it is changed, and
 // later what became of it.
 type record struct {
-	Thing   string           `json:"thing"`
-	Before  *shadow.Document `json:"before,omitempty"` // of the keys in question
-	Result  *Result          `json:"result,omitempty"`
-	Resumed bool             `json:"resumed,omitempty"` // a further run begins here
+	Thing  string           `json:"thing,omitempty"`
+	Before *shadow.Document `json:"before,omitempty"` // of the keys in question
+	Result *Result          `json:"result,omitempty"`
+	Judged bool             `json:"judged,omitempty"` // the canaries were
 }
 
 // Result is what became of one thing.
@@ -68,6 +73,8 @@ type Journal struct {
 
 	mu      sync.Mutex
 	file    *os.File
+	broken  error // of a line that was not written as a whole, and has to stay the last one
+	canary  bool  // the canaries were judged
 	before  map[string]shadow.Document
 	results map[string]Result
 }
@@ -82,21 +89,51 @@ func Create(path string, h Header) (*Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{Header: h, path: path, file: f, before: map[string]shadow.Document{}, results: map[string]Result{}}
-	if err := errors.Join(j.lock(), j.append(h)); err != nil {
+	j := newJournal(path, f)
+	j.Header = h
+	if err := errors.Join(j.lock(), j.append(h), durable.SyncDir(filepath.Dir(path))); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
 	return j, nil
 }
 
+func newJournal(path string, f *os.File) *Journal {
+	return &Journal{path: path, file: f, before: map[string]shadow.Document{}, results: map[string]Result{}}
+}
+
 // Open takes up a journal. It must be closed.
 func Open(path string) (*Journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	return open(path, os.O_RDWR, func(j *Journal) error {
+		if err := j.lock(); err != nil {
+			return err
+		}
+		good, err := j.read()
+		if err != nil {
+			return err
+		}
+		if err := j.file.Truncate(good); err != nil {
+			return err
+		}
+		_, err = j.file.Seek(good, io.SeekStart)
+		return err
+	})
+}
+
+// Look reads a journal, also of a change that goes on. It must be closed.
+func Look(path string) (*Journal, error) {
+	return open(path, os.O_RDONLY, func(j *Journal) error {
+		_, err := j.read()
+		return err
+	})
+}
+
+func open(path string, how int, use func(*Journal) error) (*Journal, error) {
+	f, err := os.OpenFile(path, how, 0)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{path: path, file: f, before: map[string]shadow.Document{}, results: map[string]Result{}}
-	if err := errors.Join(j.lock(), j.read()); err != nil {
+	j := newJournal(path, f)
+	if err := use(j); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return j, nil
@@ -111,31 +148,26 @@ func (j *Journal) lock() error {
 	return err
 }
 
-// read reads all lines. A last one that was cut off by a kill is dropped: what it
-// tells of was not relied on.
-func (j *Journal) read() error {
+// read reads all lines, and returns where they end. A last one that was cut off, by a
+// kill or a full disk, is left out: what it tells of was not relied on.
+func (j *Journal) read() (good int64, err error) {
 	reader := bufio.NewReader(j.file)
-	var good int64
 	for n := 1; ; n++ {
 		line, err := reader.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return err
+			return 0, err
 		}
 		if err := j.take(n, line); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
+			return 0, fmt.Errorf("line %d: %w", n, err)
 		}
 		good += int64(len(line))
 	}
 	if good == 0 {
-		return errors.New("want the journal of a fleet change, got no whole line")
+		return 0, errors.New("want the journal of a fleet change, got no whole line")
 	}
-	if err := j.file.Truncate(good); err != nil {
-		return err
-	}
-	_, err := j.file.Seek(good, io.SeekStart)
-	return err
+	return good, nil
 }
 
 func (j *Journal) take(n int, line []byte) error {
@@ -160,19 +192,23 @@ func (j *Journal) take(n int, line []byte) error {
 	if r.Result != nil {
 		j.results[r.Thing] = *r.Result
 	}
+	j.canary = j.canary || r.Judged
 	return nil
 }
 
 // append writes a line, and returns when it is on disk.
 func (j *Journal) append(line any) error {
+	if j.broken != nil {
+		return j.broken
+	}
 	text, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}
-	if _, err := j.file.Write(append(text, '\n')); err != nil {
-		return err
+	if _, j.broken = j.file.Write(append(text, '\n')); j.broken == nil {
+		j.broken = j.file.Sync()
 	}
-	return j.file.Sync()
+	return j.broken
 }
 
 // begin notes what was found of a thing, before it is changed.
@@ -189,6 +225,20 @@ func (j *Journal) end(thing string, r Result) error {
 	defer j.mu.Unlock()
 	j.results[thing] = r
 	return j.append(record{Thing: thing, Result: &r})
+}
+
+// judge notes that the canaries were judged.
+func (j *Journal) judge() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.canary = true
+	return j.append(record{Judged: true})
+}
+
+func (j *Journal) judged() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.canary
 }
 
 // begun tells what was found of a thing before it was changed.
@@ -225,14 +275,30 @@ func (j *Journal) Undo() (targets []Target) {
 		}
 		back := Target{Thing: t.Thing, Desired: map[string]any{}, Expect: t.Desired}
 		for key := range t.Desired {
-			back.Desired[key] = before.Desired[key]
-			if back.Desired[key] == nil {
-				back.Desired[key] = before.Reported[key] // nil withdraws what is desired
-			}
+			back.Desired[key] = revert(t.Desired[key], before.Desired[key], before.Reported[key])
 		}
 		targets = append(targets, back)
 	}
 	return targets
+}
+
+// revert is what takes back a value that was written over another. Of an object only the
+// members that were written; nil withdraws what is desired.
+func revert(written, desired, reported any) any {
+	if desired == nil {
+		desired = reported
+	}
+	members, ok := written.(map[string]any)
+	before, ok2 := desired.(map[string]any)
+	if !ok || !ok2 {
+		return desired
+	}
+	was, _ := reported.(map[string]any)
+	back := map[string]any{}
+	for name, member := range members {
+		back[name] = revert(member, before[name], was[name])
+	}
+	return back
 }
 
 // part is a document reduced to some keys.

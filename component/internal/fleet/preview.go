@@ -25,7 +25,7 @@ func (p Prospect) Already(desired map[string]any) bool {
 		if value == nil && !there {
 			continue
 		}
-		if value == nil || !shadow.Equal(now, value) || !shadow.Equal(p.Document.Reported[key], value) {
+		if value == nil || !application.Holds(now, value) || !application.Holds(p.Document.Reported[key], value) {
 			return false
 		}
 	}

@@ -94,7 +94,7 @@ func (s Survey) rows(thing string, doc shadow.Document, now time.Time) (rows []R
 func (s Survey) standing(key string, doc shadow.Document, age time.Duration) (Standing, string) {
 	ack, answered := application.AckOf(doc, key)
 	answered = answered && ack.Code != shadow.InProgress && doc.AckAt[key] >= doc.DesiredAt[key]
-	met := shadow.Equal(doc.Desired[key], doc.Reported[key])
+	met := application.Holds(doc.Reported[key], doc.Desired[key])
 	switch {
 	case answered && ack.Code != shadow.Done:
 		return Refusal, fmt.Sprintf("%d %s", ack.Code, ack.Reason)

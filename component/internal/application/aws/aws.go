@@ -75,12 +75,12 @@ func Open(ctx context.Context, o Options) (*Account, error) {
 	return a, nil
 }
 
-// String names the account's endpoint, without asking for it.
-func (a *Account) String() string {
+// DataEndpoint is the account's data endpoint, which no other account and region has.
+func (a *Account) DataEndpoint(ctx context.Context) (string, error) {
 	if a.options.Endpoint != "" {
-		return a.options.Endpoint
+		return a.options.Endpoint, nil
 	}
-	return strings.TrimSpace("AWS IoT in " + a.config.Region + " " + a.options.Profile)
+	return a.describeEndpoint(ctx)
 }
 
 // regionOf is the region in the name of an endpoint of AWS, "" for others.
@@ -168,22 +168,31 @@ func (a *Account) REST() (*application.REST, error) {
 
 // MQTT connects to AWS IoT Core.
 func (a *Account) MQTT(ctx context.Context) (*application.MQTT, error) {
-	endpoint := a.options.Endpoint
-	if endpoint == "" {
-		var err error
-		if endpoint, err = a.describeEndpoint(ctx); err != nil {
-			return nil, err
-		}
-	}
-	u, err := parseEndpoint(endpoint)
+	cfg, err := a.mqttConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cfg := application.MQTTConfig{TLS: a.trust, ClientID: a.options.ClientID}
+	return application.DialMQTT(ctx, cfg)
+}
+
+// alpn is how a client with a certificate says at the port of HTTPS, which firewalls let
+// through, that it speaks MQTT (awsdocs/aws-iot-docs developerguide/protocols.md).
+const alpn = "x-amzn-mqtt-ca"
+
+func (a *Account) mqttConfig(ctx context.Context) (cfg application.MQTTConfig, err error) {
+	endpoint, err := a.DataEndpoint(ctx)
+	if err != nil {
+		return cfg, err
+	}
+	u, err := parseEndpoint(endpoint)
+	if err != nil {
+		return cfg, err
+	}
+	cfg = application.MQTTConfig{TLS: a.trust, ClientID: a.options.ClientID}
 	if a.options.Certificate != "" || a.options.Key != "" {
 		pair, err := tls.LoadX509KeyPair(a.options.Certificate, a.options.Key)
 		if err != nil {
-			return nil, fmt.Errorf("client certificate: %w", err)
+			return cfg, fmt.Errorf("client certificate: %w", err)
 		}
 		cfg.TLS = a.trust.Clone()
 		cfg.TLS.Certificates = []tls.Certificate{pair}
@@ -191,18 +200,21 @@ func (a *Account) MQTT(ctx context.Context) (*application.MQTT, error) {
 		if u.Scheme == "mqtts" {
 			port = cmp.Or(u.Port(), port)
 		}
+		if port == "443" {
+			cfg.TLS.NextProtos = []string{alpn}
+		}
 		cfg.URL = &url.URL{Scheme: "mqtts", Host: net.JoinHostPort(u.Hostname(), port)}
-		return application.DialMQTT(ctx, cfg)
+		return cfg, nil
 	}
 	if u.Scheme == "mqtts" {
-		return nil, fmt.Errorf("endpoint %s: want --certificate and --key", endpoint)
+		return cfg, fmt.Errorf("endpoint %s: want --certificate and --key", endpoint)
 	}
 	if err := a.wantRegion(); err != nil {
-		return nil, err
+		return cfg, err
 	}
 	cfg.URL = &url.URL{Scheme: map[string]string{"https": "wss", "http": "ws"}[u.Scheme], Host: u.Host, Path: "/mqtt"}
 	cfg.Sign = a.sign
-	return application.DialMQTT(ctx, cfg)
+	return cfg, nil
 }
 
 // emptyBody is the SHA-256 of nothing.

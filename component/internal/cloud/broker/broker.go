@@ -27,6 +27,8 @@ const (
 	maxPacket        = maxPayload + 16<<10
 	maxSessionExpiry = 7 * 24 * 60 * 60 // in s
 	maxQoS           = 1
+	maxSubscriptions = 50 // of a connection
+	maxAtOnce        = 8  // topic filters of a request
 )
 
 // Message is a message on a topic.
@@ -170,7 +172,11 @@ func (b *Broker) Connected(client string) bool {
 func (b *Broker) SetConnected(client string, connected bool) {
 	b.mu.Lock()
 	changed := b.connected[client] != connected
-	b.connected[client] = connected
+	if connected {
+		b.connected[client] = true
+	} else {
+		delete(b.connected, client)
+	}
 	b.mu.Unlock()
 	if changed {
 		b.tellPresence(client, connected)

@@ -17,7 +17,7 @@ func (r *rules) ID() string { return "aws-iot-core" }
 
 func (r *rules) Provides(event byte) bool {
 	switch event {
-	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPublished, mqtt.OnWill, mqtt.OnSessionEstablished, mqtt.OnDisconnect:
+	case mqtt.OnConnectAuthenticate, mqtt.OnACLCheck, mqtt.OnPacketRead, mqtt.OnSubscribe, mqtt.OnPublished, mqtt.OnWill, mqtt.OnSessionEstablished, mqtt.OnDisconnect:
 		return true
 	}
 	return false
@@ -30,6 +30,38 @@ func (r *rules) OnConnectAuthenticate(*mqtt.Client, packets.Packet) bool { retur
 // OnACLCheck keeps clients from publishing what only AWS publishes.
 func (r *rules) OnACLCheck(_ *mqtt.Client, topic string, write bool) bool {
 	return !write || !strings.HasPrefix(topic, "$") || request(topic)
+}
+
+// OnPacketRead keeps apart the identifiers of both directions, which the broker takes for
+// one: it would refuse a subscription whose identifier is that of a message to the
+// client which waits to be acknowledged.
+func (r *rules) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	kind := pk.FixedHeader.Type
+	if (kind == packets.Subscribe || kind == packets.Unsubscribe) && cl.State.Inflight.Delete(pk.PacketID) {
+		cl.State.Inflight.IncreaseSendQuota()
+	}
+	return pk, nil
+}
+
+// OnSubscribe closes the connection of a client that wants more than the cloud gives
+// (AWS General Reference, AWS IoT Core endpoints and quotas).
+func (r *rules) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	total := cl.State.Subscriptions.Len()
+	for _, f := range pk.Filters {
+		if _, again := cl.State.Subscriptions.Get(f.Filter); !again {
+			total++
+		}
+	}
+	if cl.Net.Inline || len(pk.Filters) <= maxAtOnce && total <= maxSubscriptions {
+		return pk
+	}
+	pk.Filters = nil
+	if cl.Properties.ProtocolVersion == 5 {
+		r.broker.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
+	} else {
+		cl.Stop(packets.ErrQuotaExceeded)
+	}
+	return pk
 }
 
 // request tells the reserved topics that clients publish to.

@@ -1,7 +1,8 @@
 """The device and the application of the founding document, on the AWS IoT device SDK (MQTT 3 and its shadow client).
 
-role.py device|application ENDPOINT PORT CA CERTIFICATE KEY THING
+role.py device|application ENDPOINT PORT CA CERTIFICATE KEY THING SHADOW
 
+SHADOW is the name of a named shadow, or empty for the classic one.
 Prints a line for each thing that happens. A line KEY=JSON on standard input is a change: of the device itself, or of
 what the application wants. The end of the input ends the program.
 """
@@ -14,7 +15,8 @@ import uuid
 from awscrt import mqtt
 from awsiot import iotshadow, mqtt_connection_builder
 
-role, endpoint, port, ca, certificate, key, thing = sys.argv[1:]
+role, endpoint, port, ca, certificate, key, thing, shadow = sys.argv[1:]
+NAMES = {"thing_name": thing, **({"shadow_name": shadow} if shadow else {})}
 QOS = mqtt.QoS.AT_LEAST_ONCE
 TIMEOUT = 20
 DEFAULTS = {"lights": "off", "locked": True, "level": 5}
@@ -27,6 +29,15 @@ delta_seen = threading.Event()
 
 def say(event, value=None):
     print(event, json.dumps(value, sort_keys=True), flush=True)
+
+
+def shape(name, **members):
+    """One of the SDK's, of the classic or of a named shadow."""
+    return getattr(iotshadow, name.format("Named" if shadow else ""))(**NAMES, **members)
+
+
+def operation(name):
+    return getattr(client, name.format("named_" if shadow else ""))
 
 
 def token():
@@ -55,12 +66,12 @@ def apply(values):
 
 def update(desired=None, reported=None):
     """Not to be waited for in a callback, which keeps the connection from hearing the answer."""
-    request = iotshadow.UpdateShadowRequest(
-        thing_name=thing,
+    request = shape(
+        "Update{}ShadowRequest",
         client_token=token(),
         state=iotshadow.ShadowState(desired=desired, reported=reported),
     )
-    return client.publish_update_shadow(request, QOS)
+    return operation("publish_update_{}shadow")(request, QOS)
 
 
 def got(response):
@@ -123,24 +134,25 @@ connection = mqtt_connection_builder.mtls_from_path(
 connection.connect().result(TIMEOUT)
 client = iotshadow.IotShadowClient(connection)
 
-update_request = iotshadow.UpdateShadowSubscriptionRequest(thing_name=thing)
-get_request = iotshadow.GetShadowSubscriptionRequest(thing_name=thing)
+update_request = shape("Update{}ShadowSubscriptionRequest")
+get_request = shape("Get{}ShadowSubscriptionRequest")
 subscriptions = [
-    (client.subscribe_to_update_shadow_accepted, update_request, accepted),
-    (client.subscribe_to_update_shadow_rejected, update_request, rejected),
-    (client.subscribe_to_get_shadow_accepted, get_request, got),
-    (client.subscribe_to_get_shadow_rejected, get_request, get_rejected),
+    ("subscribe_to_update_{}shadow_accepted", update_request, accepted),
+    ("subscribe_to_update_{}shadow_rejected", update_request, rejected),
+    ("subscribe_to_get_{}shadow_accepted", get_request, got),
+    ("subscribe_to_get_{}shadow_rejected", get_request, get_rejected),
 ]
 if role == "device":
-    request = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=thing)
-    subscriptions.append((client.subscribe_to_shadow_delta_updated_events, request, delta))
+    request = shape("{}ShadowDeltaUpdatedSubscriptionRequest")
+    subscriptions.append(("subscribe_to_{}shadow_delta_updated_events", request, delta))
 else:
-    request = iotshadow.ShadowUpdatedSubscriptionRequest(thing_name=thing)
-    subscriptions.insert(2, (client.subscribe_to_shadow_updated_events, request, documents))
+    request = shape("{}ShadowUpdatedSubscriptionRequest")
+    subscriptions.insert(2, ("subscribe_to_{}shadow_updated_events", request, documents))
 for subscribe, request, callback in subscriptions:
-    subscribed, _ = subscribe(request, QOS, callback)
+    subscribed, _ = operation(subscribe)(request, QOS, callback)
     subscribed.result(TIMEOUT)
-client.publish_get_shadow(iotshadow.GetShadowRequest(thing_name=thing, client_token=token()), QOS).result(TIMEOUT)
+request = shape("Get{}ShadowRequest", client_token=token())
+operation("publish_get_{}shadow")(request, QOS).result(TIMEOUT)
 
 for line in sys.stdin:
     name, _, text = line.strip().partition("=")
