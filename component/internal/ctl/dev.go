@@ -25,7 +25,9 @@ import (
 
 const devText = `shadowctl dev starts everything on this machine, without AWS and without hardware:
 a development cloud, a core device, a simulated chip, and the component as a process of its
-own, and prints what is going on. ^C ends all of it.
+own, and prints what is going on. Ctrl-C ends it; the process that holds the outputs over
+a restart ends a minute later, as on a gateway, or when what it has still to do is done.
+Shadows and state stay in --dir, for the next time.
 
 With --chip it uses a real chip, and --lamp and --door say which of its lines are
 an output and an input; or give a configuration of your own with --config.`
@@ -50,11 +52,11 @@ func devCommand(env Env) *cobra.Command {
 	var d devOptions
 	o := c.Flags()
 	o.StringVar(&d.thing, "thing", "MyGateway", "thing `NAME` of the core device")
-	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component; a ready-made one without it")
-	faultFile := o.String("faults", "", "script `FILE` of faults that the core device makes; go doc ./ipc/devcore/faults describes it")
+	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component, kept in --dir; else that kept there")
+	faultFile := o.String("faults", "", "script `FILE` of faults; go doc ./ipc/devcore/faults describes it")
 	o.StringVar(&d.chip, "chip", "", "real `CHIP` (name, label or path) instead of the simulated one")
 	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
-	o.StringVar(&d.sensors, "sensors", "", "`DIRECTORY` above proc and sys that readings are of, instead of this machine")
+	o.StringVar(&d.sensors, "sensors", "", "`DIRECTORY` with proc and sys to read sensors from; else this machine's")
 	o.StringVar(&d.door, "door", "", "`LINE` of the real chip that is an input")
 	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return d.dev(ctx, env, *faultFile) })
 	return c
