@@ -37,7 +37,7 @@ func doctorCommand(env Env) *cobra.Command {
 	fs.StringVar(&o.Config, "config", "", "configuration `FILE`, instead of that of the component")
 	fs.StringVar(&o.Dir, "dir", "", "work `DIRECTORY`; default that of the running component, or below --root")
 	fs.StringVar(&o.Root, "root", examination.DefaultRoot, "`DIRECTORY` of Greengrass")
-	fs.StringVar(&o.User, "user", "", "`NAME` of the user that the component runs as, if it does not run; default the owner of its work directory")
+	fs.StringVar(&o.User, "user", "", "user `NAME` if it does not run; default the owner of its work directory")
 	asJSON := fs.Bool("json", false, "print JSON")
 	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return doctor(ctx, env, o, *asJSON) })
 	return c

@@ -16,8 +16,8 @@ import (
 )
 
 const sensorsText = `shadowgpio sensors lists the numbers that this machine can show as readings: metrics of the
-host, thermal zones, hwmon chips, power supplies, 1-wire thermometers and IIO channels. The name is that
-of "reading" in the configuration. Rates are measured over a second.
+host, thermal zones, hwmon chips, power supplies, 1-wire thermometers and IIO channels.
+The name is that of "reading" in the configuration. Rates are measured over a second.
 
 Exit codes: 0; 1 a family of sensors cannot be listed; 2 wrong usage.`
 

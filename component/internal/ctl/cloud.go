@@ -86,7 +86,7 @@ func greetCloud(w io.Writer, c cloudContact, ctl, thing string) {
 		{"certificate my-application", "a client certificate for MQTT over TLS"},
 		{"compare", "device and cloud side by side"},
 		{"link down", "cut the connection; change both sides; link up, compare"},
-		{"link slow 2s", "have the cloud be far away"},
+		{"link slow 2s", "have the cloud be far away, until link slow 0s"},
 	} {
 		fmt.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
 	}

@@ -67,19 +67,19 @@ func componentCommand(env Env) *cobra.Command {
 	verb := func(name, summary string) *cobra.Command {
 		return &cobra.Command{
 			Use: name + " [COMPONENT]", Short: summary, Args: command.Arguments(0, 1, "one COMPONENT at most"),
-			Long: fmt.Sprintf("shadowctl component %s: %s. It does not wait for it.\nThe component is %s unless it is named.", name, summary, componentName),
+			Long: fmt.Sprintf("shadowctl component %s: %s.\nIt asks for that and does not wait until it is done; component list shows the state.\nThe component is %s unless it is named.", name, summary, componentName),
 			RunE: command.Ends(func(ctx context.Context, args []string) int { return beginComponent(ctx, env, name, args) }),
 		}
 	}
-	list := &cobra.Command{Use: "list", Short: "show them and their states", Args: command.Nothing}
+	list := &cobra.Command{Use: "list", Short: "show components and their states", Args: command.Nothing}
 	asJSON := list.Flags().Bool("json", false, "print JSON")
 	list.RunE = command.Ends(func(ctx context.Context, _ []string) int { return listComponents(ctx, env, *asJSON) })
 	return command.Group("component", "show, restart, stop, pause or resume components", "shadowctl component acts on the components that the core device runs.",
 		list,
-		verb("restart", "end the process of a component and start it again, also one that is stopped"),
+		verb("restart", "end the process of a component and start it again, or start a stopped one"),
 		verb("stop", "end the process of a component"),
 		verb("pause", "freeze the processes of a component"),
-		verb("resume", "thaw them"),
+		verb("resume", "let the processes of a component that is paused go on"),
 	)
 }
 

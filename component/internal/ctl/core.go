@@ -48,7 +48,7 @@ func linkCommand(env Env) *cobra.Command {
 		RunE: command.Ends(func(ctx context.Context, args []string) int { return slowLink(ctx, env, args[0]) }),
 	}
 	return command.Group("link", "connect the core device to the cloud, cut or slow the connection", "shadowctl link is the connection of the core device to the cloud.",
-		act("up", "connect", http.MethodPut, linkState{true}),
+		act("up", "connect; a slow link stays slow", http.MethodPut, linkState{true}),
 		act("down", "cut the connection; messages to the cloud wait or are refused", http.MethodPut, linkState{false}),
 		slow,
 		act("status", "say whether it is up", http.MethodGet, nothing{}),

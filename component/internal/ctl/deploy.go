@@ -57,10 +57,10 @@ func deployCommand(env Env) *cobra.Command {
 	d := deployment{}
 	c.Flags().StringVar(&d.Component, "component", componentName, "`NAME` of the component")
 	merge := c.Flags().Bool("merge", false, "merge the file into the present configuration instead of replacing it")
-	c.Flags().StringSliceVar(&d.Reset, "reset", nil, "with --merge: reset these `POINTERS`, divided by commas, such as /lines/lamp, before merging")
+	c.Flags().StringSliceVar(&d.Reset, "reset", nil, "with --merge: first reset these `POINTERS`, such as /lines/lamp,/controls")
 	quiet := c.Flags().Bool("skip-notify", false, "do not announce the update to components")
 	c.Flags().BoolVar(&d.Restart, "restart", false, "restart the component afterwards")
-	wait := c.Flags().Duration("wait", time.Minute, "how long it may take, deferrals by components included, a `DURATION`")
+	wait := c.Flags().Duration("wait", time.Minute, "`DURATION` it may take, deferrals by components included")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		if len(d.Reset) > 0 && !*merge {
 			fmt.Fprintln(env.Stderr, "shadowctl deploy: --reset wants --merge; without it the file replaces everything")

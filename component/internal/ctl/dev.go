@@ -26,7 +26,8 @@ import (
 
 const devText = `shadowctl dev starts everything on this machine, without AWS and without hardware:
 a development cloud, a core device, a simulated chip, and the component as a process of its
-own, and prints what is going on. ^C ends all of it.
+own, and prints what is going on. Ctrl-C ends all of it. Shadows and state stay in --dir,
+for the next time.
 
 With --lite the core device is a nucleus lite, which has no shadow manager: the component
 reaches its shadows over the topics of AWS IoT Core, through the core device.
@@ -55,12 +56,12 @@ func devCommand(env Env) *cobra.Command {
 	var d devOptions
 	o := c.Flags()
 	o.StringVar(&d.thing, "thing", "MyGateway", "thing `NAME` of the core device")
-	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component; a ready-made one without it")
+	o.StringVar(&d.config, "config", "", "configuration `FILE` of the component, kept in --dir; else that kept there")
 	o.BoolVar(&d.lite, "lite", false, "be a nucleus lite, without a shadow manager")
-	faultFile := o.String("faults", "", "script `FILE` of faults that the core device makes; go doc ./ipc/devcore/faults describes it")
+	faultFile := o.String("faults", "", "script `FILE` of faults; go doc ./ipc/devcore/faults describes it")
 	o.StringVar(&d.chip, "chip", "", "real `CHIP` (name, label or path) instead of the simulated one")
 	o.StringVar(&d.lamp, "lamp", "", "`LINE` of the real chip that is an output")
-	o.StringVar(&d.sensors, "sensors", "", "`DIRECTORY` above proc and sys that readings are of, instead of this machine")
+	o.StringVar(&d.sensors, "sensors", "", "`DIRECTORY` with proc and sys to read sensors from; else this machine's")
 	o.StringVar(&d.door, "door", "", "`LINE` of the real chip that is an input")
 	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return d.dev(ctx, env, *faultFile) })
 	return c

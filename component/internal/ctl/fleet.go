@@ -44,8 +44,8 @@ type fleetOptions struct {
 
 func fleetFlags(c *cobra.Command, env Env, concurrency int) *fleetOptions {
 	o := &fleetOptions{env: env, reach: reachFlags(c, env)}
-	c.Flags().Float64Var(&o.rate, "rate", 50, "how many requests a second at most, a `NUMBER`; AWS allows an account 400 or more, by region")
-	c.Flags().IntVar(&o.concurrency, "concurrency", concurrency, "how many things at a time, a `NUMBER`")
+	c.Flags().Float64Var(&o.rate, "rate", 50, "at most this `NUMBER` of requests a second; AWS allows 400")
+	c.Flags().IntVar(&o.concurrency, "concurrency", concurrency, "`NUMBER` of things at a time")
 	c.Flags().BoolVar(&o.asJSON, "json", false, "print JSON")
 	return o
 }
@@ -93,7 +93,7 @@ func selectionFlags(c *cobra.Command) *fleet.Selection {
 	c.Flags().StringSliceVar(&s.Things, "things", nil, "`NAMES` of things, divided by commas")
 	c.Flags().StringVar(&s.File, "file", "", "`FILE` with the name of a thing on each line")
 	c.Flags().StringVar(&s.Group, "group", "", "`NAME` of a thing group of AWS IoT")
-	c.Flags().StringVar(&s.Query, "query", "", "`QUERY` of the fleet index of AWS IoT, such as 'thingName:pump-* AND shadow.reported.mode:auto'")
+	c.Flags().StringVar(&s.Query, "query", "", "`QUERY` of the fleet index of AWS IoT, such as thingName:pump-*")
 	return s
 }
 
@@ -130,7 +130,7 @@ else of them meanwhile; 6 a guard rail has stopped the change.` + reachText
 // railFlags adds the guard rails. It returns what says which are out of range.
 func railFlags(c *cobra.Command) (*fleet.Rails, func() error) {
 	r := &fleet.Rails{}
-	c.Flags().IntVar(&r.StopAfter, "stop-after", 5, "after how many things that refused or failed to stop, a `NUMBER`; 0 is never")
+	c.Flags().IntVar(&r.StopAfter, "stop-after", 5, "stop after this `NUMBER` that refused or failed; 0 is never")
 	c.Flags().DurationVar(&r.Wait, "wait", 30*time.Second, "how long a thing may take to answer, a `DURATION`")
 	return r, func() error {
 		if r.StopAfter < 0 {
@@ -186,7 +186,7 @@ func fleetSetCommand(env Env) *cobra.Command {
 	create := c.Flags().Bool("create", false, "also change things that have no shadow yet")
 	dryRun := c.Flags().Bool("dry-run", false, "show what would be done, and end")
 	yes := c.Flags().Bool("yes", false, "do not ask")
-	journal := c.Flags().String("journal", "", "`FILE` of the journal, which must not be there; one in the state directory without it")
+	journal := c.Flags().String("journal", "", "new `FILE` for the journal; else ~/.local/state/shadowgpio/fleet")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		desired, err := application.ParseDesired(args)
 		if err == nil {
@@ -435,7 +435,7 @@ func fleetResumeCommand(env Env) *cobra.Command {
 	c := &cobra.Command{Use: "resume JOURNAL", Short: "take up a change that has not ended", Long: fleetResumeText, Args: command.Arguments(1, 1, "one JOURNAL")}
 	o := fleetFlags(c, env, 50)
 	rails, check := railFlags(c)
-	retry := c.Flags().StringSlice("retry", nil, "also take up things with these `OUTCOMES`: unanswered, refused, overruled, skipped")
+	retry := c.Flags().StringSlice("retry", nil, "also things with these `OUTCOMES`: unanswered, refused, overruled, skipped")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		err := errors.Join(o.check(), check())
 		for _, outcome := range *retry {
@@ -489,7 +489,7 @@ func fleetUndoCommand(env Env) *cobra.Command {
 	rails, check := railFlags(c)
 	canaries := canaryFlag(c)
 	yes := c.Flags().Bool("yes", false, "do not ask")
-	journal := c.Flags().String("journal", "", "`FILE` of the new journal, which must not be there; one in the state directory without it")
+	journal := c.Flags().String("journal", "", "new `FILE` for the journal; else ~/.local/state/shadowgpio/fleet")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		_, wrong := canaries(0)
 		if err := errors.Join(o.check(), check(), wrong); err != nil {

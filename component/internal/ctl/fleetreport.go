@@ -19,7 +19,7 @@ import (
 
 const fleetReportText = `shadowctl fleet report tells how far things are from what is desired of them:
 
-  in step   what is desired is reported        refused   the device has refused it, or its line failed
+  in step   what is desired is reported        refused   the device refused it, or its line failed
   waiting   desired a short while ago          differs   it was answered, and is something else now
   reported  nothing is desired                 stale     not answered for longer than --stale
                                                absent    the device has never reported
@@ -38,8 +38,8 @@ func fleetReportCommand(env Env) *cobra.Command {
 	selection := selectionFlags(c)
 	survey := fleet.Survey{}
 	c.Flags().StringVar(&survey.Shadow, "shadow", "", "`NAME` of a named shadow; the classic shadow without it")
-	c.Flags().StringSliceVar(&survey.Properties, "property", nil, "only these `PROPERTIES`, divided by commas; all that are desired without it")
-	c.Flags().DurationVar(&survey.Stale, "stale", 10*time.Minute, "after what time a value that is not answered is stale, a `DURATION`")
+	c.Flags().StringSliceVar(&survey.Properties, "property", nil, "only these `PROPERTIES`, divided by commas")
+	c.Flags().DurationVar(&survey.Stale, "stale", 10*time.Minute, "`DURATION` after which an unanswered value is stale")
 	drift := c.Flags().Bool("drift", false, "only those that are drift")
 	format := c.Flags().String("format", "table", "`FORMAT`: table, json or csv")
 	c.RunE = command.Ends(func(ctx context.Context, _ []string) int {

@@ -24,14 +24,14 @@ func pressCommand(env Env) *cobra.Command {
 }
 
 func releaseCommand(env Env) *cobra.Command {
-	return handCommand(env, "release LINE", "let go of the contact", 1,
+	return handCommand(env, "release LINE", "let go of the contact on a simulated line", 1,
 		func(_ context.Context, h sim.Hand, chip string, offset int, _ []string) error {
 			return h.Release(chip, offset)
 		})
 }
 
 func holdCommand(env Env) *cobra.Command {
-	return handCommand(env, "hold LINE DURATION", "press, wait, let go", 2,
+	return handCommand(env, "hold LINE DURATION", "press, wait for a duration such as 2s, let go", 2,
 		func(ctx context.Context, h sim.Hand, chip string, offset int, args []string) error {
 			d, err := time.ParseDuration(args[1])
 			if err != nil || d <= 0 {
@@ -60,8 +60,9 @@ func handCommand(env Env, use, short string, arguments int, do act) *cobra.Comma
 	name, what, _ := strings.Cut(use, " ")
 	return &cobra.Command{
 		Use: use, Short: short, Args: command.Arguments(arguments, arguments, what),
-		Long: fmt.Sprintf(`shadowctl %s plays the hand on a line of the simulated chip.
-LINE is the name of the line, its offset, or its label in the configuration.`, name),
+		Long: fmt.Sprintf(`shadowctl %s plays the hand on a line of the simulated chip:
+%s.
+LINE is the name of the line, its offset, or its label in the configuration.`, name, short),
 		RunE: command.Ends(func(ctx context.Context, args []string) int { return handle(ctx, env, args, do) }),
 	}
 }

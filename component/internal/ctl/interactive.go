@@ -23,7 +23,7 @@ happens to it while it runs, and desires what is typed.
 
 ` + interactiveHelp + `
 
-It ends at quit, exit, Ctrl-D, or where its input ends.
+It ends at quit, exit, Ctrl-D, Ctrl-C, or where its input ends.
 
 Exit codes: 0; 1 failed; 2 wrong usage.` + reachText
 

@@ -38,9 +38,9 @@ func reachFlags(c *cobra.Command, env Env) *reach {
 	f.BoolVar(&r.mqtt, "mqtt", false, "over MQTT rather than REST; implied by --certificate")
 	f.StringVar(&r.aws.Profile, "profile", "", "`NAME` of the profile of AWS's tools; also AWS_PROFILE")
 	f.StringVar(&r.aws.Region, "region", "", "`REGION` of AWS; also AWS_REGION")
-	f.StringVar(&r.aws.Endpoint, "endpoint", "", "data endpoint of the account, a `HOST` or URL; AWS is asked for it where it is needed")
-	f.StringVar(&r.aws.Certificate, "certificate", "", "PEM `FILE` of a client certificate for MQTT; signed with the credentials without it")
-	f.StringVar(&r.aws.Key, "key", "", "PEM `FILE` of its key")
+	f.StringVar(&r.aws.Endpoint, "endpoint", "", "`HOST` or URL of the account's data endpoint; else AWS is asked")
+	f.StringVar(&r.aws.Certificate, "certificate", "", "PEM `FILE` of a client certificate for MQTT; else it is signed")
+	f.StringVar(&r.aws.Key, "key", "", "PEM `FILE` of the certificate's key")
 	f.StringVar(&r.aws.CA, "ca", "", "PEM `FILE` of an authority to trust, too")
 	f.StringVar(&r.aws.ClientID, "client-id", "", "client `ID` for MQTT; a random one without it")
 	return r

@@ -31,7 +31,7 @@ func watchCommand(env Env) *cobra.Command {
   shadowctl watch pump-7 --json | jq 'select(.kind == "delta")'`,
 	}
 	r := reachFlags(c, env)
-	kinds := c.Flags().StringSlice("show", []string{"documents", "delta", "rejected", "presence"}, "the `KINDS` of messages: documents, delta, accepted, rejected, presence")
+	kinds := c.Flags().StringSlice("show", []string{"documents", "delta", "rejected", "presence"}, "`KINDS` of messages, also accepted")
 	asJSON := c.Flags().Bool("json", false, "print one JSON object a line")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		w := &watcher{env: env, json: *asJSON}
