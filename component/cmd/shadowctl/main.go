@@ -12,8 +12,9 @@ import (
 )
 
 func main() {
-	// A second signal ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	// A second signal ends the process at once. One who reads our output no longer asks us to
+	// end, too: shadowctl dev has processes and files to tidy up.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGPIPE)
 	context.AfterFunc(ctx, stop)
 	code := ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
 	stop()

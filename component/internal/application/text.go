@@ -22,13 +22,13 @@ func ParseValue(text string) any {
 	return value
 }
 
-// ParseDesired reads arguments of the form KEY=VALUE; see [ParseValue].
+// ParseDesired reads arguments of the form PROPERTY=VALUE; see [ParseValue].
 func ParseDesired(args []string) (map[string]any, error) {
 	desired := map[string]any{}
 	for _, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		if !ok || key == "" {
-			return nil, fmt.Errorf("want KEY=VALUE, got %q", arg)
+			return nil, fmt.Errorf("want PROPERTY=VALUE, got %q", arg)
 		}
 		desired[key] = ParseValue(value)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,9 +87,20 @@ func Arguments(low, high int, what string) cobra.PositionalArgs {
 // Nothing refuses arguments.
 var Nothing = Arguments(0, 0, "")
 
+// completeNothing keeps shells from offering file names where no argument is a file.
+func completeNothing(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		completeNothing(c)
+		if c.ValidArgsFunction == nil && !strings.Contains(c.Use, "FILE") && !strings.Contains(c.Use, "JOURNAL") {
+			c.ValidArgsFunction = cobra.NoFileCompletions
+		}
+	}
+}
+
 // Execute runs the command that args name, and returns its exit code.
 func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
+	completeNothing(root)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -31,22 +31,25 @@ func newBoard() (*sim.Sim, error) {
 
 // readConfig reads the component configuration of this place.
 func (p place) readConfig(thingName string) (*config.Config, error) {
-	text, err := os.ReadFile(p.config())
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := config.Parse(text, thingName)
-	if err != nil {
-		return nil, fmt.Errorf("%s:\n%w", p.config(), err)
-	}
-	return cfg, nil
+	_, cfg, err := readConfig(p.config(), thingName)
+	return cfg, err
 }
 
-// prepareConfig puts the configuration in place: that of file, or the ready-made
-// one where there is none yet.
-func (p place) prepareConfig(file string, ready []byte) error {
+func readConfig(file, thingName string) (text []byte, cfg *config.Config, err error) {
+	if text, err = os.ReadFile(file); err != nil {
+		return nil, nil, err
+	}
+	if cfg, err = config.Parse(text, thingName); err != nil {
+		return nil, nil, fmt.Errorf("%s:\n%w", file, err)
+	}
+	return text, cfg, nil
+}
+
+// prepareConfig puts the configuration in place: that of file, if it is valid, or the
+// ready-made one where there is none yet.
+func (p place) prepareConfig(file, thingName string, ready []byte) error {
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, _, err := readConfig(file, thingName)
 		if err != nil {
 			return err
 		}

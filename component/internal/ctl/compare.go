@@ -3,6 +3,7 @@ package ctl
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/cloud/pki"
 	"github.com/shadowgpio/shadowgpio/component/internal/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/shadow"
 )
@@ -159,8 +161,11 @@ func certificate(env Env, name string) int {
 		return fail(env, err)
 	}
 	pair, err := authority.Client(name)
+	if errors.Is(err, pki.ErrName) {
+		err = usageError{err}
+	}
 	if err != nil {
-		return fail(env, err)
+		return failed(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "ca           %s\ncertificate  %s\nkey          %s\n", authority.CAFile(), pair.Certificate, pair.Key)
 	return command.OK

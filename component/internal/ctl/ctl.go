@@ -4,6 +4,7 @@ package ctl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -73,6 +74,19 @@ func defaultDir(getenv func(string) string) string {
 		base = filepath.Join(home, ".local", "state")
 	}
 	return filepath.Join(base, "shadowgpio", "dev")
+}
+
+// usageError is an error about what was typed.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// failed is fail, with the exit code of wrong usage where that was the reason.
+func failed(env Env, err error) int {
+	if fail(env, err); errors.As(err, new(usageError)) {
+		return command.Usage
+	}
+	return command.Failure
 }
 
 // fail prints an error as the last word of a command.

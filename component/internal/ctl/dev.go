@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (d *devOptions) prepare() (unlock func(), err error) {
 		ready = wiredConfig(d.chip, d.lamp, d.door)
 		os.Remove(d.place.config()) // that of another chip
 	}
-	if err := d.prepareConfig(d.config, ready); err != nil {
+	if err := d.prepareConfig(d.config, d.thing, ready); err != nil {
 		unlock()
 		return nil, err
 	}
@@ -258,19 +259,20 @@ func (d *devOptions) greet(env Env, c contact, token string) {
 	fmt.Fprintf(w, "  configuration  %s\n  shadows        %s\n  chip           %s\n\n", d.place.config(), d.core(), chip)
 	fmt.Fprintf(w, "In another terminal:\n\n")
 	tries := [][2]string{
-		{"set lights=on --wait 5s", "desire a value, wait for the device's answer"},
 		{"get", "what is desired, reported, answered"},
-		{"set lights=blue --wait 5s", "a value that the device refuses"},
 		{"fault add '* drop times 1'", "the core device fails on purpose: it drops a connection"},
 	}
-	if d.chip == "" {
-		tries = append(tries, [][2]string{
+	if text, err := os.ReadFile(d.place.config()); err == nil && bytes.Equal(text, boardConfig) {
+		tries = append([][2]string{
+			{"set lights=on --wait 5s", "desire a value, wait for the device's answer"},
+			{"set lights=blue --wait 5s", "a value that the device refuses"},
+		}, append(tries, [][2]string{
 			{"press door", "close the contact of an input; release opens it"},
 			{"bounce motion", "a worn contact: many edges, the right value in the end"},
 			{"hold button 100ms", "a button on the wall: the lamp toggles, with or without a link"},
 			{"set bell=true --shadow workshop --wait 5s", "a pulse: done when it is over"},
 			{"set fan=true --shadow room", "a named shadow"},
-		}...)
+		}...)...)
 	}
 	for _, t := range tries {
 		fmt.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])

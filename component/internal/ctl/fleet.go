@@ -98,6 +98,9 @@ func selectionFlags(c *cobra.Command) *fleet.Selection {
 }
 
 func (o *fleetOptions) find(ctx context.Context, s *fleet.Selection) ([]string, error) {
+	if len(s.Things) == 0 && s.File+s.Group+s.Query == "" {
+		return nil, usage("want things, by --things, --file, --group or --query; got none")
+	}
 	return s.Find(ctx, func() (fleet.Registry, error) {
 		account, err := o.account(ctx)
 		if err != nil {
@@ -174,7 +177,7 @@ interrupted or killed is taken up by "fleet resume", and taken back by "fleet un
 
 func fleetSetCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "set KEY=VALUE...", Short: "desire values of many things", Long: fleetSetText, Args: command.Arguments(1, -1, "KEY=VALUE"),
+		Use: "set PROPERTY=VALUE...", Short: "desire values of many things", Long: fleetSetText, Args: command.Arguments(1, -1, "PROPERTY=VALUE"),
 		Example: `  shadowctl fleet set limit=95 --group coffee-makers --canary 2% --stop-after 10
   shadowctl fleet set limit=95 --query 'thingName:coffee-* AND shadow.reported.limit<95' --dry-run
   shadowctl fleet set mode=eco --file things.txt --shadow control --yes`,
@@ -199,7 +202,7 @@ func fleetSetCommand(env Env) *cobra.Command {
 		}
 		things, err := o.find(ctx, selection)
 		if err != nil {
-			return fail(env, err)
+			return failed(env, err)
 		}
 		s, err := o.connect(ctx)
 		if err != nil {

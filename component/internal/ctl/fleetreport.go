@@ -56,7 +56,7 @@ func fleetReportCommand(env Env) *cobra.Command {
 		}
 		rows, err := o.survey(ctx, survey, selection)
 		if err != nil {
-			return fail(env, err)
+			return failed(env, err)
 		}
 		return printReport(env, rows, *drift, *format)
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +37,7 @@ func holdCommand(env Env) *cobra.Command {
 		func(ctx context.Context, h sim.Hand, chip string, offset int, args []string) error {
 			d, err := time.ParseDuration(args[1])
 			if err != nil || d <= 0 {
-				return fmt.Errorf("want a duration such as 2s, got %q", args[1])
+				return usage("want a duration such as 2s, got %q", args[1])
 			}
 			return h.Hold(ctx, chip, offset, d)
 		})
@@ -82,13 +84,25 @@ func handle(ctx context.Context, env Env, args []string, do act) int {
 		return fail(env, fmt.Errorf("simulated chip out of reach; does shadowctl dev still run? %w", err))
 	}
 	address, err := gpio.Find(remote, p.ref(c, args[0]))
+	if errors.Is(err, gpio.ErrNoLine) {
+		err = fmt.Errorf("%w; want its name, its offset, or a label of the configuration: %s", err, strings.Join(p.labels(c), ", "))
+	}
 	if err != nil {
 		return fail(env, err)
 	}
 	if err := do(ctx, remote, address.Chip.Name, address.Line.Offset, args); err != nil {
-		return fail(env, err)
+		return failed(env, err)
 	}
 	return command.OK
+}
+
+// labels are those of the configuration.
+func (p place) labels(c contact) []string {
+	cfg, err := p.readConfig(c.ThingName)
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(cfg.Lines))
 }
 
 // ref takes labels of the configuration for the lines they stand for.

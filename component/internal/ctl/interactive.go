@@ -27,7 +27,7 @@ It ends at quit, exit, Ctrl-D, Ctrl-C, or where its input ends.
 
 Exit codes: 0; 1 failed; 2 wrong usage.` + reachText
 
-const interactiveHelp = `  KEY=VALUE ...   desire values; null withdraws one
+const interactiveHelp = `  PROPERTY=VALUE ...   desire values; null withdraws one
   get             show the shadow
   shadow [NAME]   go to a named shadow, or to the classic one
   help            show this
@@ -88,7 +88,10 @@ func openConsole(env Env) (*console, error) {
 		io.Reader
 		io.Writer
 	}{file, env.Stdout}, "> ")
-	return &console{t, t.ReadLine, func() { term.Restore(int(file.Fd()), before) }}, nil
+	return &console{t, t.ReadLine, func() {
+		term.Restore(int(file.Fd()), before)
+		fmt.Fprintln(env.Stdout) // leaves the prompt
+	}}, nil
 }
 
 // interact plays one application until the input ends.

@@ -25,8 +25,8 @@ time; 4 refused, or somebody desired something else meanwhile.` + reachText
 
 func setCommand(env Env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "set KEY=VALUE...", Short: "desire values in a shadow, and wait for the device's answer", Long: setText,
-		Args: command.Arguments(1, -1, "KEY=VALUE"),
+		Use: "set PROPERTY=VALUE...", Short: "desire values in a shadow, and wait for the device's answer", Long: setText,
+		Args: command.Arguments(1, -1, "PROPERTY=VALUE"),
 		Example: `  shadowctl set lights=on --wait 5s
   shadowctl set limit=80 mode=auto --thing pump-7 --shadow control --wait 30s --json
   shadowctl set lights=null`,
@@ -36,6 +36,9 @@ func setCommand(env Env) *cobra.Command {
 	asJSON := c.Flags().Bool("json", false, "print JSON")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		desired, err := application.ParseDesired(args)
+		if err == nil && *wait < 0 {
+			err = fmt.Errorf("--wait: want 0s or more, got %v", *wait)
+		}
 		if err != nil {
 			fmt.Fprintln(env.Stderr, "shadowctl set:", err)
 			return command.Usage

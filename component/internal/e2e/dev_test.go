@@ -112,16 +112,17 @@ func TestDev(t *testing.T) {
 		{"get extra", 2, []string{`unexpected argument "extra"`}},
 		{"watch --show everything", 2, []string{`--show: want some of`, `got "everything"`}},
 		{"get --shadow unheard-of", 1, []string{"get shadow MyGateway/unheard-of: 404 No shadow exists with name"}},
-		{"set lights", 2, []string{`want KEY=VALUE, got "lights"`}},
+		{"set lights", 2, []string{`want PROPERTY=VALUE, got "lights"`}},
 		{"press door", 0, nil},
-		{"press nothing", 1, []string{"nothing", "no such line"}},
-		{"hold motion soon", 1, []string{`want a duration such as 2s, got "soon"`}},
+		{"press nothing", 1, []string{"nothing", "no such line; want its name, its offset, or a label of the configuration: bell, button, door"}},
+		{"set lights=on --wait -1s", 2, []string{"--wait: want 0s or more, got -1s"}},
+		{"hold motion soon", 2, []string{`want a duration such as 2s, got "soon"`}},
 		{"hold motion 50ms", 0, nil},
 		{"bounce GPIO23", 0, nil},
 		{"press 23", 0, nil},
 		{"release 23", 0, nil},
 		{"certificate my-lamp", 0, []string{"ca ", "ca.pem", "my-lamp.pem", "my-lamp.key"}},
-		{"certificate ../x", 1, []string{"name of a certificate: want 1 to 128"}},
+		{"certificate ../x", 2, []string{"name of a certificate: want 1 to 128"}},
 		{"link slow 1ms", 0, nil},
 		{"link slow soon", 1, []string{`delay: want a duration from 0s to 1m0s, got "soon"`}},
 		{"delete --shadow room", 0, []string{"shadow MyGateway/room deleted"}},
@@ -246,9 +247,13 @@ func TestDevRefusesWhatCannotStart(t *testing.T) {
 		{[]string{"dev", "now"}, 2, `unexpected argument "now"`},
 		{[]string{"dev", "--bogus"}, 2, "bogus"},
 	} {
-		out, code := shadowctl(t, shortDir(t), c.args...)
+		dir := shortDir(t)
+		out, code := shadowctl(t, dir, c.args...)
 		if code != c.code || !strings.Contains(out, c.want) {
 			t.Errorf("shadowctl %v: exit code %d, want %d, and %q in\n%s", c.args, code, c.code, c.want, out)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, "config.yaml")); err == nil {
+			t.Errorf("shadowctl %v keeps the configuration\n%s", c.args, text)
 		}
 	}
 }

@@ -105,13 +105,13 @@ func TestWatchAndInteractive(t *testing.T) {
 	person.types("fan=true")
 	person.says("MyGateway/room", "reported fan: false → true")
 	person.types("nonsense")
-	person.says(`want KEY=VALUE, got "nonsense"; help tells what can be typed`)
+	person.says(`want PROPERTY=VALUE, got "nonsense"; help tells what can be typed`)
 	person.types("help")
 	person.says("go to a named shadow")
 
 	watch.says("delta", "MyGateway (classic)", "lights=on")
 	watch.says("documents", "desired lights: - → on")
-	watch.says("accepted", "update: reported", "lights=on")
+	watch.says("accepted", "reported ack.lights=200", "lights=on")
 	programs.says(`"kind":"documents"`, `"section":"reported","key":"lights","old":"off","new":"on"`)
 	if out, code := shadowctl(t, dir, "get", "--mqtt", "--shadow", "nobody"); code != 1 || !strings.Contains(out, "404") {
 		t.Errorf("exit code %d: %s", code, out)

@@ -80,12 +80,15 @@ type Pair struct{ Certificate, Key string }
 
 var namePattern = regexp.MustCompile(`^[a-zA-Z0-9:_-]{1,128}$`)
 
+// ErrName is the error about a name that no certificate can have.
+var ErrName = errors.New("name of a certificate: want 1 to 128 letters, digits, colons, underscores, hyphens, and not ca")
+
 // Client returns the files of the certificate that belongs to a name, such as that
 // of a thing, and makes them if they are not there.
 func (a *Authority) Client(name string) (Pair, error) {
 	p := Pair{a.path(name + ".pem"), a.path(name + ".key")}
 	if !namePattern.MatchString(name) || name == "ca" {
-		return p, fmt.Errorf("name of a certificate: want 1 to 128 letters, digits, colons, underscores, hyphens, and not ca; got %q", name)
+		return p, fmt.Errorf("%w; got %q", ErrName, name)
 	}
 	if _, err := tls.LoadX509KeyPair(p.Certificate, p.Key); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return p, err
