@@ -144,3 +144,64 @@ func TestScheduleWaitsForTheClockOfTheMachine(t *testing.T) {
 		t.Errorf("the clock is set, and the log says\n%s", log)
 	}
 }
+
+// TestSwitchThatWaitsOverAKill: nobody asks again for what a button asked of a lamp that
+// no shadow shows, so it is done by a later process if this one is killed while it waits.
+func TestSwitchThatWaitsOverAKill(t *testing.T) {
+	for _, c := range []struct {
+		name, holdFor, rule string
+		on                  bool // what waits
+	}{
+		{"held, to go off", "10m", "minOn", false},
+		{"let go of, to go on", "0s", "minOff", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config := func(least string) string {
+				return fmt.Sprintf(`
+holdFor: %s
+lines:
+  lamp:   {line: LAMP, direction: output, %s: %s}
+  button: {line: DOOR, direction: input}
+controls:
+  wall: {input: button, action: toggle, output: lamp}
+shadows:
+  main: {properties: {pressed: {line: button}}}
+`, c.holdFor, c.rule, least)
+			}
+			r := newRig(t, "")
+			r.simulate()
+			r.serve()
+			p := r.startWithFile(config("1h"))
+			r.reported("", `{"pressed":false}`)
+			moves := r.moves(lampOffset)
+			if !c.on {
+				r.press(doorOffset)
+				await(t, moves, 1)
+				r.held("lamp")
+			}
+			moves = r.moves(lampOffset)
+			r.press(doorOffset)
+			waits := func(s state.State) bool { d := s.Demands["lamp"]; return len(d.Levels) == 1 && d.Levels[0] == c.on }
+			r.remembers("a switch that waits", waits)
+			for range 2 { // the second process has nothing but what the first has saved
+				p.signal(syscall.SIGKILL)
+				p.ends()
+				p = r.startWithFile(config("1h"))
+				p.says("shadow read", "(classic)")
+				r.remembers("a switch that waits still", waits)
+			}
+			if got := moves.all(); len(got) > 0 {
+				t.Fatalf("the lamp moved %v before its time", got)
+			}
+			p.signal(syscall.SIGKILL)
+			p.ends()
+			p = r.startWithFile(config("10ms"))
+			p.says("line", "line=lamp", "value="+onOff(c.on), "wall")
+			await(t, moves, 1)
+			r.remembers("no switch that waits", func(s state.State) bool { return len(s.Demands) == 0 && s.Outputs["lamp"] == c.on })
+			if got := moves.all(); len(got) != 1 || r.level(lampOffset) != c.on {
+				t.Errorf("the lamp moved %v and is on: %v, want once, to %v", got, r.level(lampOffset), c.on)
+			}
+		})
+	}
+}

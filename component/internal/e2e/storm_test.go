@@ -24,8 +24,7 @@ import (
 // desired values and edges keep coming. What happens follows from the seed; when
 // exactly, and in which order of processes, does not.
 //
-// The clock of a process cannot be made to jump without privileges; the engine's
-// time is simulated, and jumps, in the tests of package engine.
+// The clock jumps in TestKernelStorms only.
 var (
 	stormCount    = flag.Int("storms", 200, "how many storms; a tenth with -short")
 	stormSeed     = flag.Uint64("storm", 0, "play the storm of this `seed` only")
@@ -46,7 +45,7 @@ func TestStorms(t *testing.T) {
 		workers.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 				seed := first + uint64(i) - 1
-				t.Run(fmt.Sprint(seed), func(t *testing.T) { storming(t, seed) })
+				t.Run(fmt.Sprint(seed), func(t *testing.T) { storming(t, seed, nil) })
 			}
 		})
 	}
@@ -107,6 +106,7 @@ type stormProcess struct {
 	rig    *rig
 	proxy  *proxy
 	setup  coreSetup
+	clock  *stormClock // nil where it stays as it is
 	watch  *stormWatch
 	app    *stormApp
 	inputs *stormInputs
@@ -124,14 +124,16 @@ type stormProcess struct {
 	runs      int64
 }
 
-func storming(t *testing.T, seed uint64) {
+func storming(t *testing.T, seed uint64, clock *stormClock) {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	s := &stormProcess{t: t, seed: seed, held: rng.IntN(3) > 0, fills: rng.IntN(8) == 0,
+	s := &stormProcess{t: t, seed: seed, clock: clock, held: rng.IntN(3) > 0, fills: rng.IntN(8) == 0,
 		pulse: time.Duration(50+rng.IntN(150)) * time.Millisecond}
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.tell()
-			t.Logf("again with: go test ./component/internal/e2e -run TestStorms -storm %d", seed)
+			if clock == nil {
+				t.Logf("again with: go test ./component/internal/e2e -run TestStorms -storm %d", seed)
+			}
 		}
 	})
 	s.begin()
@@ -200,7 +202,11 @@ func (s *stormProcess) rage(rng *rand.Rand, d time.Duration) {
 
 func (s *stormProcess) breakSomething(rng *rand.Rand) {
 	wait := func(most int) { time.Sleep(time.Duration(rng.IntN(most)) * time.Millisecond) }
-	switch rng.IntN(11) {
+	kinds := 11
+	if s.clock != nil {
+		kinds = 14
+	}
+	switch rng.IntN(kinds) {
 	case 0, 1:
 		s.endComponent(syscall.SIGKILL)
 		wait(200)
@@ -236,6 +242,16 @@ func (s *stormProcess) breakSomething(rng *rand.Rand) {
 		s.order(order{Do: "notReady", Text: fmt.Sprintf("%dms", rng.IntN(300))})
 	case 10:
 		s.deploy(s.anotherConfig(rng)) // which the storm may hinder
+	case 11:
+		s.clock.jump(s.t, rng)
+	case 12:
+		s.endComponent(syscall.SIGKILL)
+		s.clock.jump(s.t, rng)
+		s.startComponent()
+	case 13:
+		s.core.kill()
+		s.clock.jump(s.t, rng)
+		s.startCore()
 	}
 }
 
@@ -297,6 +313,13 @@ func (s *stormProcess) startCore() {
 	s.core = core
 }
 
+// run is which run of the component it is.
+func (s *stormProcess) run() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs
+}
+
 func (s *stormProcess) startComponent() {
 	s.mu.Lock()
 	s.runs++
@@ -338,6 +361,7 @@ func (s *stormProcess) heal() {
 		s.startComponent()
 	}
 	s.order(order{Do: "heal"})
+	s.clock.catchUp(s.t)
 	awaitTrue(s.t, "deployment of the first configuration", func() bool {
 		err := s.deploy(s.config("", "", "", leastDeadTime))
 		if err != nil {

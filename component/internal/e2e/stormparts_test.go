@@ -18,14 +18,16 @@ import (
 type wanted struct {
 	value   any
 	version int64
-	known   bool // the core has said that it is stored
-	again   bool // the same was desired within the same second: times in documents cannot tell them apart
+	known   bool   // the core has said that it is stored
+	again   bool   // the same was desired within the same second: times in documents cannot tell them apart
+	before  []wish // the same, desired earlier
 }
 
 // wish is a value that was desired, or may have been.
 type wish struct {
 	at    time.Time
 	value any
+	run   int64 // of the component
 }
 
 // stormApp is the application: what it wants of each "shadow/property".
@@ -57,9 +59,11 @@ func (a *stormApp) desire(shadow, property string, value any) {
 	if a.wishes == nil {
 		a.wishes = map[string][]wish{}
 	}
+	defer a.s.clock.steady()()
 	now := time.Now()
-	again := slices.ContainsFunc(a.wishes[key], func(w wish) bool { return w.value == value && now.Sub(w.at) < 1100*time.Millisecond })
-	a.wishes[key] = append(a.wishes[key], wish{now, value})
+	before := slices.DeleteFunc(slices.Clone(a.wishes[key]), func(w wish) bool { return w.value != value })
+	again := slices.ContainsFunc(before, func(w wish) bool { return now.Round(0).Sub(w.at.Round(0)).Abs() < 1100*time.Millisecond })
+	a.wishes[key] = append(a.wishes[key], wish{now, value, a.s.run()})
 	body, err := json.Marshal(map[string]any{"state": map[string]any{"desired": map[string]any{property: value}}})
 	if err != nil {
 		panic(err)
@@ -68,7 +72,7 @@ func (a *stormApp) desire(shadow, property string, value any) {
 	var accepted struct{ Version int64 }
 	switch {
 	case err == nil && json.Unmarshal(reply, &accepted) == nil:
-		a.wanted[key] = &wanted{value, accepted.Version, true, again}
+		a.wanted[key] = &wanted{value, accepted.Version, true, again, before}
 	case errors.Is(err, errCoreGone):
 		a.wanted[key] = &wanted{}
 	}

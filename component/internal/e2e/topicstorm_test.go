@@ -32,7 +32,7 @@ func TestTopicStorms(t *testing.T) {
 		seed := first + uint64(i)
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			topicStorm(t, seed)
+			topicStorm(t, seed, nil)
 			if t.Failed() {
 				t.Logf("again with: go test ./component/internal/e2e -run TestTopicStorms -storm %d", seed)
 			}
@@ -40,7 +40,7 @@ func TestTopicStorms(t *testing.T) {
 	}
 }
 
-func topicStorm(t *testing.T, seed uint64) {
+func topicStorm(t *testing.T, seed uint64, clock *stormClock) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	settings, config := devcore.Config{Lite: true}, houseConfig
 	if rng.IntN(2) == 0 {
@@ -62,7 +62,11 @@ func topicStorm(t *testing.T, seed uint64) {
 	}
 	for range 30 {
 		time.Sleep(time.Duration(rng.IntN(60)) * time.Millisecond)
-		switch rng.IntN(14) {
+		kinds := 14
+		if clock != nil {
+			kinds = 16
+		}
+		switch rng.IntN(kinds) {
 		case 0, 1, 2:
 			desire("lights", rng.IntN(2) == 0)
 		case 3, 4:
@@ -76,11 +80,16 @@ func topicStorm(t *testing.T, seed uint64) {
 		case 10:
 			p.signal(syscall.SIGKILL)
 			p.ends()
+			if clock != nil {
+				clock.jump(t, rng)
+			}
 			p = r.start()
 		case 11:
 			if deleted := []*remoteApplication{app, room}[rng.IntN(2)]; rng.IntN(3) == 0 {
 				deleted.call("DELETE", "")
 			}
+		case 14, 15:
+			clock.jump(t, rng)
 		default:
 			r.fault(topicFaults[rng.IntN(len(topicFaults))])
 		}

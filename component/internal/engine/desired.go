@@ -23,11 +23,20 @@ type request struct {
 	// the shadow was sent, 0 for none, and whether the shadow reports the value.
 	answered int64
 	settled  bool
+	undone   bool // what follows it is, or was last, something else
 }
 
 // stands reports whether an answer with that code, found in the shadow, answers
-// this value. Within one second only what is reported tells which came first.
+// this value. Within one second only what is reported tells which came first, and where
+// the clock was set back an answer to an earlier value looks newer: that something was
+// done is none to a value that was not.
 func (r request) stands(code shadow.Code) bool {
+	return r.after(code) && !(code == shadow.Done && r.undone)
+}
+
+// after reports whether an answer with that code was given after the value was desired,
+// as far as the clock tells.
+func (r request) after(code shadow.Code) bool {
 	return r.answered > r.at || r.answered != 0 && r.answered == r.at && (code != shadow.Done || r.settled)
 }
 
@@ -133,6 +142,7 @@ func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document, m
 			}
 		case !seen:
 			r.answered, r.settled = doc.AckAt[key], shadow.Equal(s.have[key], r.value)
+			r.undone = s.undone(key, r)
 			r.conflict = e.conflict(s, key, r)
 			fallthrough
 		default:
@@ -142,6 +152,21 @@ func (e *Engine) desireAll(now time.Time, s *shadowState, doc shadow.Document, m
 		e.obey(now, s, key, r.value, false)
 	}
 	e.drive(now)
+}
+
+// undone reports whether a desired value that was read cannot have been done, or not for
+// long.
+func (s *shadowState) undone(key string, r request) bool {
+	switch p := s.props[key]; {
+	case p == nil:
+		return false
+	case p.Kind == config.Schedule: // reported with more than was desired
+		return !shadow.Equal(p.value, r.value)
+	case p.Kind == config.Setting:
+		_, object := r.value.(map[string]any) // reported with its defaults
+		return !object && !r.settled
+	}
+	return !r.settled
 }
 
 // conflict is the reason of a refusal by an earlier run that stands against a

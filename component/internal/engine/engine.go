@@ -176,7 +176,8 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 	}
 	if !e.bank.Moving() {
 		// Not before every line has answered: what it reads belongs into the
-		// same report as the answer to what was desired of it.
+		// same report as the answer to what was desired of it, and is remembered.
+		e.save(now)
 		for _, s := range sorted(e.touched) {
 			e.pump(now, s)
 		}

@@ -29,9 +29,11 @@ lines:
   pump:    {line: G10, direction: output, minOff: 1s}
   up:      {line: G11, direction: output}
   down:    {line: G12, direction: output}
+  valve:   {line: G13, direction: output, minOn: 1s, minOff: 2s}
   b1:      {line: B1, direction: input}
   b2:      {line: B2, direction: input}
   b3:      {line: B3, direction: input}
+  b4:      {line: B4, direction: input}
   meter:   {line: M1, direction: input}
 interlocks:
   lift: {lines: [up, down], deadTime: 300ms}
@@ -39,6 +41,7 @@ controls:
   lamp:  {input: b1, output: lamp, action: toggle}
   hall:  {input: b2, output: hall, action: toggle}
   attic: {input: b3, output: attic, action: toggle}
+  valve: {input: b4, output: valve, action: toggle}
 shadows:
   main:
     properties:
@@ -92,6 +95,8 @@ type kindWorld struct {
 
 	switched map[string]*switching // by line, of those with a button
 	locals   map[string]string     // line by button
+
+	valve struct{ on, sure bool } // what its button made of it, which no shadow shows
 }
 
 // switching is what a lamp with a button must be, if anything is certain.
@@ -113,6 +118,7 @@ type switching struct {
 //     those that a kill took before they were saved;
 //   - a lamp with a button is what was said last, by desire or by hand, as its
 //     override says, where both were two seconds apart at least;
+//   - a valve that no shadow shows is what its button made of it, if a kill found that saved;
 //   - a setting is what is desired of it, if it takes that, and the alarm that watches
 //     it is raised if it is so;
 //   - interlocked lines were never on together;
@@ -181,6 +187,8 @@ func (w *kindWorld) act() {
 		w.desire()
 	case n < 74:
 		w.press(pick(w.world, "b1", "b2", "b3"))
+	case n < 77:
+		w.pressValve()
 	case n < 82:
 		w.turn()
 	case n < 86:
@@ -271,6 +279,13 @@ func (w *kindWorld) press(button string) {
 	s.pressedAt, s.on = w.now, !was
 }
 
+// pressValve presses the button of the valve. That may have to wait for its rules, or
+// for its chip.
+func (w *kindWorld) pressValve() {
+	w.valve.on, w.valve.sure = !w.engine.bank.IsOn("valve"), true
+	w.step(LineSeen{"b4", lines.Burst{Rising: 1, Falling: 1}})
+}
+
 // turn turns the meter, that is an edge.
 func (w *kindWorld) turn() {
 	w.edges++
@@ -286,7 +301,7 @@ func (w *kindWorld) deleteShadow() {
 }
 
 func (w *kindWorld) breakOrMend() {
-	label := pick(w.world, "heater", "green+red", "up", "down", "pump", "fan")
+	label := pick(w.world, "heater", "green+red", "up", "down", "pump", "fan", "valve")
 	if w.broken[label] != nil {
 		delete(w.broken, label)
 		return
@@ -341,6 +356,11 @@ func (w *kindWorld) kill() {
 		if w.now.Sub(s.pressedAt) < 3*time.Second || w.disk.broken || w.engine.memory.failed {
 			s.sure = false // it may not be on the disk
 		}
+	}
+	if saved, waits := w.saved.Demands["valve"]; waits {
+		w.valve.sure = w.valve.sure && saved.Levels[0] == w.valve.on
+	} else {
+		w.valve.sure = w.valve.sure && w.saved.Outputs["valve"] == w.valve.on
 	}
 	w.kills++
 	w.restart()
@@ -419,6 +439,9 @@ func (w *kindWorld) checkKinds() {
 		if s.sure && w.lines[line] != s.on {
 			t.Errorf("%s is %v, want %v as was said last; desired at %v, pressed at %v", line, w.lines[line], s.on, s.desiredAt, s.pressedAt)
 		}
+	}
+	if w.valve.sure && w.lines["valve"] != w.valve.on {
+		t.Errorf("the valve is %v, want %v as its button made it", w.lines["valve"], w.valve.on)
 	}
 	for _, key := range []string{"horn", "heater", "signal"} {
 		if code(key) == shadow.Done && !shadow.Equal(desired[key], reported[key]) {

@@ -162,7 +162,7 @@ func (e *Engine) stands(now time.Time, p *property, r request) bool {
 	switch ack, answers := s.wantAck[p.key]; {
 	case answers && ack.Version >= r.version && (ack.Code == shadow.Done || ack.Code == shadow.Conflict):
 		// It stays; an older one is to another value, and one about the line is over.
-	case answered && r.stands(have.Code) && have.Code == shadow.Done:
+	case answered && have.Code == shadow.Done && r.after(have.Code): // it was done, before this change
 		s.wantAck[p.key] = have
 	default:
 		e.answer(s, p.key, shadow.Conflict, overruledReason)

@@ -56,9 +56,12 @@ func own[V any](m map[string]V) map[string]V {
 }
 
 func linesMemory(s state.State) lines.Memory {
-	m := lines.Memory{Levels: s.Outputs, Waves: map[string]lines.Demand{}}
+	m := lines.Memory{Levels: s.Outputs, Waves: map[string]lines.Demand{}, Demands: map[string]lines.Order{}}
 	for label, w := range s.Waves {
 		m.Waves[label] = lines.Wave(w.On, w.Off)
+	}
+	for label, d := range s.Demands {
+		m.Demands[label] = lines.Order{Demand: lines.Pattern(d.Levels), Cause: lines.Cause{Kind: d.Kind, Name: d.Name, Version: d.Version}}
 	}
 	return m
 }
@@ -89,11 +92,12 @@ func (e *Engine) saveNow(now time.Time) {
 	e.save(now)
 }
 
-// save saves when the time has come, one at a time.
+// save saves when the time has come, one at a time, and not before every line has
+// answered: a line that is about to change is neither what it was nor what it will be.
 func (e *Engine) save(now time.Time) {
 	m := &e.memory
 	switch {
-	case m.at.IsZero() || m.saving:
+	case m.at.IsZero() || m.saving || e.bank.Moving() && !e.stopped:
 		return
 	case now.Before(m.at) && !e.stopped:
 		e.at(m.at)
@@ -118,6 +122,7 @@ func (e *Engine) snapshot(now time.Time) state.State {
 	s := state.State{
 		Outputs:  maps.Clone(outputs.Levels),
 		Waves:    map[string]state.Wave{},
+		Demands:  map[string]state.Demand{},
 		Counts:   e.counts(),
 		Commands: maps.Clone(e.memory.commands),
 		Locals:   maps.Clone(e.memory.locals),
@@ -129,6 +134,9 @@ func (e *Engine) snapshot(now time.Time) state.State {
 	}
 	for label, w := range outputs.Waves {
 		s.Waves[label] = state.Wave{On: w.On, Off: w.Off}
+	}
+	for label, o := range outputs.Demands {
+		s.Demands[label] = state.Demand{Levels: o.Demand.Levels, Kind: o.Cause.Kind, Name: o.Cause.Name, Version: o.Cause.Version}
 	}
 	return s
 }

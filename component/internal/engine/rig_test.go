@@ -49,6 +49,7 @@ type rig struct {
 	saves    []Save
 	noDisk   error
 	hold     bool // saves are answered by the test
+	held     bool // outputs were held since an earlier run
 	asked    []lines.Request
 	released []lines.Release
 	guards   map[string]lines.Guard
@@ -91,12 +92,13 @@ func (r *rig) carryOut(effect Effect) Input {
 		if err := r.broken[e.Claim]; err != nil {
 			return LinesFailed{e.Claim, err}
 		}
+		held := r.held && r.bank.Drives(e.Claim)
 		for i, value := range e.Values {
-			if value != nil {
+			if value != nil && !held {
 				r.lines[e.Lines[i]] = *value
 			}
 		}
-		return LinesReady{Claim: e.Claim, Values: r.read(e.Lines...)}
+		return LinesReady{Claim: e.Claim, Values: r.read(e.Lines...), Held: held}
 	case lines.Write:
 		r.sets = append(r.sets, e)
 		if err := r.broken[e.Claim]; err != nil {

@@ -223,9 +223,9 @@ func TestClockSteps(t *testing.T) {
 		{"back an hour: nothing twice", `{` + entries + `}`, -time.Hour, "2026-11-23T06:50:00Z", "2026-11-23T06:40:00Z off"},
 		{"back two days: it begins anew", `{` + entries + `}`, -48 * time.Hour, "2026-11-21T06:50:00Z", "2026-11-21T06:40:00Z off"},
 		{"back two days and a bit", `{` + entries + `}`, -48*time.Hour - 10*time.Minute, "2026-11-22T06:31:00Z", "2026-11-21T06:40:00Z off, 2026-11-22T06:30:00Z on"},
-		{"forward a little", `{` + entries + `}`, 5 * time.Minute, "2026-11-23T06:50:00Z", "2026-11-23T06:40:30Z off"},
+		{"forward a little", `{` + entries + `}`, 5 * time.Minute, "2026-11-23T06:50:00Z", "2026-11-23T06:41:00Z off"},
 		{"forward over a run", `{` + entries + `}`, 20 * time.Minute, "2026-11-24T06:45:00Z", "2026-11-24T06:40:00Z off"},
-		{"forward over a run that is made up for", `{"missed":"last",` + entries + `}`, 20 * time.Minute, "2026-11-23T07:30:00Z", "2026-11-23T06:55:30Z off"},
+		{"forward over a run that is made up for", `{"missed":"last",` + entries + `}`, 20 * time.Minute, "2026-11-23T07:30:00Z", "2026-11-23T06:56:00Z off"},
 		{"forward ten years", `{"missed":"last",` + entries + `}`, 10 * 365 * 24 * time.Hour, "2036-11-20T06:50:00Z", "2036-11-20T06:40:00Z off"},
 	} {
 		r := planned(t, "2026-11-23T06:20:00Z", c.schedule)

@@ -71,10 +71,12 @@ type member struct {
 	index int
 }
 
-// Memory is what an earlier run knew of outputs, for the start state "restore".
+// Memory is what an earlier run knew of outputs: what they were, for the start state
+// "restore", and what they were still to become.
 type Memory struct {
-	Levels map[string]bool // by line
-	Waves  map[string]Demand
+	Levels  map[string]bool // by line
+	Waves   map[string]Demand
+	Demands map[string]Order // of levels, not met yet
 }
 
 // Label names the output that the lines of a pattern are.
@@ -189,7 +191,9 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 // earlier run: what they are is what they were last, newer than what is remembered.
 func (b *Bank) Held(claim string) {
 	u := b.outputs[claim]
-	u.cause = Cause{Kind: ByHolder}
+	if u.demand.Levels == nil || u.cause.Kind == ByStart {
+		u.cause = Cause{Kind: ByHolder}
+	}
 	for i, cfg := range u.cfgs {
 		if cfg.Start == config.StartRestore && u.kind != config.Pulse && u.demand.Levels == nil {
 			u.initial[i] = nil

@@ -27,7 +27,7 @@ const (
 	ByStart     = "start"     // its start state
 	ByStop      = "stop"      // its stop state
 	ByHolder    = "held"      // it was held so over a restart, and nothing else was demanded since
-	ByNobody    = "as found"  // nothing was demanded of it
+	ByNobody    = "as found"  // nothing was demanded of it, or not what it was found as
 	ByChange    = "a change of configuration"
 )
 

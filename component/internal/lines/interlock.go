@@ -28,18 +28,28 @@ func (b *Bank) addInterlock(label string, c config.Interlock) {
 	b.groups = append(b.groups, g)
 }
 
-// settle leaves at most one line of an interlock to be on at the start, one that is
-// configured so before one that an earlier run remembers.
+// settle leaves at most one line of an interlock to be on at the start: one that is
+// configured so before one that an earlier run was asked for, and that before one that
+// it remembers as it was.
 func (g *interlock) settle() {
+	rank := func(m member) int {
+		switch {
+		case m.cfgs[m.index].Start == config.StartOn:
+			return 2
+		case m.demand.Levels != nil:
+			return 1
+		}
+		return 0
+	}
 	var chosen *member
 	for _, m := range g.members {
-		if m.wantsOn(m.index) && (chosen == nil || m.cfgs[m.index].Start == config.StartOn) {
+		if m.wantsOn(m.index) && (chosen == nil || rank(m) > rank(*chosen)) {
 			chosen = &m
 		}
 	}
 	for _, m := range g.members {
 		if m.wantsOn(m.index) && m != *chosen {
-			m.initial[m.index], m.demand = new(false), Demand{}
+			m.initial[m.index], m.demand, m.cause = new(false), Demand{}, Cause{}
 		}
 	}
 }

@@ -53,7 +53,19 @@ func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property,
 	if ok && u.cfgs[0].Start == config.StartRestore && resumes(wave, p) {
 		u.demand, u.cause = wave, Cause{Kind: ByStart}
 	}
+	if o, ok := memory.Demands[u.label]; ok && u.takesUp(o.Demand) {
+		u.demand, u.cause = o.Demand, o.Cause
+	}
 	b.outputs[u.label] = u
+}
+
+// takesUp reports whether a demand that an earlier run could not meet still counts: the
+// start states on and off come after it.
+func (u *output) takesUp(d Demand) bool {
+	started := slices.ContainsFunc(u.cfgs, func(cfg config.Line) bool {
+		return cfg.Start == config.StartOn || cfg.Start == config.StartOff
+	})
+	return len(d.Levels) == len(u.lines) && !started && !(u.kind == config.Pulse && d.IsOn())
 }
 
 // initial is the start state of a line, nil for as it is. An output of pulses
@@ -167,10 +179,7 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 		}
 		u.since[i] = now
 		if !same || !u.known {
-			cause := u.cause
-			if u.demand.IsPulse() && !value && !u.begun.IsZero() {
-				cause = Cause{Kind: ByPulseEnd}
-			}
+			cause := u.causeOf(i, value)
 			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", cause)
 			if !u.demand.IsWave() || u.begun.IsZero() {
 				b.do(Moved{now, u.lines[i], value, cause})
@@ -179,6 +188,17 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 	}
 	u.values, u.known = slices.Clone(values), true
 	b.changed(u)
+}
+
+// causeOf is why a line reads as it does.
+func (u *output) causeOf(i int, value bool) Cause {
+	switch {
+	case u.demand.IsPulse() && !value && !u.begun.IsZero():
+		return Cause{Kind: ByPulseEnd}
+	case !u.known && u.demand.Levels != nil && !u.demand.Timed() && value != u.demand.Levels[i]:
+		return Cause{Kind: ByNobody}
+	}
+	return u.cause
 }
 
 // compare makes a write that did not take a fault.

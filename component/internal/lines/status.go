@@ -2,6 +2,7 @@ package lines
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/config"
@@ -94,8 +95,11 @@ func (b *Bank) Faults() map[string]error {
 // Memory is what a later run has to know of the outputs. Lines that go on and off
 // are not in it as levels: their level of the moment means nothing later.
 func (b *Bank) Memory() Memory {
-	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}}
+	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}, Demands: map[string]Order{}}
 	for label, u := range b.outputs {
+		if u.unmet() {
+			m.Demands[label] = Order{Demand: u.demand, Cause: u.cause}
+		}
 		switch {
 		case u.demand.IsWave():
 			m.Waves[label] = u.demand
@@ -107,16 +111,21 @@ func (b *Bank) Memory() Memory {
 	return m
 }
 
+// unmet reports whether the lines are demanded to be something for good that they
+// were not seen to be. Nobody may ask for it again: who did, such as a run of a
+// schedule, is done with it.
+func (u *output) unmet() bool {
+	return u.demand.Levels != nil && !u.demand.Timed() &&
+		(slices.ContainsFunc(u.since, time.Time.IsZero) || !slices.Equal(u.values, u.demand.Levels))
+}
+
 // remember adds what the lines were when they were last seen, or else what an
-// earlier run remembered. A write under way counts: who had it made, such as a run of a
-// schedule, is remembered as done.
+// earlier run remembered.
 func (u *output) remember(levels map[string]bool) {
 	for i, line := range u.lines {
 		switch {
 		case goesOnAndOff(u.kind) && u.demand.Levels != nil:
 			levels[line] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
-		case u.state == writing:
-			levels[line] = u.asked[i]
 		case !u.since[i].IsZero():
 			levels[line] = u.values[i]
 		case u.cfgs[i].Start == config.StartRestore && u.initial[i] != nil:

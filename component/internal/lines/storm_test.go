@@ -24,7 +24,8 @@ var (
 // TestLineStorms plays random histories: demands of all kinds, edges, lost links,
 // failing and stuck lines, stops, restarts with and without what was remembered. The
 // levels are held against the rules of [law] after every effect. At the end, when all
-// is well and quiet, each output is what was demanded last.
+// is well and quiet, each output is what was demanded last; over a restart with what was
+// remembered, also what could not be done before it.
 func TestLineStorms(t *testing.T) {
 	if *lineStormSeed != 0 {
 		playLineStorm(t, *lineStormSeed)
@@ -125,6 +126,11 @@ func (s *storm) start(memory lines.Memory) {
 	clear(s.held)
 	clear(s.taken)
 	clear(s.demands)
+	for _, label := range []string{"x", "heater"} { // of which no start state says otherwise
+		if o, waited := memory.Demands[label]; waited {
+			s.demands[label] = o.Demand
+		}
+	}
 	s.law.restarted()
 	s.away, s.stopping = s.now, false
 	s.bank = lines.New(s.cfg, memory, s.random, slog.New(slog.DiscardHandler))

@@ -32,6 +32,7 @@ type State struct {
 	Format   int                 `json:"format"`
 	Outputs  map[string]bool     `json:"outputs"`             // by line; true is on (active)
 	Waves    map[string]Wave     `json:"waves,omitempty"`     // outputs that go on and off, by line
+	Demands  map[string]Demand   `json:"demands,omitempty"`   // what outputs are still to become, by line; those of a pattern are joined by +
 	Counts   map[string]int64    `json:"counts,omitempty"`    // edges, by property
 	Commands map[string]Command  `json:"commands,omitempty"`  // the last one of a property
 	Locals   map[string]Local    `json:"locals,omitempty"`    // changes that the shadow does not show yet, by property
@@ -48,6 +49,14 @@ type State struct {
 type Wave struct {
 	On  time.Duration `json:"on"`
 	Off time.Duration `json:"off"`
+}
+
+// Demand is what the lines of an output could not become yet, and what asked for it.
+type Demand struct {
+	Levels  []bool `json:"levels"`
+	Kind    string `json:"kind"`
+	Name    string `json:"name,omitempty"`
+	Version int64  `json:"version,omitempty"`
 }
 
 // Command is a desired value that is carried out once.
@@ -93,6 +102,7 @@ type Clock struct {
 // Equal reports whether both hold the same.
 func (s State) Equal(other State) bool {
 	return maps.Equal(s.Outputs, other.Outputs) && maps.Equal(s.Waves, other.Waves) && maps.Equal(s.Counts, other.Counts) &&
+		maps.EqualFunc(s.Demands, other.Demands, func(a, b Demand) bool { return reflect.DeepEqual(a, b) }) &&
 		maps.EqualFunc(s.Commands, other.Commands, func(a, b Command) bool {
 			same := reflect.DeepEqual(a.Value, b.Value)
 			a.Value, b.Value = nil, nil

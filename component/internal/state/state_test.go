@@ -87,10 +87,20 @@ var controls = State{
 	Clock: Clock{Latest: time.Date(2026, 11, 23, 5, 31, 0, 0, time.UTC), Boot: "6f1c"},
 }
 
+// demands is a state with what has been added after that, as testdata/format-1-demands.json has it.
+var demands = State{
+	Format:  1,
+	Outputs: map[string]bool{"high": false, "low": true, "pump": false},
+	Demands: map[string]Demand{
+		"pump":     {Levels: []bool{true}, Kind: "schedule", Name: "main/morning"},
+		"high+low": {Levels: []bool{true, false}, Kind: "desired", Name: "main", Version: 7},
+	},
+}
+
 // TestFormat1 holds the file to what other versions of the component read and
 // write: a change of it needs another format, or must leave these files as they are.
 func TestFormat1(t *testing.T) {
-	for name, full := range map[string]State{"format-1.json": full, "format-1-controls.json": controls} {
+	for name, full := range map[string]State{"format-1.json": full, "format-1-controls.json": controls, "format-1-demands.json": demands} {
 		golden, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -116,6 +126,9 @@ func TestEachMemberCounts(t *testing.T) {
 		"alarms":    func(s *State) { s.Alarms = map[string]bool{"hot": false} },
 		"schedules": func(s *State) { s.Plans = map[string]Schedule{"main/coffee": {}} },
 		"boot":      func(s *State) { s.Clock.Boot = "" },
+		"demands": func(s *State) {
+			s.Demands = map[string]Demand{"siren": {Levels: []bool{false}, Kind: "alarm", Name: "hot"}}
+		},
 	} {
 		changed := controls
 		if change(&changed); changed.Equal(controls) {
