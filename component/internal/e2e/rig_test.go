@@ -29,6 +29,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
 	"github.com/shadowgpio/shadowgpio/component/internal/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/schematest"
 	"github.com/shadowgpio/shadowgpio/component/internal/sensor"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -158,6 +159,7 @@ func newRig(t *testing.T, config string) *rig {
 	r := &rig{t: t, dir: shortDir(t), events: newJournal()}
 	r.coreAt, r.chipsAt = filepath.Join(r.dir, "ipc.socket"), filepath.Join(r.dir, "chips.socket")
 	t.Cleanup(r.checkReports)
+	t.Cleanup(func() { holder.End(r.work()) }) // which would outlive the test
 	file := filepath.Join(r.dir, "config.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
