@@ -10,7 +10,7 @@ SHADOWGPIO_JAVA=$(scripts/java.sh)
 export SHADOWGPIO_PYTHON SHADOWGPIO_NODE SHADOWGPIO_JAVA
 programs=$(mktemp -d)
 trap 'rm -rf "$programs"' EXIT
-go build -o "$programs/" ./component/internal/bench ./component/cmd/shadowctl
+go build -o "$programs/" ./component/internal/tools/bench ./component/cmd/shadowctl
 SHADOWGPIO_SHADOWCTL=$programs/shadowctl
 export SHADOWGPIO_SHADOWCTL
 "$programs/bench" "$@"

@@ -61,7 +61,7 @@ rm -f "$out"/shadowgpio-linux-* "$out/SHA256SUMS"
 build() {
   env -u GOEXPERIMENT -u GOFIPS140 GOFLAGS=-mod=readonly CGO_ENABLED=0 GOOS=linux GOARCH="$1" GOAMD64=v1 GOARM64=v8.0 GOARM=6 \
     go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -buildid= -X github.com/shadowgpio/shadowgpio/component/internal/cli.Version=$version" \
+    -ldflags "-s -w -buildid= -X github.com/shadowgpio/shadowgpio/component/internal/gateway/cli.Version=$version" \
     -o "$out/shadowgpio-linux-$1" ./component/cmd/shadowgpio
 }
 

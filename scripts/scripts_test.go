@@ -33,7 +33,7 @@ func TestUsage(t *testing.T) {
 // TestDeploymentIsDescribed holds DEPLOYMENT.md to what there is: the scripts that it
 // calls with their options, and a place for each configuration.
 func TestDeploymentIsDescribed(t *testing.T) {
-	text, err := os.ReadFile("../component/DEPLOYMENT.md")
+	text, err := os.ReadFile("../component/docs/operate/DEPLOYMENT.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestDeploymentIsDescribed(t *testing.T) {
 		t.Fatal("no configurations: ", err)
 	}
 	for _, file := range configurations {
-		if link := "](" + filepath.ToSlash(file) + ")"; !strings.Contains(string(text), link) {
+		if link := "](../../" + filepath.ToSlash(file) + ")"; !strings.Contains(string(text), link) {
 			t.Errorf("%s is not described", file)
 		}
 	}

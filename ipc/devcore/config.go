@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/broker"
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
+	"github.com/shadowgpio/shadowgpio/internal/broker"
+	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
 

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/broker"
+	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )

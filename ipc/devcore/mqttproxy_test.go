@@ -6,8 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/eventstream"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server/servertest"

@@ -3,7 +3,7 @@ package devcore_test
 import (
 	"testing"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/scenario"
+	"github.com/shadowgpio/shadowgpio/internal/scenario"
 )
 
 func TestScenarios(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
+	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 

@@ -12,7 +12,7 @@ import (
 	"unicode"
 	"unicode/utf16"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
+	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )

@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/broker"
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowsync"
+	"github.com/shadowgpio/shadowgpio/internal/broker"
+	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
+	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )

@@ -3,7 +3,7 @@ package devcore
 import (
 	"errors"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/broker"
+	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 

@@ -17,7 +17,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
-	"github.com/shadowgpio/shadowgpio/ipc/devcore/shadowdoc"
+	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 )
 
 // row is what is stored of a shadow: its document, or the tombstone of a deleted

@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/ctl"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/ctl"
 )
 
 func main() {

@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/cli"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/cli"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/cdev"
 )

@@ -1,0 +1,127 @@
+package broker
+
+import (
+	"errors"
+	"sync"
+
+	core "github.com/shadowgpio/shadowgpio/internal/broker"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
+)
+
+// waitLimit bounds the messages that wait for a core device; the newest are dropped.
+const waitLimit = 1000
+
+// CoreDevice makes the broker that of a development core, which is the client with
+// this identifier.
+func (b *Broker) CoreDevice(client string) devcore.Broker { return coreDevice{b, client} }
+
+type coreDevice struct {
+	broker *Broker
+	client string
+}
+
+func (d coreDevice) Open(deliver func(core.Message)) devcore.BrokerSession {
+	return &session{broker: d.broker, client: d.client, number: d.broker.number(), deliver: deliver, filters: map[string]model.QOS{}}
+}
+
+// session is a client within this process, whose subscriptions outlast its
+// connections.
+type session struct {
+	broker  *Broker
+	client  string
+	number  int // of its subscriptions
+	deliver func(core.Message)
+
+	mu        sync.Mutex // held while a message is delivered, so that they come in order
+	connected bool
+	filters   map[string]model.QOS
+	waiting   []core.Message
+}
+
+func (s *session) Connect() {
+	s.mu.Lock()
+	s.connected = true
+	for _, m := range s.waiting {
+		s.deliver(m)
+	}
+	s.waiting = nil
+	s.mu.Unlock()
+	s.broker.SetConnected(s.client, true)
+}
+
+func (s *session) Disconnect() {
+	s.mu.Lock()
+	s.connected = false
+	s.mu.Unlock()
+	s.broker.SetConnected(s.client, false)
+}
+
+var errDisconnected = errors.New("not connected")
+
+func (s *session) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.connected {
+		return errDisconnected
+	}
+	return nil
+}
+
+func (s *session) Publish(m core.Message) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	var qos byte
+	if m.QOS == model.AtLeastOnce {
+		qos = 1
+	}
+	return s.broker.Publish(Message{Topic: m.TopicName, Payload: m.Payload, QoS: qos, Retain: m.Retain})
+}
+
+func (s *session) Subscribe(filter string, qos model.QOS) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.filters[filter] = qos
+	s.mu.Unlock()
+	return s.broker.subscribe(filter, s.number, s.receive)
+}
+
+func (s *session) Unsubscribe(filter string) error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	delete(s.filters, filter)
+	s.mu.Unlock()
+	return s.broker.server.Unsubscribe(filter, s.number)
+}
+
+func (s *session) receive(m Message) {
+	got := core.Message{MQTTMessage: model.MQTTMessage{TopicName: m.Topic, Payload: m.Payload, Retain: m.Retain}, QOS: model.AtMostOnce}
+	if m.QoS > 0 {
+		got.QOS = model.AtLeastOnce
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.connected:
+		s.deliver(got)
+	case got.QOS == model.AtLeastOnce && len(s.waiting) < waitLimit:
+		s.waiting = append(s.waiting, got)
+	}
+}
+
+// Close ends the session, and the connection.
+func (s *session) Close() {
+	s.mu.Lock()
+	filters := s.filters
+	s.filters, s.connected = map[string]model.QOS{}, false
+	s.mu.Unlock()
+	s.broker.SetConnected(s.client, false)
+	for filter := range filters {
+		s.broker.server.Unsubscribe(filter, s.number) // it fails for a bad filter only
+	}
+}

@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"errors"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+)
+
+// configure puts another configuration in force. Only what is different is
+// touched.
+func (a *agent) configure(u deployed.Update) {
+	if u.Err != nil {
+		a.Logger.Error("configuration refused; the one before stays in force", "error", u.Err)
+		a.step(engine.Refused{Reason: "configuration refused: " + firstFault(u.Err)})
+		return
+	}
+	a.Logger.Info("configuration changes", "lines", len(u.Config.Lines), "shadows", len(u.Config.Shadows))
+	a.Level.Set(u.Config.LogLevel)
+	a.Config = u.Config
+	a.step(engine.Configure{Config: u.Config})
+	a.follow(u.Config)
+	a.sample(u.Config.Shadows)
+}
+
+// firstFault is enough for a shadow; the log has all.
+func firstFault(err error) string {
+	if fault, ok := errors.AsType[*config.FieldError](err); ok {
+		return fault.Error()
+	}
+	return err.Error()
+}
+
+// wanted are the claims that a configuration has a use for.
+func wanted(cfg *config.Config) func(string) bool {
+	outputs := map[string]bool{}
+	for _, label := range lines.Outputs(cfg) {
+		outputs[label] = true
+	}
+	return func(label string) bool { return outputs[label] }
+}

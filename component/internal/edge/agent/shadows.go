@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/ipc"
+	"github.com/shadowgpio/shadowgpio/ipc/model"
+)
+
+// transport is the way to the shadows. Which one it is, package engine does not know.
+type transport interface {
+	// follow tells a feed of its shadow until the feed ends.
+	follow(*feed)
+	// get returns the document.
+	get(context.Context, shadow.ID) ([]byte, error)
+	// update returns the reply to an update, which bears the token.
+	update(ctx context.Context, id shadow.ID, token string, update []byte) ([]byte, error)
+}
+
+// transports are all there are, by what the configuration calls them.
+func (a *agent) newTransports() map[config.Transport]transport {
+	a.kind = &nucleusKind{session: a.Session, work: &a.work, ctx: a.ctx, known: make(chan struct{})}
+	manager, topics := &shadowManager{a.Session}, newTopics(a.Session, a.kind, &a.work, a.ctx)
+	return map[config.Transport]transport{
+		config.ShadowManager: manager, config.IoTCore: topics, config.Auto: &automatic{a.kind, manager, topics},
+	}
+}
+
+// feed turns what is heard of a shadow into inputs.
+type feed struct {
+	*agent
+	label string
+	id    shadow.ID
+	via   transport
+	large bool // its messages are more than nucleus lite takes
+	ctx   context.Context
+	end   context.CancelFunc
+}
+
+// follow starts the feeds of shadows that are new, and ends those of shadows that
+// are no longer configured.
+func (a *agent) follow(cfg *config.Config) {
+	a.via = a.transports[cfg.Transport]
+	for label, f := range a.feeds {
+		s, ok := cfg.Shadows[label]
+		if ok && s.ID == f.id && a.via == f.via && (f.large == tooLargeForLite(s) || !a.kind.knownLite()) {
+			continue
+		}
+		f.end()
+		delete(a.feeds, label)
+		if ok && s.ID == f.id {
+			a.step(engine.ShadowLost{Shadow: label, Err: errors.New("its configuration changed")})
+		}
+	}
+	for label, s := range cfg.Shadows {
+		if a.feeds[label] == nil {
+			f := &feed{agent: a, label: label, id: s.ID, via: a.via, large: tooLargeForLite(s)}
+			f.ctx, f.end = context.WithCancel(a.ctx)
+			a.feeds[label] = f
+			a.work.Go(func() { f.via.follow(f) })
+		}
+	}
+}
+
+// listen takes what two subscriptions bring until the feed ends. The shadow is live
+// while both are. It is as if it had become live again whenever again says so.
+func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{}, take func(subscription int, u ipc.Update)) {
+	var live [2]bool
+	both := func() {
+		if live[0] && live[1] {
+			f.tell(engine.ShadowLive{Shadow: f.label})
+		}
+	}
+	heard := func(i int, u ipc.Update) {
+		switch u := u.(type) {
+		case ipc.Live:
+			live[i] = true
+			both()
+		case ipc.Lost:
+			live[i] = false
+			f.tell(engine.ShadowLost{Shadow: f.label, Err: u.Err})
+		default:
+			take(i, u)
+		}
+	}
+	defer subscriptions[0].Close()
+	defer subscriptions[1].Close()
+	for {
+		select {
+		case u := <-subscriptions[0].Updates():
+			heard(0, u)
+		case u := <-subscriptions[1].Updates():
+			heard(1, u)
+		case <-again:
+			both()
+		case <-f.ctx.Done():
+			return
+		}
+	}
+}
+
+func (f *feed) tell(in engine.Input) { f.sendWhile(f.ctx, in) }
+
+// accepted takes a message of update/accepted.
+func (f *feed) accepted(payload []byte) {
+	update, err := shadow.ParseAccepted(payload)
+	if err != nil {
+		// Only the shadow service publishes here, by policy. The gap that this
+		// message leaves in the versions leads to a full read.
+		f.Logger.Error("message not understood", "topic", f.id.Topic("/update/accepted"), "error", err)
+		return
+	}
+	f.tell(engine.Accepted{Shadow: f.label, Accepted: update})
+}
+
+func (a *agent) fetch(via transport, e engine.FetchShadow, id shadow.ID) engine.Input {
+	in := engine.Fetched{Shadow: e.Shadow, Seq: e.Seq}
+	payload, err := via.get(a.ctx, id)
+	if err == nil {
+		in.Document, err = shadow.ParseDocument(payload)
+	}
+	in.Outcome, in.Err = outcome(err), err
+	return in
+}
+
+func (a *agent) update(via transport, e engine.UpdateShadow, id shadow.ID) engine.Input {
+	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
+	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
+	if err == nil {
+		in.Version, err = sendUpdate(a.ctx, via, id, e.Token, payload)
+	}
+	if in.Outcome, in.Err = outcome(err), err; in.Outcome == engine.Missing {
+		in.Outcome = engine.Invalid // an update makes the shadow, so it is the thing that is missing
+	}
+	return in
+}
+
+func sendUpdate(ctx context.Context, via transport, id shadow.ID, token string, payload []byte) (int64, error) {
+	reply, err := via.update(ctx, id, token, payload)
+	if err != nil {
+		return 0, err
+	}
+	version, err := shadow.ParseVersion(reply)
+	if err != nil {
+		return 0, fmt.Errorf("update was answered but: %w", err)
+	}
+	return version, nil
+}
+
+// The texts that tell the shadow manager's errors of one code apart
+// (aws-greengrass/aws-greengrass-shadow-manager
+// src/main/java/com/aws/greengrass/shadowmanager/model/ErrorMessage.java).
+const (
+	throttledText = "Too Many Requests"
+	tooLargeText  = "The payload exceeds the maximum size allowed"
+	versionText   = "Invalid version" // of a shadow that was deleted meanwhile
+)
+
+// outcome sorts errors by what the engine can do about them.
+func outcome(err error) engine.Outcome {
+	var service *ipc.ServiceError
+	var rejected *rejection
+	switch {
+	case err == nil:
+		return engine.OK
+	case errors.Is(err, ipc.ErrTooLarge):
+		return engine.TooLarge
+	case errors.Is(err, ipc.ErrNotSent):
+		return engine.NotSent
+	case errors.As(err, &rejected):
+		return rejected.outcome()
+	case !errors.As(err, &service):
+		return engine.Unknown
+	}
+	switch service.Code {
+	case model.ResourceNotFound:
+		return engine.Missing
+	case model.Unauthorized:
+		return engine.Unauthorized
+	case model.Conflict:
+		return engine.Conflict
+	case model.InvalidArguments:
+		switch service.Message {
+		case tooLargeText:
+			return engine.TooLarge
+		case versionText:
+			return engine.Conflict
+		}
+		return engine.Invalid
+	case model.ServiceFailure:
+		if service.Message == throttledText {
+			return engine.Throttled
+		}
+	}
+	return engine.Unknown
+}

@@ -1,0 +1,66 @@
+package lines_test
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+)
+
+func benchBank(b *testing.B, now time.Time) *lines.Bank {
+	b.Helper()
+	bank := lines.New(stormConfig(), lines.Memory{}, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
+	bank.Start(now)
+	answer(bank, now)
+	return bank
+}
+
+// answer plays lines that follow at once.
+func answer(bank *lines.Bank, now time.Time) {
+	for effects := bank.Effects(); len(effects) > 0; effects = bank.Effects() {
+		for _, effect := range effects {
+			switch e := effect.(type) {
+			case lines.Request:
+				bank.Ready(now, e.Claim, make([]bool, len(e.Lines)))
+			case lines.Write:
+				bank.Written(now, e.Claim, e.Values)
+			}
+		}
+	}
+	bank.Notices()
+}
+
+// BenchmarkEdge is one edge of an input.
+func BenchmarkEdge(b *testing.B) {
+	now := time.Unix(1_700_000_000, 0)
+	bank := benchBank(b, now)
+	b.ReportAllocs()
+	for on := true; b.Loop(); on = !on {
+		now = now.Add(time.Second)
+		if on {
+			bank.Seen(now, "in", lines.Burst{Value: true, Rising: 1})
+		} else {
+			bank.Seen(now, "in", lines.Burst{Falling: 1})
+		}
+		bank.Tick(now)
+		bank.Notices()
+	}
+}
+
+// BenchmarkDrive is one demand on an output of an interlock, with its write.
+func BenchmarkDrive(b *testing.B) {
+	now := time.Unix(1_700_000_000, 0)
+	bank := benchBank(b, now)
+	orders := map[string]lines.Order{}
+	b.ReportAllocs()
+	for on := true; b.Loop(); on = !on {
+		now = now.Add(time.Second)
+		orders["x"] = lines.Order{Demand: lines.Level(on)}
+		if refused := bank.Drive(now, orders); len(refused) > 0 {
+			b.Fatal(refused)
+		}
+		answer(bank, now)
+	}
+}

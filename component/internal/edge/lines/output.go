@@ -1,0 +1,325 @@
+package lines
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+)
+
+// output is one line that is driven, or the lines of one pattern.
+type output struct {
+	claim
+	cfgs   []config.Line // by line, as are the slices below
+	groups []*interlock  // nil where there is none
+	kind   config.Kind
+
+	initial []*bool   // the start state; nil is as it is, or as it was asked to be
+	demand  Demand    // no Levels before anything was demanded
+	cause   Cause     // of the demand
+	begun   time.Time // when a timed demand was observed to begin; zero before
+	active  Demand    // the demand that was reached last
+
+	requested []*bool // of the last request
+
+	asked   []bool      // of the write under way
+	set     []bool      // what the lines were last set to, or found as; they may not read so
+	since   []time.Time // when each line was seen to change last, or seen at all
+	waiting string      // why the demand is not met yet
+	guarded Guard
+
+	failsafed []bool // the failsafe state was taken since the link was lost
+}
+
+func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property, memory Memory) {
+	u := &output{
+		claim:     claim{label: Label(labels...), lines: labels, values: make([]bool, len(labels))},
+		groups:    make([]*interlock, len(labels)),
+		asked:     make([]bool, len(labels)),
+		set:       make([]bool, len(labels)),
+		since:     make([]time.Time, len(labels)),
+		failsafed: make([]bool, len(labels)),
+		initial:   make([]*bool, len(labels)),
+		kind:      p.Kind,
+	}
+	u.guarded = Guard{Claim: u.label, Lines: len(u.lines)}
+	for i, label := range labels {
+		u.cfgs = append(u.cfgs, cfg.Lines[label])
+		b.byLine[label] = member{u, i}
+		u.initial[i] = initial(cfg.Lines[label], p.Kind, memory, label)
+	}
+	wave, ok := memory.Waves[u.label]
+	if ok && u.cfgs[0].Start == config.StartRestore && resumes(wave, p) {
+		u.demand, u.cause = wave, Cause{Kind: ByStart}
+	}
+	if o, ok := memory.Demands[u.label]; ok && u.takesUp(o.Demand) {
+		u.demand, u.cause = o.Demand, o.Cause
+	}
+	b.outputs[u.label] = u
+}
+
+// takesUp reports whether a demand that an earlier run could not meet still counts: the
+// start states on and off come after it.
+func (u *output) takesUp(d Demand) bool {
+	started := slices.ContainsFunc(u.cfgs, func(cfg config.Line) bool {
+		return cfg.Start == config.StartOn || cfg.Start == config.StartOff
+	})
+	return len(d.Levels) == len(u.lines) && !started && !(u.kind == config.Pulse && d.IsOn())
+}
+
+// initial is the start state of a line, nil for as it is. An output of pulses
+// starts off, and so does one that goes on and off of which nothing is remembered:
+// that it is on can only come from what was cut short.
+func initial(line config.Line, kind config.Kind, memory Memory, label string) *bool {
+	saved, known := memory.Levels[label]
+	switch {
+	case line.Start == config.StartOn:
+		return new(true)
+	case line.Start == config.StartOff || kind == config.Pulse:
+		return new(false)
+	case line.Start == config.StartRestore && known:
+		return &saved
+	case line.Start == config.StartRestore && goesOnAndOff(kind):
+		return new(false)
+	}
+	return nil
+}
+
+func goesOnAndOff(kind config.Kind) bool { return kind == config.Blink || kind == config.PWM }
+
+// resumes reports whether a saved wave is one that the property still makes.
+func resumes(wave Demand, p config.Property) bool {
+	switch p.Kind {
+	case config.Blink:
+		return wave.Equal(Wave(p.On, p.Off))
+	case config.PWM:
+		return wave.IsWave() && wave.period() == p.Period
+	}
+	return false
+}
+
+// request asks for an output. A line that rules keep from changing at once is
+// adopted as it is: from there they say how it may move.
+func (b *Bank) request(now time.Time, u *output) {
+	u.retryAt = time.Time{}
+	b.move(&u.claim, requested)
+	values := slices.Clone(u.initial)
+	if u.demand.Levels != nil {
+		levels, _ := u.demand.at(now, u.begun)
+		for i := range values {
+			values[i] = &levels[i]
+		}
+	}
+	for i, cfg := range u.cfgs {
+		switch value := values[i]; {
+		case value == nil:
+		case *value && (u.groups[i] != nil || cfg.MinOff > 0 || cfg.MaxOn > 0), !*value && cfg.MinOn > 0:
+			values[i] = nil
+		}
+	}
+	u.requested = values
+	b.do(Request{u.label, u.lines, values})
+}
+
+// begin makes the start state of a new output its demand, and settles what was
+// found on against the interlocks.
+func (b *Bank) begin(now time.Time, u *output) {
+	levels := slices.Clone(u.values)
+	for i, value := range u.initial {
+		if value != nil {
+			levels[i] = *value
+		}
+	}
+	if u.demand.Levels == nil && slices.ContainsFunc(u.initial, func(v *bool) bool { return v != nil }) {
+		u.demand, u.cause = Pattern(levels), Cause{Kind: ByStart}
+	}
+	for i := range u.lines {
+		if other, ok := b.rival(member{u, i}); ok && u.wantsOn(i) {
+			b.log.Error("line is on against its interlock; it is turned off", "line", u.lines[i], "other", other)
+			levels = u.levels()
+			levels[i] = false
+			b.replace(u, Pattern(levels), Cause{ByInterlock, u.groups[i].label, 0})
+		}
+	}
+}
+
+// levels is what the lines are demanded to be while the demand is on.
+func (u *output) levels() []bool {
+	levels := make([]bool, len(u.lines))
+	for i := range levels {
+		levels[i] = u.wantsOn(i)
+	}
+	return levels
+}
+
+// wantsOn reports whether a line is demanded on, now or later, or is on since
+// nothing else was demanded.
+func (u *output) wantsOn(i int) bool {
+	switch {
+	case u.demand.Levels != nil:
+		return u.demand.Levels[i]
+	case u.initial[i] != nil:
+		return *u.initial[i]
+	}
+	return u.known && u.values[i]
+}
+
+// observe takes what the lines of an output read. One that was on when it failed
+// and is on again counts as having been on all the time, one that is off as off from
+// now. One that did not follow may have done so meanwhile, unseen; it counts from now.
+func (b *Bank) observe(now time.Time, u *output, values []bool) {
+	if u.cause == (Cause{}) {
+		u.cause.Kind = ByNobody
+	}
+	for i, value := range values {
+		same := u.values[i] == value
+		if same && value && (u.set[i] || !u.asked[i]) || same && !value && !u.set[i] && u.known {
+			continue
+		}
+		u.since[i] = now
+		if !same || !u.known {
+			cause := u.causeOf(i, value)
+			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", cause)
+			if !u.demand.IsWave() || u.begun.IsZero() {
+				b.do(Moved{now, u.lines[i], value, cause})
+			}
+		}
+	}
+	u.values, u.known = slices.Clone(values), true
+	b.changed(u)
+}
+
+// causeOf is why a line reads as it does.
+func (u *output) causeOf(i int, value bool) Cause {
+	switch {
+	case u.demand.IsPulse() && !value && !u.begun.IsZero():
+		return Cause{Kind: ByPulseEnd}
+	case !u.known && u.demand.Levels != nil && !u.demand.Timed() && value != u.demand.Levels[i]:
+		return Cause{Kind: ByNobody}
+	}
+	return u.cause
+}
+
+// compare makes a write that did not take a fault.
+func (b *Bank) compare(now time.Time, u *output) {
+	for i, value := range u.values {
+		if value != u.asked[i] {
+			err := fmt.Errorf("reads %s after it was set %s", onOff(value), onOff(u.asked[i]))
+			if len(u.lines) > 1 {
+				err = fmt.Errorf("%s %w", u.lines[i], err)
+			}
+			if u.fault == nil {
+				b.log.Error("line does not follow; it is retried", "line", u.lines[i], "error", err)
+			}
+			u.fault = err
+			b.retryLater(now, &u.claim)
+			b.changed(u)
+			return
+		}
+	}
+	b.well(&u.claim)
+}
+
+// take makes something the demand of an output.
+func (b *Bank) take(now time.Time, u *output, d Demand, cause Cause) {
+	old := u.demand
+	if old.Equal(d) && !d.IsPulse() {
+		b.advance(now, u)
+		return
+	}
+	begun := u.begun
+	b.replace(u, d, cause)
+	switch {
+	case d.IsWave() && old.IsWave() && d.period() == old.period():
+		u.begun = begun // it goes on in its period, whatever part of it is on now
+	case d.Timed() && u.state == held && u.is(d.Levels):
+		u.begun = now
+	}
+	if u.state == held {
+		u.retryAt = time.Time{} // a new demand deserves a new attempt
+	}
+	b.changed(u)
+	b.advance(now, u)
+}
+
+// replace puts a demand in the place of another.
+func (b *Bank) replace(u *output, d Demand, cause Cause) {
+	if u.demand.IsPulse() && !d.IsPulse() {
+		b.notify(PulseEnded{u.label, cause.String()})
+	}
+	u.demand, u.begun, u.cause = d, time.Time{}, cause
+}
+
+// off demands all lines off.
+func (u *output) off() Demand { return Pattern(make([]bool, len(u.lines))) }
+
+// is reports whether the lines were last set to those levels and read so.
+func (u *output) is(levels []bool) bool {
+	return slices.Equal(levels, u.values) && slices.Equal(levels, u.set)
+}
+
+// advance moves an output towards its demand, as far as the rules allow.
+func (b *Bank) advance(now time.Time, u *output) {
+	if u.state != held || b.stopped {
+		return
+	}
+	b.limit(now, u)
+	if u.demand.Levels == nil || !u.retryAt.IsZero() && !b.due(now, &u.claim) {
+		return
+	}
+	want, next := u.demand.at(now, u.begun)
+	levels, why, until := b.permitted(now, u, want)
+	b.at(next)
+	b.at(until)
+	if u.demand.IsWave() && !u.begun.IsZero() {
+		why = "" // it goes on and off; that a turn is late by a moment is no news
+	}
+	if why != u.waiting {
+		u.waiting = why
+		b.changed(u)
+	}
+	switch {
+	case levels == nil:
+	case !u.is(levels):
+		b.write(now, u, levels)
+	case slices.Equal(want, levels):
+		b.reached(now, u)
+	}
+}
+
+func (b *Bank) write(now time.Time, u *output, levels []bool) {
+	u.retryAt = time.Time{}
+	u.asked = slices.Clone(levels)
+	b.move(&u.claim, writing)
+	// What guards a line has to be there before it goes on, and until it went off.
+	on := slices.Contains(levels, true)
+	if on {
+		b.guard(now, u, levels)
+	}
+	b.do(Write{u.label, u.asked})
+	if !on {
+		b.guard(now, u, levels)
+	}
+}
+
+// reached takes note that an output is what it is to be at this moment.
+func (b *Bank) reached(now time.Time, u *output) {
+	if u.fault != nil {
+		b.well(&u.claim)
+		b.changed(u)
+	}
+	if u.demand.Timed() && u.begun.IsZero() {
+		u.begun = now
+		b.at(now.Add(u.demand.On))
+	}
+	if u.demand.IsPulse() && !now.Before(u.begun.Add(u.demand.On)) {
+		u.demand, u.begun, u.cause = u.off(), time.Time{}, Cause{Kind: ByPulseEnd}
+		b.notify(PulseEnded{Output: u.label})
+	}
+	b.guard(now, u, u.values)
+	if !u.active.Equal(u.demand) {
+		u.active = u.demand
+		b.changed(u)
+	}
+}

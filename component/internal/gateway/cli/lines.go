@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
+	"github.com/shadowgpio/shadowgpio/gpio"
+)
+
+// chipLines is one chip with its lines, as --json prints it.
+type chipLines struct {
+	gpio.ChipInfo
+	Lines []lineRow `json:"lines"`
+}
+
+// lineRow is one line, with what the configuration makes of it.
+type lineRow struct {
+	gpio.LineInfo
+	Label  string `json:"label,omitempty"`  // in the configuration
+	Value  string `json:"value,omitempty"`  // on or off, as the configuration sees it
+	Level  string `json:"level,omitempty"`  // high or low, of a line that nobody holds
+	Demand string `json:"demand,omitempty"` // what an output is to be
+	Fault  string `json:"fault,omitempty"`
+}
+
+const linesText = `shadowgpio lines lists the GPIO lines of this machine, and who holds them. With a
+configuration, or a component that runs here, it also tells what that makes of each
+line; with --levels, what the lines read that nobody holds (this requests each for a
+moment as an input, as it is).`
+
+func linesCommand(env Env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "lines", Short: "list chips and lines, who holds them, and what the configuration makes of them", Long: linesText, Args: command.Nothing,
+		Example: `  shadowgpio lines
+  shadowgpio lines --config lamp.yaml --levels
+  shadowgpio lines --json`,
+	}
+	var o linesOptions
+	c.Flags().BoolVar(&o.json, "json", false, "print JSON")
+	c.Flags().StringVar(&o.config, "config", "", "configuration `FILE`, instead of that of the running component")
+	c.Flags().BoolVar(&o.levels, "levels", false, "read the lines that nobody holds")
+	c.MarkFlagFilename("config", "yaml", "yml", "json")
+	socket := socketFlag(c, env)
+	c.RunE = command.Ends(func(context.Context, []string) int { o.socket = *socket; return listLines(env, o) })
+	return c
+}
+
+type linesOptions struct {
+	json, levels   bool
+	config, socket string
+}
+
+func listLines(env Env, o linesOptions) int {
+	backend := env.Backend()
+	ours, err := configured(env, o, backend)
+	if err != nil {
+		fmt.Fprintln(env.Stderr, err)
+		return command.Usage
+	}
+	code := command.OK
+	chips, err := backend.Chips()
+	if err != nil {
+		fmt.Fprintln(env.Stderr, err)
+		code = command.Failure
+	}
+	all := []chipLines{}
+	for _, chip := range chips {
+		infos, err := backend.LineInfos(chip.Path)
+		if err != nil {
+			fmt.Fprintln(env.Stderr, err)
+			code = command.Failure
+			continue
+		}
+		rows := []lineRow{}
+		for _, info := range infos {
+			row := ours.row(chip, info)
+			if o.levels && !info.Used {
+				row.Level, err = level(backend, chip, info)
+				if err != nil {
+					fmt.Fprintln(env.Stderr, err)
+					code = command.Failure
+				}
+			}
+			rows = append(rows, row)
+		}
+		all = append(all, chipLines{chip, rows})
+	}
+	if o.json {
+		printJSON(env, all)
+	} else {
+		printLines(env, all, ours.known(), o.levels)
+	}
+	return code
+}
+
+// consumer begins the name under which the component holds a line; its label follows.
+const consumer = "shadowgpio "
+
+// ourLines is what is known of our lines.
+type ourLines struct {
+	labels map[string]string // by chip and offset, of a configuration file
+	status *control.Status   // of the component that runs, nil for none
+}
+
+func (o ourLines) known() bool { return o.status != nil || len(o.labels) > 0 }
+
+// configured asks the configuration file, if one is given, or else the component
+// that runs, if one does.
+func configured(env Env, o linesOptions, backend gpio.Backend) (ourLines, error) {
+	ours := ourLines{labels: map[string]string{}}
+	if o.config != "" {
+		cfg, err := readConfig(o.config, cmp.Or(thingName(env.Getenv), "core-device"))
+		if err != nil {
+			return ours, err
+		}
+		found, _ := preflight.Lines(cfg, backend) // chips that cannot be looked at are told below
+		for _, l := range found {
+			if l.Chip != "" {
+				ours.labels[place(l.Chip, l.Offset)] = l.Label
+			}
+		}
+	}
+	if client, err := control.Dial(o.socket); err == nil {
+		defer client.Close()
+		if status, err := client.Status(); err == nil {
+			ours.status = &status
+		}
+	}
+	return ours, nil
+}
+
+func place(chip string, offset int) string { return fmt.Sprint(chip, " ", offset) }
+
+func (o ourLines) row(chip gpio.ChipInfo, info gpio.LineInfo) lineRow {
+	row := lineRow{LineInfo: info, Label: o.labels[place(chip.Name, info.Offset)]}
+	held, isOurs := strings.CutPrefix(info.Consumer, consumer)
+	if o.status == nil || !isOurs {
+		return row
+	}
+	// A pattern holds several lines under the joined labels.
+	for label := range strings.SplitSeq(held, "+") {
+		if l, ok := o.status.Lines[label]; ok {
+			row.Label, row.Value, row.Demand, row.Fault = held, l.Value, l.Demand, l.Fault
+		}
+	}
+	return row
+}
+
+// level reads a line that nobody holds, as it is.
+func level(backend gpio.Backend, chip gpio.ChipInfo, info gpio.LineInfo) (string, error) {
+	request, err := backend.Request(chip.Path, consumer+"lines", []gpio.LineConfig{{Offset: info.Offset, Direction: gpio.AsIs}})
+	if err != nil {
+		return "", err
+	}
+	defer request.Close()
+	values, err := request.Values()
+	if err != nil {
+		return "", err
+	}
+	return map[bool]string{false: "low", true: "high"}[values[0]], nil
+}
+
+func printLines(env Env, chips []chipLines, ours, levels bool) {
+	if len(chips) == 0 {
+		fmt.Fprintln(env.Stdout, "no GPIO chips")
+		return
+	}
+	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	header := []string{"CHIP", "LABEL", "OFFSET", "NAME", "DIRECTION", "HELD BY"}
+	if ours {
+		header = append(header, "CONFIGURED AS", "VALUE")
+	}
+	if levels {
+		header = append(header, "LEVEL")
+	}
+	fmt.Fprintln(w, strings.Join(header, "\t"))
+	for _, c := range chips {
+		for _, l := range c.Lines {
+			holder := "-"
+			if l.Used {
+				holder = cmp.Or(l.Consumer, "(unnamed)")
+			}
+			cells := []string{c.Name, c.Label, fmt.Sprint(l.Offset), cmp.Or(l.Name, "-"), l.Direction.String(), holder}
+			if ours {
+				cells = append(cells, cmp.Or(l.Label, "-"), cmp.Or(l.Value, "-"))
+			}
+			if levels {
+				cells = append(cells, cmp.Or(l.Level, "-"))
+			}
+			fmt.Fprintln(w, strings.Join(cells, "\t"))
+		}
+	}
+}

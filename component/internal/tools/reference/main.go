@@ -1,0 +1,51 @@
+// Reference writes what is made of the declaration of the configuration and of the
+// shadow contract: the JSON Schemas in artifacts/schema, and the tables in
+// component/docs/use/CONFIGURATION.md and component/docs/use/SHADOW.md. It is run by go generate.
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+)
+
+//go:generate go run . ../../../..
+
+// made are the files, by their paths in the tree, and how each is made of what it is.
+var made = map[string]func(present []byte) ([]byte, error){
+	"artifacts/schema/configuration.schema.json": func([]byte) ([]byte, error) { return encode(configurationSchema()) },
+	"artifacts/schema/shadow.schema.json":        func([]byte) ([]byte, error) { return encode(shadowSchema()) },
+	"component/docs/use/CONFIGURATION.md":        fillTables,
+	"component/docs/use/SHADOW.md":               fillTables,
+}
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("reference: ")
+	if len(os.Args) != 2 {
+		log.Fatal("want the root of the tree")
+	}
+	for name, renew := range made {
+		if err := renewFile(filepath.Join(os.Args[1], name), renew); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// renewFile leaves a file alone that is as it should be.
+func renewFile(path string, renew func([]byte) ([]byte, error)) error {
+	present, err := os.ReadFile(path)
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	text, err := renew(present)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if bytes.Equal(text, present) {
+		return nil
+	}
+	return os.WriteFile(path, text, 0o644)
+}
