@@ -35,9 +35,6 @@ func firstFault(err error) string {
 
 // wanted are the claims that a configuration has a use for.
 func wanted(cfg *config.Config) func(string) bool {
-	outputs := map[string]bool{}
-	for _, label := range lines.Outputs(cfg) {
-		outputs[label] = true
-	}
-	return func(label string) bool { return outputs[label] }
+	claims := lines.Claims(engine.Setup(cfg))
+	return func(claim string) bool { return claims[claim] != "" }
 }

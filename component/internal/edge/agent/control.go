@@ -33,12 +33,9 @@ func (a *agent) listen() {
 // Status asks the loop, which owns the engine.
 func (a *agent) Status(ctx context.Context) (control.Status, error) {
 	var status control.Status
-	err := a.question(ctx, func() { status.Snapshot = a.engine.Snapshot(time.Now()) })
+	err := a.question(ctx, func() { status.Snapshot, status.Held = a.engine.Snapshot(time.Now()), a.heldOutputs() })
 	if err != nil {
 		return control.Status{}, err
-	}
-	if a.holder != nil {
-		status.Held = a.holder.Holds()
 	}
 	session := a.Session.Status()
 	status.PID, status.Nucleus.State = os.Getpid(), session.State.String()

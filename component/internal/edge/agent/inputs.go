@@ -14,7 +14,7 @@ import (
 // chip disappears. A burst becomes one input with the value that the line has after
 // it, so edges that were dropped cannot leave a wrong value behind. Outputs have
 // no edges; of them only the disappearance is seen.
-func (a *agent) watch(ctx context.Context, label string, held gpio.Lines) {
+func (a *agent) watch(ctx context.Context, e lines.Request, held gpio.Lines) {
 	var last uint32
 	for event := range held.Events() {
 		var burst lines.Burst
@@ -32,7 +32,7 @@ func (a *agent) watch(ctx context.Context, label string, held gpio.Lines) {
 			break
 		}
 		burst.Value = values[0]
-		if !a.sendWhile(ctx, engine.LineSeen{Line: label, Burst: burst}) {
+		if !a.sendWhile(ctx, engine.LineSeen{Claim: e.Claim, Request: e.Request, Burst: burst}) {
 			return
 		}
 	}
@@ -41,7 +41,7 @@ func (a *agent) watch(ctx context.Context, label string, held gpio.Lines) {
 		if err == nil {
 			err = gpio.ErrGone
 		}
-		a.sendWhile(ctx, engine.LinesFailed{Claim: label, Err: err})
+		a.sendWhile(ctx, engine.LinesFailed{Claim: e.Claim, Request: e.Request, Err: err})
 	}
 }
 
@@ -60,7 +60,7 @@ func note(burst *lines.Burst, event gpio.Event, last uint32) {
 
 // poll reads a line whose chip reports no edges, again and again. A change counts
 // once it has lasted for the line's debounce time.
-func (a *agent) poll(ctx context.Context, label string, cfg config.Line, held gpio.Lines, value bool) {
+func (a *agent) poll(ctx context.Context, e lines.Request, cfg config.Line, held gpio.Lines, value bool) {
 	begin := time.Now()
 	ticker := time.NewTicker(cfg.Poll)
 	defer ticker.Stop()
@@ -76,7 +76,7 @@ func (a *agent) poll(ctx context.Context, label string, cfg config.Line, held gp
 		values, err := held.Values()
 		switch {
 		case err != nil:
-			a.sendWhile(ctx, engine.LinesFailed{Claim: label, Err: err})
+			a.sendWhile(ctx, engine.LinesFailed{Claim: e.Claim, Request: e.Request, Err: err})
 			return
 		case values[0] == value:
 			changed = time.Time{}
@@ -95,7 +95,7 @@ func (a *agent) poll(ctx context.Context, label string, cfg config.Line, held gp
 		} else {
 			burst.Falling, burst.FallingAt = 1, stamp
 		}
-		if !a.sendWhile(ctx, engine.LineSeen{Line: label, Burst: burst}) {
+		if !a.sendWhile(ctx, engine.LineSeen{Claim: e.Claim, Request: e.Request, Burst: burst}) {
 			return
 		}
 	}

@@ -14,12 +14,15 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// consumer is how other programs see who holds our lines, with the label.
-const consumer = "shadowgpio"
+// consumerOf is how other programs see who holds our lines. A line that gets another
+// label keeps its request, and so the label that it was requested with.
+func consumerOf(e lines.Request) string { return "shadowgpio " + e.Label }
 
 // claim is what is requested for one claim of the line engine, and the goroutine
 // that watches it.
 type claim struct {
+	request uint64 // its number
+	label   string // when it was requested, for people
 	lines   gpio.Lines
 	output  bool
 	held    bool // since an earlier run
@@ -29,12 +32,13 @@ type claim struct {
 
 func (a *agent) requestLines(e lines.Request) engine.Input {
 	if err := a.release(e.Claim); err != nil {
-		a.Logger.Warn("line was not released cleanly", "line", e.Claim, "error", err)
+		a.Logger.Warn("line was not released cleanly", "line", e.Label, "error", err)
 	}
 	c, values, err := a.request(e)
 	if err != nil {
-		return engine.LinesFailed{Claim: e.Claim, Err: err}
+		return engine.LinesFailed{Claim: e.Claim, Request: e.Request, Err: err}
 	}
+	c.request, c.label = e.Request, e.Label
 	a.claims[e.Claim] = c
 	return engine.LinesReady{Claim: e.Claim, Values: values, Held: c.held}
 }
@@ -49,14 +53,14 @@ func (a *agent) request(e lines.Request) (*claim, []bool, error) {
 	if cfg.Direction == gpio.Output {
 		return a.requestOutputs(e, chip, configs)
 	}
-	held, err := a.Backend.Request(chip.Path, consumer+" "+e.Claim, configs)
+	held, err := a.Backend.Request(chip.Path, consumerOf(e), configs)
 	polled := errors.Is(err, syscall.ENXIO)
 	if polled {
 		// The chip has no interrupts, so neither edges nor debounce in the kernel
 		// (torvalds/linux drivers/gpio/gpiolib-cdev.c, edge_detector_setup).
-		a.Logger.Warn("chip reports no edges; the line is polled and debounced here", "line", e.Claim, "poll", cfg.Poll)
+		a.Logger.Warn("chip reports no edges; the line is polled and debounced here", "line", e.Lines[0], "poll", cfg.Poll)
 		configs[0].Edges, configs[0].Debounce = gpio.NoEdges, 0
-		held, err = a.Backend.Request(chip.Path, consumer+" "+e.Claim, configs)
+		held, err = a.Backend.Request(chip.Path, consumerOf(e), configs)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -67,9 +71,9 @@ func (a *agent) request(e lines.Request) (*claim, []bool, error) {
 		return nil, nil, err
 	}
 	if polled {
-		return a.watched(held, func(ctx context.Context) { a.poll(ctx, e.Claim, cfg, held, values[0]) }), values, nil
+		return a.watched(held, func(ctx context.Context) { a.poll(ctx, e, cfg, held, values[0]) }), values, nil
 	}
-	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) }), values, nil
+	return a.watched(held, func(ctx context.Context) { a.watch(ctx, e, held) }), values, nil
 }
 
 // locate finds lines by what the configuration says of them. They must be on one
@@ -106,8 +110,8 @@ func (a *agent) requestOutputs(e lines.Request, chip gpio.ChipInfo, configs []gp
 		held.Close()
 		return nil, nil, err
 	}
-	a.keep(e.Claim, held, chip, configs)
-	c := a.watched(held, func(ctx context.Context) { a.watch(ctx, e.Claim, held) })
+	a.keep(e, held, chip, configs)
+	c := a.watched(held, func(ctx context.Context) { a.watch(ctx, e, held) })
 	c.output, c.held = true, adopted
 	return c, values, nil
 }
@@ -125,7 +129,7 @@ func (a *agent) takeOutputs(e lines.Request, chip gpio.ChipInfo, configs []gpio.
 		}
 		first[i].Value, configs[i].Value = *value, *value
 	}
-	held, err := a.Backend.Request(chip.Path, consumer+" "+e.Claim, first)
+	held, err := a.Backend.Request(chip.Path, consumerOf(e), first)
 	if err != nil || !adopts {
 		return held, err
 	}
@@ -168,28 +172,32 @@ func lineConfig(cfg config.Line, offset int) gpio.LineConfig {
 }
 
 func (a *agent) writeLines(e lines.Write) engine.Input {
-	held := a.claims[e.Claim].lines
+	c := a.claims[e.Claim]
+	if c == nil || c.request != e.Request {
+		return engine.LinesFailed{Claim: e.Claim, Request: e.Request, Err: gpio.ErrGone}
+	}
+	held := c.lines
 	err := held.SetValues(e.Values)
 	var values []bool
 	if err == nil {
 		values, err = held.Values()
 	}
 	if err != nil {
-		return engine.LinesFailed{Claim: e.Claim, Err: err}
+		return engine.LinesFailed{Claim: e.Claim, Request: e.Request, Err: err}
 	}
 	return engine.LinesWritten{Claim: e.Claim, Values: values}
 }
 
 // release gives the lines of a claim back, if they are held.
-func (a *agent) release(label string) error {
-	c, ok := a.claims[label]
+func (a *agent) release(key string) error {
+	c, ok := a.claims[key]
 	if !ok {
 		return nil
 	}
-	delete(a.claims, label)
+	delete(a.claims, key)
 	if a.holder != nil && c.output {
-		if err := a.holder.Release(label); err != nil {
-			a.Logger.Warn("the holder may still hold a line", "line", label, "error", err)
+		if err := a.holder.Release(key); err != nil {
+			a.Logger.Warn("the holder may still hold a line", "line", c.label, "error", err)
 		}
 	}
 	return c.close()
@@ -203,11 +211,11 @@ func (a *agent) letGo(e lines.Release) {
 	}
 	if e.Values != nil {
 		if err := c.lines.SetValues(e.Values); err != nil {
-			a.Logger.Warn("stop state not taken", "line", e.Claim, "error", err)
+			a.Logger.Warn("stop state not taken", "line", c.label, "error", err)
 		}
 	}
 	if err := a.release(e.Claim); err != nil {
-		a.Logger.Warn("line was not released cleanly", "line", e.Claim, "error", err)
+		a.Logger.Warn("line was not released cleanly", "line", c.label, "error", err)
 	}
 }
 

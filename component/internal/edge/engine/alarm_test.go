@@ -151,7 +151,7 @@ func TestAlarmWithoutValueStays(t *testing.T) {
 	r.pass(6 * time.Second)
 	r.broken["tank"] = errors.New("no such line")
 	r.lines["tank"] = false
-	r.step(LinesFailed{"tank", errors.New("chip is gone")})
+	r.step(r.failed("tank", errors.New("chip is gone")))
 	r.pass(time.Minute)
 	if !r.lines["siren"] || r.shows("full") != "true" {
 		t.Error("the alarm is over without a value")

@@ -31,7 +31,7 @@ shadows:
       pump:    {line: pump}
       bell:    {line: bell, pulse: 2s}
       morning: {schedule: lamp}
-`, state.State{Outputs: map[string]bool{"lamp": true}})
+`, state.State{Outputs: map[string]bool{"O1": true}})
 	r.now = moment(t, "2026-11-23T06:29:00Z")
 	seen := 0
 	came := func(want ...string) {

@@ -126,12 +126,12 @@ func TestAnswerOfAClockThatWasAhead(t *testing.T) {
 	const document = `{"version":9,
 		"state":{"desired":{"lights":%q},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":5}}}},
 		"metadata":{"desired":{"lights":{"timestamp":1700000000}},"reported":{"lights":{"timestamp":1700003600},"ack":{"lights":{"code":{"timestamp":1700003600}}}}}}`
-	r := newRig(t, testConfig, state.State{Outputs: map[string]bool{"lamp": true}})
+	r := newRig(t, testConfig, state.State{Outputs: map[string]bool{"GPIO17": true}})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.fetched("main", fmt.Sprintf(document, "off"))
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":9}},"lights":"off"}`, 10)
-	r = newRig(t, testConfig, state.State{Outputs: map[string]bool{"lamp": true}})
+	r = newRig(t, testConfig, state.State{Outputs: map[string]bool{"GPIO17": true}})
 	r.step(Start{})
 	r.step(ShadowLive{"main"})
 	r.fetched("main", fmt.Sprintf(document, "on")) // which it does answer

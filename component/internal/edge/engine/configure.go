@@ -16,7 +16,7 @@ func (in Configure) apply(e *Engine, now time.Time) {
 	counts, shown := e.counts(), e.shown()
 	before, old := e.cfg, e.properties()
 	e.cfg, e.refused = in.Config, ""
-	e.bank.Configure(now, in.Config)
+	e.bank.Configure(now, Setup(in.Config))
 	e.placeShadows(now, before)
 	clear(e.outputs)
 	clear(e.inputs)

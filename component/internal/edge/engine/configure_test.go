@@ -93,7 +93,7 @@ func TestConfigureChangesRulesOfLinesThatStay(t *testing.T) {
 func TestConfigureRequestsAnewWhatIsRequestedOtherwise(t *testing.T) {
 	r := configured(t)
 	r.configure(replace(before, "{line: A, direction: output}", "{line: A, direction: output, activeLow: true}"))
-	if len(r.released) != 1 || r.released[0].Claim != "lamp" || r.released[0].Values != nil || len(r.asked) != 1 || r.asked[0].Claim != "lamp" {
+	if len(r.released) != 1 || r.released[0].Claim != "lamp" || r.released[0].Values != nil || len(r.asked) != 1 || r.asked[0].Label != "lamp" {
 		t.Errorf("released %v, requested %v; want the lamp only, as it is", r.released, r.asked)
 	}
 }

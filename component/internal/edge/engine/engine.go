@@ -97,7 +97,7 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 	e := &Engine{
 		cfg:     cfg,
 		version: version,
-		bank:    lines.New(cfg, linesMemory(remembered), random, log),
+		bank:    lines.New(Setup(cfg), linesMemory(remembered), random, log),
 		shadows: map[string]*shadowState{},
 		outputs: map[string]*property{},
 		inputs:  map[string][]*property{},

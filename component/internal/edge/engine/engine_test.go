@@ -22,7 +22,7 @@ lines:
   unknown:  {line: E, direction: output, start: restore}
   input:    {line: F, direction: input}
 `
-	r := newRig(t, text, state.State{Outputs: map[string]bool{"kept": true, "off": true, "restored": true}})
+	r := newRig(t, text, state.State{Outputs: map[string]bool{"A": true, "C": true, "D": true}})
 	r.lines["kept"] = true
 	r.step(Start{})
 	want := map[string]*bool{
@@ -30,7 +30,7 @@ lines:
 	}
 	got := map[string]*bool{}
 	for _, e := range r.asked {
-		got[e.Claim] = e.Values[0]
+		got[e.Label] = e.Values[0]
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("requested %s, want %s", asJSON(t, got), asJSON(t, want))
@@ -303,7 +303,7 @@ func TestOutputThatDoesNotFollowIsReportedAsItIs(t *testing.T) {
 func TestRefusalStandsWhenTheLineComesBack(t *testing.T) {
 	r := settled(t)
 	r.broken["lamp"] = errors.New("chip is gone")
-	r.step(LinesFailed{"lamp", r.broken["lamp"]})
+	r.step(r.failed("lamp", r.broken["lamp"]))
 	r.accepted("main", 4, `{"lights":"on"}`, `{}`)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"chip is gone","version":4}}}`, 5)
 	r.pass(time.Second)
@@ -673,7 +673,7 @@ func TestOutputsAreSavedOncePerSecondAtMost(t *testing.T) {
 	if n := len(r.saves); n == 0 || n > 3 {
 		t.Fatalf("saved %d times in two seconds, want 1 to 3", n)
 	}
-	if last := r.saves[len(r.saves)-1].State.Outputs; !last["lamp"] || last["pump"] {
+	if last := r.saves[len(r.saves)-1].State.Outputs; !last["GPIO17"] || last["GPIO18"] {
 		t.Errorf("saved %v, want lamp on, pump off", last)
 	}
 }
@@ -696,7 +696,7 @@ func TestStopSetsAndReportsTheStopState(t *testing.T) {
 	if !r.Idle() {
 		t.Error("not idle after the last report")
 	}
-	if last := r.saves[len(r.saves)-1].State.Outputs; !last["pump"] {
+	if last := r.saves[len(r.saves)-1].State.Outputs; !last["GPIO18"] {
 		t.Error("the stop state was saved; a restart restores what was before")
 	}
 }
@@ -723,7 +723,7 @@ func TestChipThatDisappearsAndComesBack(t *testing.T) {
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 	r.broken["lamp"] = errors.New("chip is gone")
 	r.lines["lamp"] = false
-	r.step(LinesFailed{"lamp", r.broken["lamp"]})
+	r.step(r.failed("lamp", r.broken["lamp"]))
 	r.pass(time.Second)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"chip is gone","version":4}}}`, 6)
 	delete(r.broken, "lamp")

@@ -448,7 +448,7 @@ func TestRefusalOfAnotherValueOfTheSameSecond(t *testing.T) {
 		{"false", "true", false, shadow.Done, false},
 		{"true", "false", false, shadow.Done, true},
 	} {
-		r := newRig(t, kindsConfig, state.State{Outputs: map[string]bool{"down": c.on}})
+		r := newRig(t, kindsConfig, state.State{Outputs: map[string]bool{"G12": c.on}})
 		r.step(Start{})
 		r.step(ShadowLive{"main"})
 		r.fetched("main", fmt.Sprintf(document, c.desired, c.refused))

@@ -268,7 +268,7 @@ func (w *kindWorld) desire() {
 func (w *kindWorld) press(button string) {
 	s := w.switched[w.locals[button]]
 	was := w.engine.bank.IsOn(w.locals[button])
-	w.step(LineSeen{button, lines.Burst{Rising: 1, Falling: 1}})
+	w.step(w.seen(button, lines.Burst{Rising: 1, Falling: 1}))
 	if w.locals[button] == "hall" {
 		return // what is desired wins in the end
 	}
@@ -283,13 +283,13 @@ func (w *kindWorld) press(button string) {
 // for its chip.
 func (w *kindWorld) pressValve() {
 	w.valve.on, w.valve.sure = !w.engine.bank.IsOn("valve"), true
-	w.step(LineSeen{"b4", lines.Burst{Rising: 1, Falling: 1}})
+	w.step(w.seen("b4", lines.Burst{Rising: 1, Falling: 1}))
 }
 
 // turn turns the meter, that is an edge.
 func (w *kindWorld) turn() {
 	w.edges++
-	w.step(LineSeen{"meter", lines.Burst{Rising: 1, Falling: 1}})
+	w.step(w.seen("meter", lines.Burst{Rising: 1, Falling: 1}))
 }
 
 func (w *kindWorld) deleteShadow() {
@@ -309,7 +309,7 @@ func (w *kindWorld) breakOrMend() {
 	w.broken[label] = errors.New("chip is gone")
 	if w.held[label] && w.chance(70) {
 		w.release(label)
-		w.step(LinesFailed{label, w.broken[label]})
+		w.step(w.failed(label, w.broken[label]))
 	}
 }
 
@@ -357,10 +357,10 @@ func (w *kindWorld) kill() {
 			s.sure = false // it may not be on the disk
 		}
 	}
-	if saved, waits := w.saved.Demands["valve"]; waits {
+	if saved, waits := w.saved.Demands["G13"]; waits {
 		w.valve.sure = w.valve.sure && saved.Levels[0] == w.valve.on
 	} else {
-		w.valve.sure = w.valve.sure && w.saved.Outputs["valve"] == w.valve.on
+		w.valve.sure = w.valve.sure && w.saved.Outputs["G13"] == w.valve.on
 	}
 	w.kills++
 	w.restart()

@@ -16,9 +16,11 @@ func (in LinesReady) apply(e *Engine, now time.Time) {
 }
 
 func (in LinesWritten) apply(e *Engine, now time.Time) { e.bank.Written(now, in.Claim, in.Values) }
-func (in LinesFailed) apply(e *Engine, now time.Time)  { e.bank.Failed(now, in.Claim, in.Err) }
-func (in LineSeen) apply(e *Engine, now time.Time)     { e.bank.Seen(now, in.Line, in.Burst) }
-func (in Link) apply(e *Engine, now time.Time)         { e.bank.Link(now, in.Up) }
+func (in LinesFailed) apply(e *Engine, now time.Time) {
+	e.bank.Failed(now, in.Claim, in.Request, in.Err)
+}
+func (in LineSeen) apply(e *Engine, now time.Time) { e.bank.Seen(now, in.Claim, in.Request, in.Burst) }
+func (in Link) apply(e *Engine, now time.Time)     { e.bank.Link(now, in.Up) }
 
 // heed does what follows from what happened to the lines.
 func (e *Engine) heed(now time.Time) {

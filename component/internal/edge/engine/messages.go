@@ -56,17 +56,20 @@ type (
 		Values []bool
 	}
 
-	// LineSeen says what was seen of an input.
+	// LineSeen says what was seen of an input under the request of that number.
 	LineSeen struct {
-		Line string
+		Claim   string
+		Request uint64
 		lines.Burst
 	}
 
 	// LinesFailed says that lines could not be requested, written or read, or
-	// that their chip is gone. They are no longer held.
+	// that their chip is gone. They are no longer held under the request of that
+	// number.
 	LinesFailed struct {
-		Claim string
-		Err   error
+		Claim   string
+		Request uint64
+		Err     error
 	}
 
 	// Saved answers the Save of that number.

@@ -144,10 +144,10 @@ func TestDutyAndLastPulse(t *testing.T) {
 	// On for 250 ms in each second.
 	for range 10 {
 		up := lines.Stamp{Wall: r.now, Clock: clock}
-		r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: up}})
+		r.step(r.seen("pump", lines.Burst{Value: true, Rising: 1, RisingAt: up}))
 		r.pass(250 * time.Millisecond)
 		down := lines.Stamp{Wall: r.now, Clock: clock + 250*time.Millisecond}
-		r.step(LineSeen{"pump", lines.Burst{Value: false, Falling: 1, FallingAt: down}})
+		r.step(r.seen("pump", lines.Burst{Value: false, Falling: 1, FallingAt: down}))
 		r.pass(750 * time.Millisecond)
 		clock += time.Second
 	}
@@ -162,7 +162,7 @@ func TestDutyAndLastPulse(t *testing.T) {
 	if got := r.reportedNow("main"); got["busy"] != 0.0 || got["lastRun"] != 0.25 {
 		t.Errorf("at rest: duty %v %%, last pulse %v s; want 0 and 0.25", got["busy"], got["lastRun"])
 	}
-	r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: lines.Stamp{Wall: r.now, Clock: clock + time.Hour}}})
+	r.step(r.seen("pump", lines.Burst{Value: true, Rising: 1, RisingAt: lines.Stamp{Wall: r.now, Clock: clock + time.Hour}}))
 	r.pass(20 * time.Second)
 	r.acceptAll()
 	if got := r.reportedNow("main"); got["busy"] != 100.0 {
@@ -208,17 +208,17 @@ func TestPulsesBesideTheSamples(t *testing.T) {
 			clock += 600 * time.Millisecond
 			stamp := lines.Stamp{Wall: r.now, Clock: clock}
 			if ends {
-				r.step(LineSeen{"pump", lines.Burst{Value: false, Falling: 1, FallingAt: stamp}})
+				r.step(r.seen("pump", lines.Burst{Value: false, Falling: 1, FallingAt: stamp}))
 			} else {
-				r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: stamp}})
+				r.step(r.seen("pump", lines.Burst{Value: true, Rising: 1, RisingAt: stamp}))
 			}
 			r.pass(400 * time.Millisecond)
 			clock += 400 * time.Millisecond
 			stamp = lines.Stamp{Wall: r.now, Clock: clock}
 			if ends {
-				r.step(LineSeen{"pump", lines.Burst{Value: true, Rising: 1, RisingAt: stamp}})
+				r.step(r.seen("pump", lines.Burst{Value: true, Rising: 1, RisingAt: stamp}))
 			} else {
-				r.step(LineSeen{"pump", lines.Burst{Value: false, Falling: 1, FallingAt: stamp}})
+				r.step(r.seen("pump", lines.Burst{Value: false, Falling: 1, FallingAt: stamp}))
 			}
 		}
 		r.acceptAll()
@@ -248,7 +248,7 @@ alarms:
   dry: {property: main/flow, below: 1, output: pump, set: "off"}
 `
 	begin := func(turns int) *rig {
-		r := newRig(t, flow, state.State{Outputs: map[string]bool{"pump": true}})
+		r := newRig(t, flow, state.State{Outputs: map[string]bool{"GPIO2": true}})
 		r.step(Start{})
 		for range turns {
 			r.pass(250 * time.Millisecond)

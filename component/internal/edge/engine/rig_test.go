@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +50,7 @@ type rig struct {
 	hold     bool // saves are answered by the test
 	held     bool // outputs were held since an earlier run
 	asked    []lines.Request
+	claims   map[string]lines.Request // the last one of each label, those of a pattern joined by +
 	released []lines.Release
 	guards   map[string]lines.Guard
 	moved    []lines.Moved
@@ -70,6 +70,7 @@ func newRig(t *testing.T, text string, saved state.State) *rig {
 		broken: map[string]error{},
 		stuck:  map[string]bool{},
 		guards: map[string]lines.Guard{},
+		claims: map[string]lines.Request{},
 	}
 }
 
@@ -88,11 +89,12 @@ func (r *rig) step(in Input) {
 func (r *rig) carryOut(effect Effect) Input {
 	switch e := effect.(type) {
 	case lines.Request:
-		r.asked = append(r.asked, e)
-		if err := r.broken[e.Claim]; err != nil {
-			return LinesFailed{e.Claim, err}
+		label := e.Label
+		r.asked, r.claims[label] = append(r.asked, e), e
+		if err := r.broken[label]; err != nil {
+			return LinesFailed{e.Claim, e.Request, err}
 		}
-		held := r.held && r.bank.Drives(e.Claim)
+		held := r.held && r.bank.Drives(label)
 		for i, value := range e.Values {
 			if value != nil && !held {
 				r.lines[e.Lines[i]] = *value
@@ -100,20 +102,23 @@ func (r *rig) carryOut(effect Effect) Input {
 		}
 		return LinesReady{Claim: e.Claim, Values: r.read(e.Lines...), Held: held}
 	case lines.Write:
+		asked := r.asker(e.Claim)
+		e.Claim = asked.Label // tests know outputs by their labels
 		r.sets = append(r.sets, e)
 		if err := r.broken[e.Claim]; err != nil {
-			return LinesFailed{e.Claim, err}
+			return r.failed(e.Claim, err)
 		}
-		labels := strings.Split(e.Claim, "+")
 		for i, value := range e.Values {
-			if !r.stuck[labels[i]] {
-				r.lines[labels[i]] = value
+			if line := asked.Lines[i]; !r.stuck[line] {
+				r.lines[line] = value
 			}
 		}
-		return LinesWritten{e.Claim, r.read(labels...)}
+		return LinesWritten{asked.Claim, r.read(asked.Lines...)}
 	case lines.Release:
+		e.Claim = r.asker(e.Claim).Label
 		r.released = append(r.released, e)
 	case lines.Guard:
+		e.Claim = r.asker(e.Claim).Label
 		r.guards[e.Claim] = e
 	case lines.Moved:
 		r.moved = append(r.moved, e)
@@ -131,6 +136,25 @@ func (r *rig) carryOut(effect Effect) Input {
 		return Saved{e.Seq, r.noDisk}
 	}
 	return nil
+}
+
+// asker is the request of a claim.
+func (r *rig) asker(claim string) lines.Request {
+	for _, e := range r.claims {
+		if e.Claim == claim {
+			return e
+		}
+	}
+	return lines.Request{}
+}
+
+// seen and failed are what a watcher of lines, given by their label, tells.
+func (r *rig) seen(label string, burst lines.Burst) LineSeen {
+	return LineSeen{r.claims[label].Claim, r.claims[label].Request, burst}
+}
+
+func (r *rig) failed(label string, err error) LinesFailed {
+	return LinesFailed{r.claims[label].Claim, r.claims[label].Request, err}
 }
 
 func (r *rig) read(labels ...string) []bool {
@@ -152,7 +176,7 @@ func (r *rig) edge(label string, value bool) {
 	} else {
 		burst.Falling, burst.FallingAt = 1, stamp
 	}
-	r.step(LineSeen{label, burst})
+	r.step(r.seen(label, burst))
 }
 
 // pass lets time pass, with every tick that is asked for on the way.

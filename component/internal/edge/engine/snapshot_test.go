@@ -38,7 +38,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("after the report: %+v", main)
 	}
 	r.step(ShadowLost{"main", errors.New("gone")})
-	r.step(LinesFailed{"lamp", errors.New("chip is gone")})
+	r.step(r.failed("lamp", errors.New("chip is gone")))
 	s = r.Snapshot(r.now)
 	if main, lamp := s.Shadows["main"], s.Lines["lamp"]; main.Sync != SyncOutOfReach || main.Warning == "" || lamp.Fault != "chip is gone" || lamp.Value != "" {
 		t.Errorf("without link and chip: %+v, %+v", main, lamp)

@@ -71,6 +71,7 @@ type world struct {
 	sturdy map[string]bool  // outputs that always follow
 	broken map[string]error // what requests and sets fail with
 	held   map[string]bool
+	claims map[string]lines.Request // the last one of each label, those of a pattern joined by +
 
 	link    bool
 	shadows map[string]*service
@@ -89,9 +90,9 @@ func (w *world) set(line string, on bool) {
 	w.lines[line] = on
 }
 
-func (w *world) read(claim string) []bool {
+func (w *world) read(labels []string) []bool {
 	var values []bool
-	for _, line := range strings.Split(claim, "+") {
+	for _, line := range labels {
 		values = append(values, w.lines[line])
 	}
 	return values
@@ -122,7 +123,7 @@ func makeWorld(t *testing.T, seed uint64, text string) *world {
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: cfg, now: time.Unix(1_700_000_000, 0),
 		lines: map[string]bool{}, broken: map[string]error{}, held: map[string]bool{}, shadows: map[string]*service{},
-		sturdy: map[string]bool{}, turns: map[string]int{},
+		sturdy: map[string]bool{}, turns: map[string]int{}, claims: map[string]lines.Request{},
 	}
 	for label := range cfg.Shadows {
 		w.shadows[label] = &service{}
@@ -290,7 +291,7 @@ func (w *world) edge(high bool) {
 		} else {
 			burst.Falling = 1
 		}
-		w.step(LineSeen{"door", burst})
+		w.step(w.seen("door", burst))
 	}
 }
 
@@ -303,7 +304,7 @@ func (w *world) breakOrMend() {
 	w.broken[label] = errors.New("chip is gone")
 	if w.held[label] && w.chance(70) {
 		w.release(label)
-		w.step(LinesFailed{label, w.broken[label]})
+		w.step(w.failed(label, w.broken[label]))
 	}
 }
 
@@ -342,27 +343,31 @@ func (w *world) step(in Input) {
 func (w *world) carryOut(effect Effect) Input {
 	switch e := effect.(type) {
 	case lines.Request:
-		if err := w.broken[e.Claim]; err != nil {
-			return LinesFailed{e.Claim, err}
+		label := e.Label
+		w.claims[label] = e
+		if err := w.broken[label]; err != nil {
+			return LinesFailed{e.Claim, e.Request, err}
 		}
-		w.held[e.Claim] = true
+		w.held[label] = true
 		for i, value := range e.Values {
 			if value != nil {
 				w.set(e.Lines[i], *value)
 			}
 		}
-		return LinesReady{Claim: e.Claim, Values: w.read(e.Claim)}
+		return LinesReady{Claim: e.Claim, Values: w.read(e.Lines)}
 	case lines.Write:
-		if err := w.broken[e.Claim]; err != nil {
-			w.release(e.Claim)
-			return LinesFailed{e.Claim, err}
+		asked := w.asker(e.Claim)
+		label := asked.Label
+		if err := w.broken[label]; err != nil {
+			w.release(label)
+			return w.failed(label, err)
 		}
-		if w.sturdy[e.Claim] || w.chance(95) { // else it does not follow this time
-			for i, line := range strings.Split(e.Claim, "+") {
+		if w.sturdy[label] || w.chance(95) { // else it does not follow this time
+			for i, line := range asked.Lines {
 				w.set(line, e.Values[i])
 			}
 		}
-		return LinesWritten{e.Claim, w.read(e.Claim)}
+		return LinesWritten{e.Claim, w.read(asked.Lines)}
 	case FetchShadow:
 		w.reply(e.Shadow, w.fetch(e))
 	case UpdateShadow:
@@ -376,6 +381,25 @@ func (w *world) carryOut(effect Effect) Input {
 		return Saved{Seq: e.Seq}
 	}
 	return nil
+}
+
+// asker is the request of a claim.
+func (w *world) asker(claim string) lines.Request {
+	for _, e := range w.claims {
+		if e.Claim == claim {
+			return e
+		}
+	}
+	return lines.Request{}
+}
+
+// seen and failed are what a watcher of lines, given by their label, tells.
+func (w *world) seen(label string, burst lines.Burst) LineSeen {
+	return LineSeen{w.claims[label].Claim, w.claims[label].Request, burst}
+}
+
+func (w *world) failed(label string, err error) LinesFailed {
+	return LinesFailed{w.claims[label].Claim, w.claims[label].Request, err}
 }
 
 func (w *world) reply(label string, in Input) {

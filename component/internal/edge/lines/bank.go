@@ -11,6 +11,19 @@
 //	Ready, Written, Failed,     └──> OutputChanged, PulseEnded, ForcedOff, InputChanged
 //	Seen, Tick ───┘
 //
+// # Names
+//
+// A line is its chip and line, see [Identity]. Claims, and what is remembered, are
+// keyed by identity, so that a line that only gets another label goes on untouched.
+// Labels are for people, and for the callers of a Bank: an output or input is
+// addressed by its present label.
+//
+// Each [Request] has a number. What is seen of a line later carries the number of
+// the request under which it was seen; the bank ignores reports of earlier requests.
+//
+// Nothing depends on the order of a map: where an order decides, it is that of the
+// labels, unless a comment says otherwise.
+//
 // # Outputs
 //
 // An output is one line, or the lines of one pattern, which are requested
@@ -33,26 +46,32 @@ package lines
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
-	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
 // Bank is all lines of a configuration. It is not safe for concurrent use.
 type Bank struct {
-	outputs map[string]*output
+	outputs map[string]*output // by label, as the next one
 	inputs  map[string]*input
-	byLine  map[string]member // of every output line
-	groups  []*interlock
+	// The same by the keys of their claims.
+	outputClaims map[string]*output
+	inputClaims  map[string]*input
 	// The same in the order of their labels, so that effects are in an order too.
 	outputOrder []*output
 	inputOrder  []*input
+	// The lines of outputs, by label and by identity.
+	lines      map[string]member
+	identities map[string]member
+	groups     []*interlock // in the order of their labels
+
+	requests uint64 // number of the last request
 
 	random *rand.Rand
 	log    *slog.Logger
@@ -71,48 +90,25 @@ type member struct {
 	index int
 }
 
-// Memory is what an earlier run knew of outputs: what they were, for the start state
-// "restore", and what they were still to become.
+// Memory is what a later run has to know of outputs. Its keys are those of lines and
+// of claims, with a "!" before each line that is active low: under the other polarity
+// on and off mean something else. The levels of a demand are in the order of its key.
 type Memory struct {
-	Levels  map[string]bool // by line
-	Waves   map[string]Demand
-	Demands map[string]Order // of levels, not met yet
+	Levels  map[string]bool   // what lines were last and were to stay, for the start state "restore"
+	Waves   map[string]Demand // of outputs that are on and off in turns
+	Demands map[string]Order  // levels that outputs have not reached yet
 }
 
-// Label names the output that the lines of a pattern are.
-func Label(lines ...string) string { return strings.Join(lines, "+") }
-
-// New makes a bank of the lines of cfg. random spreads retries.
-func New(cfg *config.Config, memory Memory, random *rand.Rand, log *slog.Logger) *Bank {
-	b := &Bank{
-		outputs: map[string]*output{},
-		inputs:  map[string]*input{},
-		byLine:  map[string]member{},
-		random:  random,
-		log:     log,
+// New makes a bank. random spreads retries.
+func New(setup Setup, memory Memory, random *rand.Rand, log *slog.Logger) *Bank {
+	b := newBank(setup)
+	b.random, b.log = random, log
+	for _, u := range b.outputOrder {
+		u.restore(memory)
 	}
-	kinds := map[string]config.Property{}
-	for _, s := range cfg.Shadows {
-		for _, p := range s.Properties {
-			if p.Kind == config.Pattern {
-				b.addOutput(cfg, p.Lines(), p, memory)
-			} else if p.Output {
-				kinds[p.Line] = p
-			}
-		}
+	for _, g := range b.groups {
+		b.settle(g)
 	}
-	for label, line := range cfg.Lines {
-		switch {
-		case line.Direction == gpio.Input:
-			b.inputs[label] = &input{claim: claim{label: label, lines: []string{label}}, cfg: line}
-		case b.byLine[label].output == nil:
-			b.addOutput(cfg, []string{label}, kinds[label], memory)
-		}
-	}
-	for label, c := range cfg.Interlocks {
-		b.addInterlock(label, c)
-	}
-	b.outputOrder, b.inputOrder = sorted(b.outputs), sorted(b.inputs)
 	return b
 }
 
@@ -164,13 +160,18 @@ func (b *Bank) Tick(now time.Time) {
 	}
 }
 
-// Ready tells that a claim was requested, and what its lines read.
+// Ready answers a [Request]: its lines are held and read so, in their order.
 func (b *Bank) Ready(now time.Time, claim string, values []bool) {
-	if in, ok := b.inputs[claim]; ok {
-		b.inputReady(now, in, values[0])
+	if in := b.inputClaims[claim]; in != nil && in.state == requested {
+		if b.complete(now, &in.claim, values) {
+			b.inputReady(now, in, values[0])
+		}
 		return
 	}
-	u := b.outputs[claim]
+	u := b.outputClaims[claim]
+	if u == nil || u.state != requested || !b.complete(now, &u.claim, values) {
+		return
+	}
 	b.move(&u.claim, held)
 	b.well(&u.claim)
 	if u.cause == (Cause{}) && slices.ContainsFunc(u.requested, func(value *bool) bool { return value != nil }) {
@@ -183,27 +184,33 @@ func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 			u.set[i] = *value
 		}
 	}
-	b.begin(now, u)
+	b.begin(u)
 	b.advanceGroups(now, u)
 }
 
 // Held tells, before [Bank.Ready], that the lines of an output were held since an
 // earlier run: what they are is what they were last, newer than what is remembered.
 func (b *Bank) Held(claim string) {
-	u := b.outputs[claim]
+	u := b.outputClaims[claim]
+	if u == nil || u.state != requested {
+		return
+	}
 	if u.demand.Levels == nil || u.cause.Kind == ByStart {
 		u.cause = Cause{Kind: ByHolder}
 	}
 	for i, cfg := range u.cfgs {
-		if cfg.Start == config.StartRestore && u.kind != config.Pulse && u.demand.Levels == nil {
+		if cfg.Start == config.StartRestore && !u.use.Momentary && u.demand.Levels == nil {
 			u.initial[i] = nil
 		}
 	}
 }
 
-// Written tells what the lines of an output read after a [Write].
+// Written answers a [Write]: its lines read so after it, in their order.
 func (b *Bank) Written(now time.Time, claim string, values []bool) {
-	u := b.outputs[claim]
+	u := b.outputClaims[claim]
+	if u == nil || u.state != writing || !b.complete(now, &u.claim, values) {
+		return
+	}
 	b.move(&u.claim, held)
 	b.observe(now, u, values)
 	u.set = u.asked
@@ -214,18 +221,29 @@ func (b *Bank) Written(now time.Time, claim string, values []bool) {
 	b.advanceGroups(now, u)
 }
 
-// Failed tells that a claim could not be requested, read or written, or that its
-// chip is gone. Its lines are no longer held.
-func (b *Bank) Failed(now time.Time, claim string, err error) {
-	if in, ok := b.inputs[claim]; ok {
-		b.fail(now, &in.claim, err)
-		b.notify(InputChanged{Input: claim})
-		return
+// complete reports whether an answer has a level for each line. A claim whose answer
+// has not is lost.
+func (b *Bank) complete(now time.Time, c *claim, values []bool) bool {
+	if len(values) == len(c.lines) {
+		return true
 	}
-	u := b.outputs[claim]
-	b.fail(now, &u.claim, err)
-	b.changed(u)
-	b.advanceGroups(now, u)
+	b.Failed(now, c.key, c.request, fmt.Errorf("%d levels were read of %d lines", len(values), len(c.lines)))
+	return false
+}
+
+// Failed tells that the lines of a claim, under the request of that number, could not
+// be requested, read or written, or that their chip is gone. They are no longer held.
+func (b *Bank) Failed(now time.Time, claim string, request uint64, err error) {
+	if in := b.inputClaims[claim]; in != nil && in.live(request) {
+		b.fail(now, &in.claim, err)
+		b.notify(InputChanged{Input: in.label})
+	}
+	if u := b.outputClaims[claim]; u != nil && u.live(request) {
+		clear(u.seen)
+		b.fail(now, &u.claim, err)
+		b.changed(u)
+		b.advanceGroups(now, u)
+	}
 }
 
 // Wake is when the next [Bank.Tick] is wanted, zero when none is.

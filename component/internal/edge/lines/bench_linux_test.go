@@ -40,8 +40,8 @@ func BenchmarkKernelDrive(b *testing.B) {
 	}
 	defer bare.Close()
 
-	cfg := &config.Config{Lines: map[string]config.Line{"lamp": {Direction: gpio.Output}}}
-	bank := lines.New(cfg, lines.Memory{}, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
+	setup := lines.Setup{Lines: map[string]config.Line{"lamp": {Ref: gpio.Ref{Line: "lamp"}, Direction: gpio.Output}}}
+	bank := lines.New(setup, lines.Memory{}, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
 	bank.Start(time.Now())
 	bank.Ready(time.Now(), "lamp", []bool{false})
 	bank.Effects()

@@ -9,40 +9,43 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-func benchBank(b *testing.B, now time.Time) *lines.Bank {
+// benchBank is a bank at rest, and the number of the request of its input "in".
+func benchBank(b *testing.B, now time.Time) (bank *lines.Bank, request uint64) {
 	b.Helper()
-	bank := lines.New(stormConfig(), lines.Memory{}, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
+	bank = lines.New(stormSetup(), lines.Memory{}, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
 	bank.Start(now)
-	answer(bank, now)
-	return bank
+	return bank, answer(bank, now)
 }
 
-// answer plays lines that follow at once.
-func answer(bank *lines.Bank, now time.Time) {
+// answer plays lines that follow at once, and returns the last request of "in".
+func answer(bank *lines.Bank, now time.Time) (request uint64) {
 	for effects := bank.Effects(); len(effects) > 0; effects = bank.Effects() {
 		for _, effect := range effects {
 			switch e := effect.(type) {
 			case lines.Request:
-				bank.Ready(now, e.Claim, make([]bool, len(e.Lines)))
+				if bank.Ready(now, e.Claim, make([]bool, len(e.Lines))); e.Claim == "in" {
+					request = e.Request
+				}
 			case lines.Write:
 				bank.Written(now, e.Claim, e.Values)
 			}
 		}
 	}
 	bank.Notices()
+	return request
 }
 
 // BenchmarkEdge is one edge of an input.
 func BenchmarkEdge(b *testing.B) {
 	now := time.Unix(1_700_000_000, 0)
-	bank := benchBank(b, now)
+	bank, request := benchBank(b, now)
 	b.ReportAllocs()
 	for on := true; b.Loop(); on = !on {
 		now = now.Add(time.Second)
 		if on {
-			bank.Seen(now, "in", lines.Burst{Value: true, Rising: 1})
+			bank.Seen(now, "in", request, lines.Burst{Value: true, Rising: 1})
 		} else {
-			bank.Seen(now, "in", lines.Burst{Falling: 1})
+			bank.Seen(now, "in", request, lines.Burst{Falling: 1})
 		}
 		bank.Tick(now)
 		bank.Notices()
@@ -52,7 +55,7 @@ func BenchmarkEdge(b *testing.B) {
 // BenchmarkDrive is one demand on an output of an interlock, with its write.
 func BenchmarkDrive(b *testing.B) {
 	now := time.Unix(1_700_000_000, 0)
-	bank := benchBank(b, now)
+	bank, _ := benchBank(b, now)
 	orders := map[string]lines.Order{}
 	b.ReportAllocs()
 	for on := true; b.Loop(); on = !on {

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -35,9 +34,10 @@ type rig struct {
 	*lines.Bank
 	board board
 	t     *testing.T
-	cfg   *config.Config
+	setup lines.Setup
 	now   time.Time
-	held  map[string]gpio.Lines
+	held  map[string]gpio.Lines // by label, as is the next one
+	last  map[string]lines.Request
 	trace []change
 
 	marked int               // changes before the event of the case
@@ -59,15 +59,15 @@ type change struct {
 	on   bool
 }
 
-func newRig(t *testing.T, b board, cfg *config.Config) *rig {
+func newRig(t *testing.T, b board, setup lines.Setup) *rig {
 	t.Helper()
-	r := &rig{board: b, t: t, cfg: cfg, now: time.Now(), held: map[string]gpio.Lines{}}
+	r := &rig{board: b, t: t, setup: setup, now: time.Now(), held: map[string]gpio.Lines{}, last: map[string]lines.Request{}}
 	r.start(lines.Memory{})
 	return r
 }
 
 func (r *rig) start(memory lines.Memory) {
-	r.Bank = lines.New(r.cfg, memory, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
+	r.Bank = lines.New(r.setup, memory, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
 	r.Start(r.now)
 	r.carryOut()
 }
@@ -100,16 +100,16 @@ func (r *rig) carryOut() {
 			switch e := effect.(type) {
 			case lines.Request:
 				if values, err := r.request(e); err != nil {
-					r.Failed(r.now, e.Claim, err)
+					r.Failed(r.now, e.Claim, e.Request, err)
 				} else {
 					r.Ready(r.now, e.Claim, values)
 				}
 			case lines.Write:
-				held := r.held[e.Claim]
+				held := r.held[r.label(e.Claim)]
 				err := held.SetValues(e.Values)
 				values, readErr := held.Values()
 				if err != nil || readErr != nil {
-					r.Failed(r.now, e.Claim, err)
+					r.Failed(r.now, e.Claim, e.Request, err)
 				} else {
 					r.Written(r.now, e.Claim, values)
 				}
@@ -120,9 +120,11 @@ func (r *rig) carryOut() {
 }
 
 func (r *rig) request(e lines.Request) ([]bool, error) {
-	if old, ok := r.held[e.Claim]; ok {
+	label := e.Lines[0]
+	r.last[label] = e
+	if old, ok := r.held[label]; ok {
 		old.Close()
-		delete(r.held, e.Claim)
+		delete(r.held, label)
 	}
 	config := gpio.LineConfig{Direction: gpio.Output}
 	first := gpio.LineConfig{}
@@ -130,17 +132,27 @@ func (r *rig) request(e lines.Request) ([]bool, error) {
 		first = config
 		first.Value = *e.Values[0]
 	}
-	held, err := r.board.Request(e.Claim, "lines", []gpio.LineConfig{first})
+	held, err := r.board.Request(label, "lines", []gpio.LineConfig{first})
 	if err != nil {
 		return nil, err
 	}
-	r.held[e.Claim] = held
+	r.held[label] = held
 	values, err := held.Values()
 	if err == nil && e.Values[0] == nil {
 		config.Value = values[0]
 		err = held.Reconfigure([]gpio.LineConfig{config})
 	}
 	return values, err
+}
+
+// label is the label of the line of a claim.
+func (r *rig) label(claim string) string {
+	for label, e := range r.last {
+		if e.Claim == claim {
+			return label
+		}
+	}
+	return ""
 }
 
 // look notes what changed on the far side.
@@ -218,7 +230,7 @@ func (r *rig) unplug(label string) {
 		if err == nil {
 			r.t.Fatal("lines of an unplugged chip can be read")
 		}
-		r.Failed(r.now, label, err)
+		r.Failed(r.now, r.last[label].Claim, r.last[label].Request, err)
 	}
 	r.carryOut()
 	r.look()

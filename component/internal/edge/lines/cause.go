@@ -44,10 +44,11 @@ func (c Cause) String() string {
 // Moved tells that a line of an output was seen to change, or was seen for the
 // first time. Of a wave only the first turn is told. Nothing answers.
 type Moved struct {
-	At    time.Time `json:"at"`
-	Line  string    `json:"line"`
-	On    bool      `json:"on"`
-	Cause Cause     `json:"cause"`
+	At       time.Time `json:"at"`
+	Line     string    `json:"line"`               // its label then
+	Identity string    `json:"identity,omitempty"` // see [Identity]
+	On       bool      `json:"on"`
+	Cause    Cause     `json:"cause"`
 }
 
 func (Moved) effect() {}

@@ -1,6 +1,7 @@
 package lines
 
 import (
+	"errors"
 	"time"
 )
 
@@ -24,9 +25,11 @@ const (
 
 // claim is a set of lines that are requested together.
 type claim struct {
-	label string
-	lines []string // their labels
-	state state
+	key     string // the identities of its lines, sorted and joined by "+"
+	request uint64 // number of the latest request
+	label   string
+	lines   []string // their labels, in the order of the key
+	state   state
 
 	values []bool // what they read; valid when known
 	known  bool   // they were read since they were requested
@@ -47,10 +50,18 @@ func (b *Bank) move(c *claim, to state) {
 	}
 }
 
+// live reports whether a request is the latest one of the claim, and was not lost.
+func (c *claim) live(request uint64) bool {
+	return c.request == request && c.state != released && c.state != faulted
+}
+
 func (c *claim) moving() bool { return c.state == requested || c.state == writing }
 
 // fail takes a claim for lost until it is requested again.
 func (b *Bank) fail(now time.Time, c *claim, err error) {
+	if err == nil {
+		err = errors.New("failed for an unknown reason")
+	}
 	if c.fault == nil || c.fault.Error() != err.Error() {
 		b.log.Error("line failed; it is retried", "line", c.label, "error", err)
 	}

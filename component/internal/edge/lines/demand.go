@@ -1,6 +1,7 @@
 package lines
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -42,6 +43,17 @@ func (d Demand) IsOn() bool { return slices.Contains(d.Levels, true) }
 // Equal reports whether both are the same.
 func (d Demand) Equal(other Demand) bool {
 	return d.On == other.On && d.Off == other.Off && slices.Equal(d.Levels, other.Levels)
+}
+
+// fits reports why a demand makes no sense for so many lines.
+func (d Demand) fits(lines int) error {
+	switch {
+	case len(d.Levels) != lines:
+		return fmt.Errorf("%d levels are demanded of %d lines", len(d.Levels), lines)
+	case d.On < 0 || d.Off < 0 || d.period() < 0 || d.Off > 0 && d.On == 0:
+		return fmt.Errorf("a wave of %v on and %v off", d.On, d.Off)
+	}
+	return nil
 }
 
 // period is the length of a wave.

@@ -1,8 +1,6 @@
 package lines
 
 import (
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -13,22 +11,29 @@ func (b *Bank) failsafe(now time.Time) {
 	if b.away.IsZero() || b.stopped {
 		return
 	}
-	var orders map[string]Order
+	var due []*taking
 	for _, u := range b.outputOrder {
-		if levels, due := b.failsafeOf(now, u); due {
-			if orders == nil {
-				orders = map[string]Order{}
-			}
-			orders[u.label] = Order{Demand: Pattern(levels), Cause: Cause{Kind: ByFailsafe}}
+		if levels, ok := b.failsafeOf(now, u); ok {
+			due = append(due, &taking{output: u, demand: Pattern(levels), cause: Cause{Kind: ByFailsafe}})
 		}
 	}
-	if len(orders) == 0 {
+	if len(due) == 0 {
 		return
 	}
-	b.log.Warn("nucleus is away; outputs take their failsafe state", "lines", slices.Sorted(maps.Keys(orders)))
-	for label, err := range b.Drive(now, orders) {
-		b.log.Error("failsafe state not taken", "line", label, "error", err)
+	b.log.Warn("nucleus is away; outputs take their failsafe state", "lines", labelsOf(due))
+	b.drive(now, due)
+	for _, t := range due {
+		if t.refused != nil {
+			b.log.Error("failsafe state not taken", "line", t.output.label, "error", t.refused)
+		}
 	}
+}
+
+func labelsOf(takings []*taking) (labels []string) {
+	for _, t := range takings {
+		labels = append(labels, t.output.label)
+	}
+	return labels
 }
 
 // failsafeOf is what an output is to be by the failsafe states that have become due.

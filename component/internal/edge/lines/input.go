@@ -13,7 +13,7 @@ type input struct {
 
 	value   bool      // what it counts for, its delays observed; valid when settled
 	settled bool      // it has been read at least once
-	turnAt  time.Time // when value follows values; zero when nothing is to follow
+	leftAt  time.Time // its last edge, while it reads otherwise than it counts; else zero
 
 	edges Edges
 }
@@ -28,28 +28,30 @@ type Edges struct {
 func (b *Bank) requestInput(in *input) {
 	in.retryAt = time.Time{}
 	b.move(&in.claim, requested)
-	b.do(Request{in.label, in.lines, []*bool{nil}})
+	b.requests++
+	in.request = b.requests
+	b.do(Request{in.key, in.request, in.label, in.lines, []*bool{nil}})
 }
 
 func (b *Bank) inputReady(now time.Time, in *input, value bool) {
 	b.move(&in.claim, held)
 	b.well(&in.claim)
 	in.values, in.known = []bool{value}, true
-	if in.turnAt = (time.Time{}); !in.settled || in.value != value {
+	if in.leftAt = (time.Time{}); !in.settled || in.value != value {
 		in.value, in.settled = value, true
 		b.log.Debug("line", "line", in.label, "value", onOff(value))
 	}
 	b.notify(InputChanged{Input: in.label})
 }
 
-// Seen tells what was seen of an input.
-func (b *Bank) Seen(now time.Time, label string, burst Burst) {
-	in := b.inputs[label]
-	if !in.known {
-		return // it failed meanwhile
+// Seen tells what was seen of an input under the request of that number.
+func (b *Bank) Seen(now time.Time, claim string, request uint64, burst Burst) {
+	in := b.inputClaims[claim]
+	if in == nil || !in.live(request) || !in.known {
+		return // of an earlier request, or it failed meanwhile
 	}
 	if burst.Lost > 0 {
-		b.log.Warn("edges were lost; the line was read again", "line", label, "lost", burst.Lost)
+		b.log.Warn("edges were lost; the line was read again", "line", in.label, "lost", burst.Lost)
 	}
 	in.edges.add(burst)
 	before := in.values[0]
@@ -58,8 +60,7 @@ func (b *Bank) Seen(now time.Time, label string, burst Burst) {
 	if in.cfg.OnDelay > 0 || in.cfg.OffDelay > 0 {
 		rising, falling = b.delay(now, in, before != burst.Value || rising+falling > 0)
 	} else if in.value != burst.Value {
-		in.value = burst.Value
-		b.log.Debug("line", "line", label, "value", onOff(in.value))
+		b.turn(in)
 		// The edge itself may be among those that were lost.
 		if burst.Value {
 			rising = max(rising, 1)
@@ -67,33 +68,36 @@ func (b *Bank) Seen(now time.Time, label string, burst Burst) {
 			falling = max(falling, 1)
 		}
 	}
-	b.notify(InputChanged{label, rising, falling})
+	b.notify(InputChanged{in.label, rising, falling})
 }
 
 // delay starts the time after which an input counts for what it reads, anew after
 // each edge, and returns the edges that it made where that time is none.
 func (b *Bank) delay(now time.Time, in *input, moved bool) (rising, falling int) {
-	reads := in.values[0]
-	if reads == in.value {
-		in.turnAt = time.Time{}
+	if in.values[0] == in.value {
+		in.leftAt = time.Time{}
 		return 0, 0
 	}
-	pause := in.cfg.OffDelay
-	if reads {
-		pause = in.cfg.OnDelay
+	if moved || in.leftAt.IsZero() {
+		in.leftAt = now
 	}
-	if pause == 0 {
-		return b.turn(in)
+	if at := in.turnsAt(); now.Before(at) {
+		b.at(at)
+		return 0, 0
 	}
-	if moved || in.turnAt.IsZero() {
-		in.turnAt = now.Add(pause)
+	return b.turn(in)
+}
+
+// turnsAt is when an input counts for what it reads, which it does not yet.
+func (in *input) turnsAt() time.Time {
+	if in.values[0] {
+		return in.leftAt.Add(in.cfg.OnDelay)
 	}
-	b.at(in.turnAt)
-	return 0, 0
+	return in.leftAt.Add(in.cfg.OffDelay)
 }
 
 func (b *Bank) turn(in *input) (rising, falling int) {
-	in.value, in.turnAt = in.values[0], time.Time{}
+	in.value, in.leftAt = in.values[0], time.Time{}
 	b.log.Debug("line", "line", in.label, "value", onOff(in.value))
 	if in.value {
 		return 1, 0
@@ -105,9 +109,9 @@ func (b *Bank) tickInput(now time.Time, in *input) {
 	switch {
 	case in.state == faulted && b.due(now, &in.claim):
 		b.requestInput(in)
-	case in.turnAt.IsZero() || in.state != held:
-	case now.Before(in.turnAt):
-		b.at(in.turnAt)
+	case in.leftAt.IsZero() || in.state != held:
+	case now.Before(in.turnsAt()):
+		b.at(in.turnsAt())
 	default:
 		rising, falling := b.turn(in)
 		b.notify(InputChanged{in.label, rising, falling})

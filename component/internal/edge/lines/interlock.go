@@ -17,24 +17,30 @@ type interlock struct {
 	deadTime time.Duration
 }
 
+// addInterlock adds an interlock of the outputs that it names, in the order of their
+// labels. A line is in one interlock at most.
 func (b *Bank) addInterlock(label string, c config.Interlock) {
 	g := &interlock{label: label, deadTime: c.DeadTime}
-	for _, line := range c.Lines {
-		m := b.byLine[line]
-		g.members = append(g.members, m)
-		m.groups[m.index] = g
+	for _, line := range slices.Sorted(slices.Values(c.Lines)) {
+		m, known := b.lines[line]
+		if known && m.groups[m.index] == nil {
+			g.members = append(g.members, m)
+			m.groups[m.index] = g
+		}
 	}
-	g.settle()
 	b.groups = append(b.groups, g)
 }
 
-// settle leaves at most one line of an interlock to be on at the start: one that is
-// configured so before one that an earlier run was asked for, and that before one that
-// it remembers as it was.
-func (g *interlock) settle() {
+// settle leaves at most one line of an interlock to be on, where a configuration or
+// what is remembered has more: a line that is on already comes first, then one that is
+// configured to start on, then one that an earlier run was asked for, then one that is
+// remembered as on.
+func (b *Bank) settle(g *interlock) {
 	rank := func(m member) int {
 		switch {
-		case m.cfgs[m.index].Start == config.StartOn:
+		case (m.known || m.seen[m.index]) && m.value():
+			return 3
+		case m.cfgs[m.index].Start == config.StartOn && m.initial[m.index] != nil && *m.initial[m.index]:
 			return 2
 		case m.demand.Levels != nil:
 			return 1
@@ -48,28 +54,33 @@ func (g *interlock) settle() {
 		}
 	}
 	for _, m := range g.members {
-		if m.wantsOn(m.index) && m != *chosen {
+		switch {
+		case !m.wantsOn(m.index) || m == *chosen:
+		case m.state == released && m.from[m.index] == nil: // nothing is known of it
 			m.initial[m.index], m.demand, m.cause = new(false), Demand{}, Cause{}
+		default:
+			b.log.Error("line is on against its interlock; it is turned off", "line", m.line(), "other", chosen.line())
+			b.replace(m.output, m.without(m.index), Cause{ByInterlock, g.label, 0})
 		}
 	}
 }
 
-// others are the further lines of the interlock of a line.
-func (m member) others() []member {
-	g := m.groups[m.index]
-	if g == nil {
-		return nil
+// rivals are the lines of the interlock of a line, itself included.
+func (m member) rivals() []member {
+	if g := m.groups[m.index]; g != nil {
+		return g.members
 	}
-	return slices.DeleteFunc(slices.Clone(g.members), func(o member) bool { return o == m })
+	return nil
 }
 
 // locked is what keeps a line from going on beside the others of its interlock.
 // One whose state is not known may be on.
 func (b *Bank) locked(now time.Time, m member) bar {
 	var bars []bar
-	for _, o := range m.others() {
+	for _, o := range m.rivals() {
 		dead := m.groups[m.index].deadTime
 		switch end := o.since().Add(dead); {
+		case o == m:
 		case !o.known:
 			bars = append(bars, bar{why: fmt.Sprintf("%s is not known to be off", o.line())})
 		case o.mayBeOn():
@@ -90,13 +101,18 @@ func (m member) mayBeOn() bool {
 // contended reports whether another line of the interlock is on as well, as it may
 // be when lines are taken over. Then no minimum time counts.
 func (m member) contended() bool {
-	return slices.ContainsFunc(m.others(), func(o member) bool { return o.known && o.mayBeOn() })
+	return slices.ContainsFunc(m.rivals(), func(o member) bool { return o != m && o.known && o.mayBeOn() })
+}
+
+// opposed reports whether another line of the interlock is on, or may be as far as is known.
+func (m member) opposed() bool {
+	return slices.ContainsFunc(m.rivals(), func(o member) bool { return o != m && o.mayBeOn() })
 }
 
 // rival is another line of the interlock that is demanded on.
 func (b *Bank) rival(m member) (line string, ok bool) {
-	for _, o := range m.others() {
-		if o.wantsOn(o.index) {
+	for _, o := range m.rivals() {
+		if o != m && o.wantsOn(o.index) {
 			return o.line(), true
 		}
 	}
@@ -107,8 +123,10 @@ func (b *Bank) rival(m member) (line string, ok bool) {
 func (b *Bank) advanceGroups(now time.Time, u *output) {
 	b.advance(now, u)
 	for i := range u.lines {
-		for _, o := range (member{u, i}).others() {
-			b.advance(now, o.output)
+		for _, o := range (member{u, i}).rivals() {
+			if o.output != u {
+				b.advance(now, o.output)
+			}
 		}
 	}
 }
@@ -131,74 +149,128 @@ type Order struct {
 	Rank int64
 }
 
-// Drive takes demands on outputs, all at the same time. Those that an interlock
-// does not allow beside what is demanded of others are refused, with a
-// *[Conflict] each, and leave their outputs as they were. Of new ones that exclude
-// each other the one whose line is on already is taken, then the lower rank, then
-// the one whose label sorts first.
+// Drive takes demands on outputs, by their labels, as one instant: what goes off goes
+// before what goes on, and makes way for it. A demand that an interlock does not allow
+// beside what is demanded of others is refused with a *[Conflict], and leaves no trace.
+// Of new demands that exclude each other the one whose line is on already is taken,
+// then the lower rank, then the one whose label sorts first. A demand that makes no
+// sense for its output, or whose label is unknown, is refused as well.
 func (b *Bank) Drive(now time.Time, orders map[string]Order) map[string]error {
 	refused := map[string]error{}
-	for {
-		loser, conflict := b.conflict(orders, refused)
-		if conflict == nil {
-			break
-		}
-		refused[loser] = conflict
-	}
-	// What goes off goes first.
-	for _, on := range []bool{false, true} {
-		for _, label := range slices.Sorted(maps.Keys(orders)) {
-			if o := orders[label]; refused[label] == nil && o.Demand.IsOn() == on {
-				b.take(now, b.outputs[label], o.Demand, o.Cause)
-			}
-		}
-	}
+	takings := make([]*taking, 0, len(orders))
 	for _, label := range slices.Sorted(maps.Keys(orders)) {
-		b.advanceGroups(now, b.outputs[label])
+		o, u := orders[label], b.outputs[label]
+		if u == nil {
+			refused[label] = fmt.Errorf("there is no output %q", label)
+		} else if err := o.Demand.fits(len(u.lines)); err != nil {
+			refused[label] = fmt.Errorf("output %q: %w", label, err)
+		} else {
+			takings = append(takings, &taking{output: u, demand: u.inward(o.Demand), cause: o.Cause, rank: o.Rank})
+		}
+	}
+	b.drive(now, takings)
+	for _, t := range takings {
+		if t.refused != nil {
+			refused[t.output.label] = t.refused
+		}
 	}
 	return refused
 }
 
-// conflict finds two lines of an interlock that would both be on, and which order
-// has to give way.
-func (b *Bank) conflict(orders map[string]Order, refused map[string]error) (loser string, c *Conflict) {
-	on := func(m member) (would, fresh bool) {
-		o, ordered := orders[m.label]
-		if !ordered || refused[m.label] != nil {
-			return m.wantsOn(m.index), false
-		}
-		return o.Demand.Levels[m.index], !m.wantsOn(m.index)
-	}
-	for _, g := range b.groups {
-		var winner *member
-		for _, m := range g.members {
-			would, fresh := on(m)
-			if !would {
-				continue
-			}
-			if winner == nil {
-				winner = &m
-				continue
-			}
-			lose, win := m, *winner
-			_, winnerFresh := on(win)
-			if winnerFresh && (!fresh || before(orders, m, win)) {
-				lose, win = win, m
-			}
-			if _, ordered := orders[lose.label]; ordered && refused[lose.label] == nil {
-				return lose.label, &Conflict{g.label, lose.line(), win.line()}
-			}
-		}
-	}
-	return "", nil
+// taking is a demand that is about to be taken.
+type taking struct {
+	output  *output
+	demand  Demand
+	cause   Cause
+	rank    int64
+	refused error
 }
 
-// before orders new demands by who was first.
-func before(orders map[string]Order, a, b member) bool {
+// drive takes demands, which are in the order of their labels.
+func (b *Bank) drive(now time.Time, takings []*taking) {
+	for _, t := range takings {
+		t.output.taking = t
+	}
+	for settled := false; !settled; {
+		settled = !refuseBlocked(takings) && !refuseRivals(takings)
+	}
+	for _, t := range takings {
+		t.output.taking = nil
+	}
+	// What goes off goes first.
+	for _, on := range []bool{false, true} {
+		for _, t := range takings {
+			if t.refused == nil && t.demand.IsOn() == on {
+				b.take(now, t.output, t.demand, t.cause)
+			}
+		}
+	}
+	for _, t := range takings {
+		b.advanceGroups(now, t.output)
+	}
+}
+
+// ordered is the demand that is about to be taken of the output of a line, if any.
+func (m member) ordered() (t *taking, on bool) {
+	if t = m.output.taking; t == nil || t.refused != nil {
+		return nil, false
+	}
+	return t, t.demand.Levels[m.index]
+}
+
+// refuseBlocked refuses the first demand for a line on whose interlock a line is
+// demanded on by what stands.
+func refuseBlocked(takings []*taking) bool {
+	for _, t := range takings {
+		for i := range t.output.lines {
+			m := member{t.output, i}
+			if _, on := m.ordered(); !on {
+				continue
+			}
+			for _, o := range m.rivals() {
+				if other, _ := o.ordered(); o != m && other == nil && o.wantsOn(o.index) {
+					t.refused = &Conflict{m.groups[i].label, m.line(), o.line()}
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// refuseRivals refuses one of the first two new demands that exclude each other.
+func refuseRivals(takings []*taking) bool {
+	for _, t := range takings {
+		for i := range t.output.lines {
+			m := member{t.output, i}
+			if _, on := m.ordered(); !on {
+				continue
+			}
+			for _, o := range m.rivals() {
+				other, on := o.ordered()
+				if o == m || !on {
+					continue
+				}
+				lose, win := m, o
+				if m.goesBefore(o) {
+					lose, win, t = o, m, other
+				}
+				t.refused = &Conflict{m.groups[i].label, lose.line(), win.line()}
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// goesBefore reports which of two lines of an interlock, both of which are about to be
+// demanded on, is taken.
+func (m member) goesBefore(o member) bool {
 	return cmp.Or(
-		cmp.Compare(order(a.known && a.value()), order(b.known && b.value())),
-		cmp.Compare(orders[a.label].Rank, orders[b.label].Rank),
-		cmp.Compare(a.label, b.label),
+		cmp.Compare(order(m.wantsOn(m.index)), order(o.wantsOn(o.index))),
+		cmp.Compare(order(m.known && m.value()), order(o.known && o.value())),
+		cmp.Compare(m.taking.rank, o.taking.rank),
+		cmp.Compare(m.label, o.label),
 	) < 0
 }
 

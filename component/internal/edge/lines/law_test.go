@@ -165,7 +165,7 @@ func (s *storm) edge() {
 		} else {
 			burst.Falling = 1
 		}
-		s.bank.Seen(s.now, "in", burst)
+		s.bank.Seen(s.now, "in", s.last["in"].Request, burst)
 		s.carryOut()
 	}
 }

@@ -12,8 +12,10 @@ type (
 	// Request asks for the lines of a claim in one kernel request. [Bank.Ready] or
 	// [Bank.Failed] answers.
 	Request struct {
-		Claim string
-		Lines []string // their labels
+		Claim   string   // the identities of its lines, see [Identity], sorted and joined by "+"
+		Request uint64   // its number, unique in the life of a bank
+		Label   string   // of the output or input, at present
+		Lines   []string // labels, in the order of the claim
 		// Values are what outputs are to be from the first moment; nil adopts the
 		// level that a line has.
 		Values []*bool
@@ -22,8 +24,9 @@ type (
 	// Write asks to set the outputs of a claim in one kernel call and to read them
 	// back. [Bank.Written] or [Bank.Failed] answers.
 	Write struct {
-		Claim  string
-		Values []bool
+		Claim   string
+		Request uint64 // under which the lines are held
+		Values  []bool
 	}
 
 	// Release gives lines up, outputs after they were set to Values where these are

@@ -3,17 +3,21 @@ package lines
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
 // output is one line that is driven, or the lines of one pattern.
 type output struct {
 	claim
-	cfgs   []config.Line // by line, as are the slices below
-	groups []*interlock  // nil where there is none
-	kind   config.Kind
+	cfgs       []config.Line // by line, in the order of the claim, as are the slices below
+	identities []string
+	groups     []*interlock // nil where there is none
+	use        Use
+	order      []int // the place in the claim of each line of the use; nil if the order is the same
 
 	initial []*bool   // the start state; nil is as it is, or as it was asked to be
 	demand  Demand    // no Levels before anything was demanded
@@ -30,33 +34,109 @@ type output struct {
 	guarded Guard
 
 	failsafed []bool // the failsafe state was taken since the link was lost
+
+	taking *taking // the demand that is about to be taken, in [Bank.drive]
+
+	// Of a line that was held in another claim, or in another way, until this claim was
+	// configured; both are over with its first request.
+	from []*bool // the level to request, so that the line stays as it is; nil for other lines
+	seen []bool  // it was read until then, so that its times go on
 }
 
-func (b *Bank) addOutput(cfg *config.Config, labels []string, p config.Property, memory Memory) {
+// addOutput adds the output of a use. It leaves out one whose lines are not outputs, or
+// are in use already.
+func (b *Bank) addOutput(s Setup, use Use, taken map[string]bool) {
+	n, label := len(use.Lines), Label(use.Lines...)
+	if n == 0 || b.outputs[label] != nil {
+		return
+	}
+	given := make([]string, n)
+	for i, line := range use.Lines {
+		cfg, known := s.Lines[line]
+		given[i] = Identity(cfg)
+		if !known || cfg.Direction == gpio.Input || taken[given[i]] || slices.Contains(given[:i], given[i]) {
+			return
+		}
+	}
 	u := &output{
-		claim:     claim{label: Label(labels...), lines: labels, values: make([]bool, len(labels))},
-		groups:    make([]*interlock, len(labels)),
-		asked:     make([]bool, len(labels)),
-		set:       make([]bool, len(labels)),
-		since:     make([]time.Time, len(labels)),
-		failsafed: make([]bool, len(labels)),
-		initial:   make([]*bool, len(labels)),
-		kind:      p.Kind,
+		identities: slices.Sorted(slices.Values(given)),
+		groups:     make([]*interlock, n),
+		use:        use,
+		order:      make([]int, n),
+		asked:      make([]bool, n),
+		set:        make([]bool, n),
+		since:      make([]time.Time, n),
+		failsafed:  make([]bool, n),
+		initial:    make([]*bool, n),
+		from:       make([]*bool, n),
+		seen:       make([]bool, n),
 	}
-	u.guarded = Guard{Claim: u.label, Lines: len(u.lines)}
-	for i, label := range labels {
-		u.cfgs = append(u.cfgs, cfg.Lines[label])
-		b.byLine[label] = member{u, i}
-		u.initial[i] = initial(cfg.Lines[label], p.Kind, memory, label)
+	u.claim = claim{key: strings.Join(u.identities, "+"), label: label, values: make([]bool, n)}
+	u.guarded = Guard{Claim: u.key, Lines: n}
+	for i, identity := range u.identities {
+		at := slices.Index(given, identity)
+		u.order[at] = i
+		line := use.Lines[at]
+		u.lines, u.cfgs = append(u.lines, line), append(u.cfgs, s.Lines[line])
+		u.initial[i] = u.startState(s.Lines[line], nil)
+		taken[identity] = true
+		b.lines[line], b.identities[identity] = member{u, i}, member{u, i}
 	}
-	wave, ok := memory.Waves[u.label]
-	if ok && u.cfgs[0].Start == config.StartRestore && resumes(wave, p) {
+	if slices.IsSorted(u.order) {
+		u.order = nil
+	}
+	u.use.Wave = u.inward(use.Wave)
+	b.outputs[label], b.outputClaims[u.key] = u, u
+}
+
+// inward puts the levels of a demand from the order of the use into that of the claim.
+func (u *output) inward(d Demand) Demand {
+	if u.order == nil || len(d.Levels) != len(u.order) {
+		return d
+	}
+	levels := make([]bool, len(d.Levels))
+	for i, at := range u.order {
+		levels[at] = d.Levels[i]
+	}
+	d.Levels = levels
+	return d
+}
+
+// outward is the inverse of inward.
+func (u *output) outward(levels []bool) []bool {
+	if u.order == nil || len(levels) != len(u.order) {
+		return levels
+	}
+	out := make([]bool, len(levels))
+	for i, at := range u.order {
+		out[i] = levels[at]
+	}
+	return out
+}
+
+// restore takes up what an earlier run remembered.
+func (u *output) restore(memory Memory) {
+	for i, cfg := range u.cfgs {
+		if level, known := memory.Levels[meaning(cfg)]; known {
+			u.initial[i] = u.startState(cfg, &level)
+		}
+	}
+	wave, ok := memory.Waves[u.meaning()]
+	if ok && u.cfgs[0].Start == config.StartRestore && u.use.makes(wave) && len(wave.Levels) == len(u.lines) {
 		u.demand, u.cause = wave, Cause{Kind: ByStart}
 	}
-	if o, ok := memory.Demands[u.label]; ok && u.takesUp(o.Demand) {
-		u.demand, u.cause = o.Demand, o.Cause
+	if o, ok := memory.Demands[u.meaning()]; ok && u.takesUp(o.Demand) {
+		u.demand, u.cause = Pattern(o.Demand.Levels), o.Cause
 	}
-	b.outputs[u.label] = u
+}
+
+// meaning is the key of the output in [Memory].
+func (u *output) meaning() string {
+	names := make([]string, len(u.cfgs))
+	for i, cfg := range u.cfgs {
+		names[i] = meaning(cfg)
+	}
+	return strings.Join(names, "+")
 }
 
 // takesUp reports whether a demand that an earlier run could not meet still counts: the
@@ -65,38 +145,24 @@ func (u *output) takesUp(d Demand) bool {
 	started := slices.ContainsFunc(u.cfgs, func(cfg config.Line) bool {
 		return cfg.Start == config.StartOn || cfg.Start == config.StartOff
 	})
-	return len(d.Levels) == len(u.lines) && !started && !(u.kind == config.Pulse && d.IsOn())
+	return len(d.Levels) == len(u.lines) && !started && !(u.use.Momentary && d.IsOn())
 }
 
-// initial is the start state of a line, nil for as it is. An output of pulses
-// starts off, and so does one that goes on and off of which nothing is remembered:
-// that it is on can only come from what was cut short.
-func initial(line config.Line, kind config.Kind, memory Memory, label string) *bool {
-	saved, known := memory.Levels[label]
+// startState is the start state of a line of which that level is remembered, nil for
+// as it is. An output of pulses starts off, and so does one that makes waves of which
+// nothing is remembered: that it is on can only come from what was cut short.
+func (u *output) startState(line config.Line, remembered *bool) *bool {
 	switch {
 	case line.Start == config.StartOn:
 		return new(true)
-	case line.Start == config.StartOff || kind == config.Pulse:
+	case line.Start == config.StartOff || u.use.Momentary:
 		return new(false)
-	case line.Start == config.StartRestore && known:
-		return &saved
-	case line.Start == config.StartRestore && goesOnAndOff(kind):
+	case line.Start == config.StartRestore && remembered != nil:
+		return remembered
+	case line.Start == config.StartRestore && u.use.makesWaves():
 		return new(false)
 	}
 	return nil
-}
-
-func goesOnAndOff(kind config.Kind) bool { return kind == config.Blink || kind == config.PWM }
-
-// resumes reports whether a saved wave is one that the property still makes.
-func resumes(wave Demand, p config.Property) bool {
-	switch p.Kind {
-	case config.Blink:
-		return wave.Equal(Wave(p.On, p.Off))
-	case config.PWM:
-		return wave.IsWave() && wave.period() == p.Period
-	}
-	return false
 }
 
 // request asks for an output. A line that rules keep from changing at once is
@@ -113,18 +179,28 @@ func (b *Bank) request(now time.Time, u *output) {
 	}
 	for i, cfg := range u.cfgs {
 		switch value := values[i]; {
+		case u.from[i] != nil:
+			// It is ours until now and stays as it is, whatever is to come: the rules say
+			// how it may move from there. Beside a rival that may be on it is not set on again.
+			values[i] = u.from[i]
+			if *u.from[i] && (member{u, i}).opposed() {
+				values[i] = nil
+			}
 		case value == nil:
 		case *value && (u.groups[i] != nil || cfg.MinOff > 0 || cfg.MaxOn > 0), !*value && cfg.MinOn > 0:
 			values[i] = nil
 		}
 	}
+	clear(u.from)
 	u.requested = values
-	b.do(Request{u.label, u.lines, values})
+	b.requests++
+	u.claim.request = b.requests
+	b.do(Request{u.key, u.claim.request, u.label, u.lines, values})
 }
 
 // begin makes the start state of a new output its demand, and settles what was
 // found on against the interlocks.
-func (b *Bank) begin(now time.Time, u *output) {
+func (b *Bank) begin(u *output) {
 	levels := slices.Clone(u.values)
 	for i, value := range u.initial {
 		if value != nil {
@@ -132,16 +208,24 @@ func (b *Bank) begin(now time.Time, u *output) {
 		}
 	}
 	if u.demand.Levels == nil && slices.ContainsFunc(u.initial, func(v *bool) bool { return v != nil }) {
-		u.demand, u.cause = Pattern(levels), Cause{Kind: ByStart}
+		u.demand = Pattern(levels)
+		if u.cause.Kind != ByChange {
+			u.cause = Cause{Kind: ByStart}
+		}
 	}
 	for i := range u.lines {
 		if other, ok := b.rival(member{u, i}); ok && u.wantsOn(i) {
 			b.log.Error("line is on against its interlock; it is turned off", "line", u.lines[i], "other", other)
-			levels = u.levels()
-			levels[i] = false
-			b.replace(u, Pattern(levels), Cause{ByInterlock, u.groups[i].label, 0})
+			b.replace(u, u.without(i), Cause{ByInterlock, u.groups[i].label, 0})
 		}
 	}
+}
+
+// without demands that a line is off and the others stay as they are demanded.
+func (u *output) without(i int) Demand {
+	levels := u.levels()
+	levels[i] = false
+	return Pattern(levels)
 }
 
 // levels is what the lines are demanded to be while the demand is on.
@@ -162,7 +246,7 @@ func (u *output) wantsOn(i int) bool {
 	case u.initial[i] != nil:
 		return *u.initial[i]
 	}
-	return u.known && u.values[i]
+	return (u.known || u.seen[i]) && u.values[i]
 }
 
 // observe takes what the lines of an output read. One that was on when it failed
@@ -173,19 +257,20 @@ func (b *Bank) observe(now time.Time, u *output, values []bool) {
 		u.cause.Kind = ByNobody
 	}
 	for i, value := range values {
-		same := u.values[i] == value
-		if same && value && (u.set[i] || !u.asked[i]) || same && !value && !u.set[i] && u.known {
+		same, known := u.values[i] == value, u.known || u.seen[i]
+		if same && !u.since[i].IsZero() && (value && (u.set[i] || !u.asked[i]) || !value && !u.set[i] && known) {
 			continue
 		}
 		u.since[i] = now
-		if !same || !u.known {
+		if !same || !known {
 			cause := u.causeOf(i, value)
 			b.log.Info("line", "line", u.lines[i], "value", onOff(value), "cause", cause)
 			if !u.demand.IsWave() || u.begun.IsZero() {
-				b.do(Moved{now, u.lines[i], value, cause})
+				b.do(Moved{now, u.lines[i], u.identities[i], value, cause})
 			}
 		}
 	}
+	clear(u.seen)
 	u.values, u.known = slices.Clone(values), true
 	b.changed(u)
 }
@@ -195,7 +280,7 @@ func (u *output) causeOf(i int, value bool) Cause {
 	switch {
 	case u.demand.IsPulse() && !value && !u.begun.IsZero():
 		return Cause{Kind: ByPulseEnd}
-	case !u.known && u.demand.Levels != nil && !u.demand.Timed() && value != u.demand.Levels[i]:
+	case !u.known && !u.seen[i] && u.demand.Levels != nil && !u.demand.Timed() && value != u.demand.Levels[i]:
 		return Cause{Kind: ByNobody}
 	}
 	return u.cause
@@ -265,7 +350,11 @@ func (b *Bank) advance(now time.Time, u *output) {
 		return
 	}
 	b.limit(now, u)
-	if u.demand.Levels == nil || !u.retryAt.IsZero() && !b.due(now, &u.claim) {
+	if u.demand.Levels == nil {
+		b.guard(now, u, u.values)
+		return
+	}
+	if !u.retryAt.IsZero() && !b.due(now, &u.claim) {
 		return
 	}
 	want, next := u.demand.at(now, u.begun)
@@ -297,7 +386,7 @@ func (b *Bank) write(now time.Time, u *output, levels []bool) {
 	if on {
 		b.guard(now, u, levels)
 	}
-	b.do(Write{u.label, u.asked})
+	b.do(Write{u.key, u.claim.request, u.asked})
 	if !on {
 		b.guard(now, u, levels)
 	}

@@ -32,10 +32,14 @@ type Status struct {
 	Demand Demand // without Levels nothing was demanded
 }
 
-// Output is the status of an output.
+// Output is the status of an output; that of an unknown one is the zero Status.
 func (b *Bank) Output(label string) Status {
 	u := b.outputs[label]
-	s := Status{Known: u.known, Levels: u.values, Active: u.active, Demand: u.demand}
+	if u == nil {
+		return Status{}
+	}
+	s := Status{Known: u.known, Levels: u.outward(u.values), Active: u.active, Demand: u.demand}
+	s.Active.Levels, s.Demand.Levels = u.outward(s.Active.Levels), u.outward(s.Demand.Levels)
 	switch {
 	case u.fault != nil:
 		s.Progress, s.Reason = Failed, u.fault.Error()
@@ -58,6 +62,9 @@ func (b *Bank) Drives(label string) bool { return b.outputs[label] != nil }
 // nothing else was demanded.
 func (b *Bank) IsOn(label string) bool {
 	u := b.outputs[label]
+	if u == nil {
+		return false
+	}
 	for i := range u.lines {
 		if u.wantsOn(i) {
 			return true
@@ -70,11 +77,14 @@ func (b *Bank) IsOn(label string) bool {
 // it. ok is false before it was read for the first time.
 func (b *Bank) Input(label string) (value bool, edges Edges, ok bool) {
 	in := b.inputs[label]
+	if in == nil {
+		return false, Edges{}, false
+	}
 	return in.value, in.edges, in.settled
 }
 
 // Reads reports whether an input is held, so that what it is known to be is what it is.
-func (b *Bank) Reads(label string) bool { return b.inputs[label].known }
+func (b *Bank) Reads(label string) bool { return b.inputs[label] != nil && b.inputs[label].known }
 
 // Faults are why outputs and inputs are not what they should be, by their labels.
 func (b *Bank) Faults() map[string]error {
@@ -96,13 +106,13 @@ func (b *Bank) Faults() map[string]error {
 // are not in it as levels: their level of the moment means nothing later.
 func (b *Bank) Memory() Memory {
 	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}, Demands: map[string]Order{}}
-	for label, u := range b.outputs {
+	for _, u := range b.outputOrder {
 		if u.unmet() {
-			m.Demands[label] = Order{Demand: u.demand, Cause: u.cause}
+			m.Demands[u.meaning()] = Order{Demand: u.demand, Cause: u.cause}
 		}
 		switch {
 		case u.demand.IsWave():
-			m.Waves[label] = u.demand
+			m.Waves[u.meaning()] = u.demand
 		case u.demand.IsPulse():
 		default:
 			u.remember(m.Levels)
@@ -120,16 +130,16 @@ func (u *output) unmet() bool {
 }
 
 // remember adds what the lines were when they were last seen, or else what an
-// earlier run remembered.
+// earlier run remembered. A line that was on and was to go off is not to be on again.
 func (u *output) remember(levels map[string]bool) {
-	for i, line := range u.lines {
+	for i, cfg := range u.cfgs {
 		switch {
-		case goesOnAndOff(u.kind) && u.demand.Levels != nil:
-			levels[line] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
+		case u.use.makesWaves() && u.demand.Levels != nil:
+			levels[meaning(cfg)] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
 		case !u.since[i].IsZero():
-			levels[line] = u.values[i]
-		case u.cfgs[i].Start == config.StartRestore && u.initial[i] != nil:
-			levels[line] = *u.initial[i]
+			levels[meaning(cfg)] = u.values[i] && u.wantsOn(i)
+		case cfg.Start == config.StartRestore && u.initial[i] != nil:
+			levels[meaning(cfg)] = *u.initial[i]
 		}
 	}
 }
@@ -153,7 +163,7 @@ func (b *Bank) Lines() map[string]LineStatus {
 	for label, in := range b.inputs {
 		all[label] = LineStatus{Known: in.settled, On: in.value, Fault: in.fault}
 	}
-	for label, m := range b.byLine {
+	for label, m := range b.lines {
 		all[label] = LineStatus{
 			Output: true, Known: m.known, On: m.known && m.value(), Demand: m.demand.of(m.index), Waiting: m.waiting,
 			Since: m.output.since[m.index], Cause: m.cause, Fault: m.fault,

@@ -43,7 +43,7 @@ func (b *Bank) stopLevel(now time.Time, m member, cfg config.Line, kept bool) bo
 
 // guard tells what is to become of an output should this process vanish.
 func (b *Bank) guard(now time.Time, u *output, levels []bool) {
-	g := Guard{Claim: u.label, Lines: len(u.lines)}
+	g := Guard{Claim: u.key, Lines: len(u.lines)}
 	switch {
 	case b.stopped:
 	case u.demand.IsWave():

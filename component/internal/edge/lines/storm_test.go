@@ -42,8 +42,8 @@ func TestLineStorms(t *testing.T) {
 
 func playLineStorm(t *testing.T, seed uint64) {
 	s := &storm{
-		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: stormConfig(), now: time.Unix(1_700_000_000, 0),
-		stuck: map[string]bool{}, latch: map[string]bool{}, broken: map[string]bool{}, held: map[string]bool{},
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), cfg: stormSetup(), now: time.Unix(1_700_000_000, 0),
+		last: map[string]lines.Request{}, stuck: map[string]bool{}, latch: map[string]bool{}, broken: map[string]bool{}, held: map[string]bool{},
 		taken: map[string]bool{}, demands: map[string]lines.Demand{},
 	}
 	s.law = newLaw(s)
@@ -63,9 +63,9 @@ var (
 	stormOutputs = []string{"m1", "m2", "x", "heater", "wave", "pulse", lines.Label(stormPattern...)}
 )
 
-func stormConfig() *config.Config {
+func stormSetup() lines.Setup {
 	const ms = time.Millisecond
-	c := &config.Config{
+	c := lines.Setup{
 		Lines: map[string]config.Line{
 			"m1":     {MinOn: 300 * ms, Stop: config.StopOn},
 			"m2":     {Start: config.StartOn, Failsafe: &config.Failsafe{After: 2 * time.Second}},
@@ -81,19 +81,17 @@ func stormConfig() *config.Config {
 			"motor": {Lines: []string{"m1", "m2"}, DeadTime: 500 * ms},
 			"mixed": {Lines: []string{"x", "p1"}, DeadTime: 150 * ms},
 		},
-		Shadows: map[string]config.Shadow{"main": {Properties: map[string]config.Property{
-			"wave":  {Kind: config.PWM, Line: "wave", Output: true, Period: time.Second},
-			"pulse": {Kind: config.Pulse, Line: "pulse", Output: true, Pulse: 700 * ms},
-			"pattern": {Kind: config.Pattern, Output: true, Patterns: map[string]map[string]bool{
-				"a": {"p1": true, "p2": false, "p3": true}, "b": {"p1": false, "p2": true, "p3": true},
-			}},
-		}}},
+		Uses: []lines.Use{
+			{Lines: []string{"wave"}, Period: time.Second},
+			{Lines: []string{"pulse"}, Momentary: true},
+			{Lines: stormPattern},
+		},
 	}
 	for label, line := range c.Lines {
-		line.Direction = gpio.Output
+		line.Ref.Line, line.Direction = label, gpio.Output
 		c.Lines[label] = line
 	}
-	c.Lines["in"] = config.Line{Direction: gpio.Input, OnDelay: 250 * ms, OffDelay: 100 * ms}
+	c.Lines["in"] = config.Line{Ref: gpio.Ref{Line: "in"}, Direction: gpio.Input, OnDelay: 250 * ms, OffDelay: 100 * ms}
 	return c
 }
 
@@ -101,7 +99,8 @@ func stormConfig() *config.Config {
 type storm struct {
 	t      *testing.T
 	random *rand.Rand
-	cfg    *config.Config
+	cfg    lines.Setup
+	last   map[string]lines.Request // of each claim
 	bank   *lines.Bank
 	now    time.Time
 	law    *law
@@ -220,7 +219,7 @@ func (s *storm) fail(claim string) {
 	for _, line := range strings.Split(claim, "+") {
 		s.letGo(line)
 	}
-	s.bank.Failed(s.now, claim, errors.New("chip is gone"))
+	s.bank.Failed(s.now, claim, s.last[claim].Request, errors.New("chip is gone"))
 	s.carryOut()
 }
 
@@ -278,8 +277,9 @@ func (s *storm) carryOut() {
 }
 
 func (s *storm) request(e lines.Request) {
+	s.last[e.Claim] = e
 	if s.broken[e.Claim] {
-		s.bank.Failed(s.now, e.Claim, errors.New("chip is gone"))
+		s.bank.Failed(s.now, e.Claim, e.Request, errors.New("chip is gone"))
 		return
 	}
 	s.held[e.Claim] = true
@@ -305,7 +305,7 @@ func (s *storm) write(e lines.Write) {
 		for _, line := range strings.Split(e.Claim, "+") {
 			s.letGo(line)
 		}
-		s.bank.Failed(s.now, e.Claim, errors.New("input/output error"))
+		s.bank.Failed(s.now, e.Claim, e.Request, errors.New("input/output error"))
 		return
 	}
 	if s.bank.Faults()[e.Claim] != nil {

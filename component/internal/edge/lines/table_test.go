@@ -9,7 +9,6 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -32,7 +31,7 @@ const (
 // A situation is a row of the table: what goes on when the demand comes.
 type situation struct {
 	rules func(l *config.Line, unit time.Duration)
-	kind  config.Kind
+	use   func(unit time.Duration) lines.Use
 	begin func(r *rig) lines.Demand // returns what is demanded of line A then
 }
 
@@ -65,7 +64,7 @@ var situations = map[string]situation{
 		return r.begin(lines.Level(true), 1)
 	}},
 	"pulse waits for minOff": {
-		kind:  config.Pulse,
+		use:   pulses,
 		rules: func(l *config.Line, unit time.Duration) { l.MinOff = minTime * unit },
 		begin: func(r *rig) lines.Demand {
 			r.begin(lines.Level(true), quiet)
@@ -74,15 +73,15 @@ var situations = map[string]situation{
 		},
 	},
 	"pulse": {
-		kind:  config.Pulse,
+		use:   pulses,
 		begin: func(r *rig) lines.Demand { return r.begin(r.pulse(), 3) },
 	},
 	"blink, on": {
-		kind:  config.PWM,
+		use:   waves,
 		begin: func(r *rig) lines.Demand { return r.begin(r.blink(), 3) },
 	},
 	"PWM, off": {
-		kind:  config.PWM,
+		use:   waves,
 		begin: func(r *rig) lines.Demand { return r.begin(r.wave(pwmOn, pwmOff), 5) },
 	},
 	"failsafe off taken": {begin: func(r *rig) lines.Demand {
@@ -109,6 +108,12 @@ var situations = map[string]situation{
 		r.carryOut()
 		return d
 	}},
+}
+
+func pulses(time.Duration) lines.Use { return lines.Use{Lines: []string{lineA}, Momentary: true} }
+
+func waves(unit time.Duration) lines.Use {
+	return lines.Use{Lines: []string{lineA}, Period: (blinkOn + blinkOff) * unit}
 }
 
 // events are the columns of the table: what comes then.
@@ -199,7 +204,7 @@ func runTable(t *testing.T, play func(t *testing.T, test func(*testing.T, board)
 }
 
 func playCell(t *testing.T, b board, s situation, event func(*rig, lines.Demand) error, cell string) {
-	r := newRig(t, b, tableConfig(s, b.unit))
+	r := newRig(t, b, tableSetup(s, b.unit))
 	defer r.release()
 	r.link(true)
 	r.pass(quiet * b.unit)
@@ -219,7 +224,7 @@ func playCell(t *testing.T, b board, s situation, event func(*rig, lines.Demand)
 	c.check()
 }
 
-func tableConfig(s situation, unit time.Duration) *config.Config {
+func tableSetup(s situation, unit time.Duration) lines.Setup {
 	line := func(label string) config.Line {
 		return config.Line{Ref: gpio.Ref{Chip: label, Line: "0"}, Direction: gpio.Output}
 	}
@@ -228,10 +233,12 @@ func tableConfig(s situation, unit time.Duration) *config.Config {
 	if s.rules != nil {
 		s.rules(&a, unit)
 	}
-	property := config.Property{Kind: s.kind, Line: lineA, Output: true, Pulse: pulseOn * unit, Period: (blinkOn + blinkOff) * unit}
-	return &config.Config{
+	setup := lines.Setup{
 		Lines:      map[string]config.Line{lineA: a, lineB: line(lineB)},
 		Interlocks: map[string]config.Interlock{"ab": {Lines: []string{lineA, lineB}, DeadTime: deadTime * unit}},
-		Shadows:    map[string]config.Shadow{"main": {ID: shadow.ID{}, Properties: map[string]config.Property{"a": property}}},
 	}
+	if s.use != nil {
+		setup.Uses = []lines.Use{s.use(unit)}
+	}
+	return setup
 }
