@@ -5,8 +5,8 @@
 //	loop                 stopped and all reported       Run
 //	session              Run ends                       Run
 //	watcher per line     its request is released        release
-//	feed per shadow      Run ends, or it is no longer   Run
-//	                     configured
+//	feed per shadow      Run ends, or the engine no     Run
+//	                     longer follows it
 //	get or update        answered, 10 s at most         Run
 //	kind of nucleus      known                          Run
 //	link of topics       Run ends                       Run
@@ -41,7 +41,9 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -91,7 +93,7 @@ func Run(ctx context.Context, parts Parts) error {
 		questions: make(chan func()),
 		saves:     make(chan engine.Save, 1),
 		claims:    map[string]*claim{},
-		feeds:     map[string]*feed{},
+		feeds:     map[shadow.ID]*feed{},
 		samplers:  map[string]*sampler{},
 		moved:     make(chan lines.Moved, 256),
 		ctx:       running,
@@ -112,7 +114,7 @@ func Run(ctx context.Context, parts Parts) error {
 	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
 	a.transports = a.newTransports()
-	a.follow(parts.Config)
+	a.via = a.transports[parts.Config.Transport]
 	a.sample(parts.Config.Shadows)
 	a.loop(ctx)
 	if a.holder != nil {
@@ -131,7 +133,7 @@ type agent struct {
 	questions  chan func()                    // run by the loop, which owns the engine
 	saves      chan engine.Save               // one at a time: the engine waits for its answer
 	claims     map[string]*claim              // owned by the loop, as are Config and feeds
-	feeds      map[string]*feed               // by shadow
+	feeds      map[shadow.ID]*feed            // as the engine follows shadows
 	transports map[config.Transport]transport // all there are
 	via        transport                      // the one in use; owned by the loop
 	kind       *nucleusKind
@@ -199,12 +201,17 @@ func (a *agent) carryOut(effect engine.Effect) engine.Input {
 		a.letGo(e)
 	case lines.Guard:
 		a.guard(e)
-	case engine.FetchShadow:
-		id, via := a.Config.Shadows[e.Shadow].ID, a.via
-		a.work.Go(func() { a.send(a.fetch(via, e, id)) })
-	case engine.UpdateShadow:
-		id, via := a.Config.Shadows[e.Shadow].ID, a.via
-		a.work.Go(func() { a.send(a.update(via, e, id)) })
+	case engine.FollowShadow:
+		a.follow(e.ID)
+	case engine.UnfollowShadow:
+		a.feeds[e.ID].end()
+		delete(a.feeds, e.ID)
+	case replica.Fetch:
+		via := a.via
+		a.work.Go(func() { a.send(a.fetch(via, e)) })
+	case replica.Update:
+		via := a.via
+		a.work.Go(func() { a.send(a.update(via, e)) })
 	case engine.Save:
 		a.saves <- e
 	case lines.Moved:

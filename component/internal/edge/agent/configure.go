@@ -21,7 +21,7 @@ func (a *agent) configure(u deployed.Update) {
 	a.Level.Set(u.Config.LogLevel)
 	a.Config = u.Config
 	a.step(engine.Configure{Config: u.Config})
-	a.follow(u.Config)
+	a.refollow()
 	a.sample(u.Config.Shadows)
 }
 

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
@@ -26,10 +24,14 @@ func (e *Engine) status() map[string]any {
 	}
 	faults := map[string]any{}
 	troubles := e.troubles()
-	for _, name := range slices.Sorted(maps.Keys(troubles)) {
+	for _, name := range sortedKeys(troubles) {
 		if len(faults) < maxFaults {
 			faults[name] = shadow.CutReason(troubles[name])
 		}
+	}
+	// Two faults concern everything; no number of others may hide them.
+	if err := e.faults["state"]; err != nil {
+		faults["state"] = shadow.CutReason(err.Error())
 	}
 	if e.refused != "" {
 		faults["configuration"] = shadow.CutReason(e.refused)
@@ -43,51 +45,46 @@ func (e *Engine) status() map[string]any {
 // troubles are what is wrong, by the label of a line, or the name of what waits for
 // something.
 func (e *Engine) troubles() map[string]string {
-	all := e.waitsFor()
-	maps.Copy(all, e.sensorFaults())
+	all := map[string]string{}
+	for _, a := range e.alarms {
+		if a.silent {
+			all["alarm "+a.label] = silence
+		}
+	}
+	if e.clockAwaited() {
+		all["clock"] = "not set since the machine started; schedules wait"
+	}
+	for _, r := range e.readings {
+		if r.fault != nil {
+			all["reading "+r.name()] = r.fault.Error()
+		}
+	}
 	for label, err := range e.bank.Faults() {
 		all[label] = err.Error()
+	}
+	for what, err := range e.faults {
+		all[what] = err.Error()
 	}
 	return all
 }
 
-// showStatus reports the status where it is shown.
+// clockAwaited reports whether a schedule waits for the clock.
+func (e *Engine) clockAwaited() bool {
+	for _, s := range e.schedules {
+		if s.waits {
+			return true
+		}
+	}
+	return false
+}
+
+// showStatus reports the status if it may be different.
 func (e *Engine) showStatus() {
-	for _, s := range e.shadows {
-		if s.showsStatus {
-			s.want[shadow.StatusKey] = e.status()
-			e.touch(s)
-		} else if _, shown := s.want[shadow.StatusKey]; shown {
-			s.want[shadow.StatusKey] = nil
-			e.touch(s)
-		}
+	if !e.statusStale {
+		return
 	}
-}
-
-// patch is what turns the value that a shadow has into another: of objects only
-// the members that differ, those that are gone as null. An object that would be
-// emptied is deleted as a whole, since the empty one would stay.
-func patch(have, want any) any {
-	from, ok := have.(map[string]any)
-	to, ok2 := want.(map[string]any)
-	if !ok || !ok2 {
-		return want
+	e.statusStale = false
+	for _, label := range sortedKeys(e.shadows) {
+		e.shadows[label].reportStatus(e.status())
 	}
-	changed := map[string]any{}
-	for key, value := range to {
-		if old, had := from[key]; !had || !shadow.Equal(old, value) {
-			changed[key] = patch(old, value)
-		}
-	}
-	for key := range from {
-		if _, stays := to[key]; !stays {
-			changed[key] = nil
-		}
-	}
-	return changed
-}
-
-func (in Refused) apply(e *Engine, _ time.Time) {
-	e.refused = in.Reason
-	e.showStatus()
 }

@@ -131,7 +131,7 @@ func (x *examination) stateText(file string, text []byte) {
 			script("sudo cp "+file+" "+file+".copy", x.restart()))
 		return
 	}
-	x.ok("state", "%s has %d outputs, %d counts and %d commands", file, len(s.Outputs), len(s.Counts), len(s.Commands))
+	x.ok("state", "%s has %d outputs, %d properties and %d alarms", file, len(s.Outputs), len(s.Properties), len(s.Alarms))
 }
 
 // aside finds states that were set aside.
