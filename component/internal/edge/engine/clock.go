@@ -22,32 +22,28 @@ const clockSlack = 10 * time.Minute
 // firstYear is before any clock that is set.
 const firstYear = 2025
 
-// wall is what the clock on the wall shows.
-func (c *core) wall() time.Time { return c.now.Round(0).Add(c.clock.skew).UTC() }
+// wall is what the clock on the wall shows at the time of a step.
+func (c *clock) wall(now time.Time) time.Time { return now.Round(0).Add(c.skew).UTC() }
 
-// judgeClock decides whether the clock is set. One that the kernel synchronises is
-// set, and so is one that was in the same run of the kernel, whatever became of the
-// time server. A hardware clock is believed unless it is behind what was seen of it,
-// and so is one that is set while the component runs, as by a modem.
-func (c *core) judgeClock(in Clock) {
-	c.clock.told = true
-	if c.clock.boot = in.Boot; c.clock.set || c.stopped {
-		return
+// judge decides whether the clock is set, and reports whether it has become so. One
+// that the kernel synchronises is set, and so is one that was in the same run of the
+// kernel, whatever became of the time server. A hardware clock is believed unless it is
+// behind what was seen of it, and so is one that is set while the component runs, as
+// by a modem.
+func (c *clock) judge(in Clock, wall time.Time) (becameSet bool) {
+	c.told = true
+	if c.boot = in.Boot; c.set {
+		return false
 	}
-	saved, wall := c.clock.saved, c.wall()
-	plausible := wall.Year() >= firstYear && !wall.Before(saved.Latest.Add(-clockSlack))
-	if !in.Synchronised && !(in.Boot != "" && in.Boot == saved.Boot) && !((in.Kept || in.Set) && plausible) {
-		return
-	}
-	c.clock.set = true
-	c.log.Debug("clock is set", "time", wall)
-	c.saveWithin(saveDelay)
+	plausible := wall.Year() >= firstYear && !wall.Before(c.saved.Latest.Add(-clockSlack))
+	c.set = in.Synchronised || in.Boot != "" && in.Boot == c.saved.Boot || (in.Kept || in.Set) && plausible
+	return c.set
 }
 
-// clockMemory is what to remember of the clock.
-func (c *core) clockMemory() state.Clock {
-	if c.clock.set {
-		return state.Clock{Latest: c.wall(), Boot: c.clock.boot}
+// memory is what to remember of the clock.
+func (c *clock) memory(wall time.Time) state.Clock {
+	if c.set {
+		return state.Clock{Latest: wall, Boot: c.boot}
 	}
-	return c.clock.saved
+	return c.saved
 }

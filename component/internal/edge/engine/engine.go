@@ -15,13 +15,16 @@
 //   - kinds of properties (kind_*.go) tie the two: each knows what a requested value
 //     asks of the lines, and what is reported of them.
 //
-// The files lie in layers, from the top: engine, status and snapshot; configure;
-// shadow; kinds; kind_*; alarm; output, command, sample and meter; property; core.
+// The files lie in layers, from the top: snapshot; engine; parts; shadow; kinds;
+// kind_*; alarm; output, command, meter and sample; property; core.
 package engine
 
 import (
+	"cmp"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -147,7 +150,10 @@ func (e *Engine) take(in Input) {
 	case Tick:
 		e.tick()
 	case Clock:
-		e.judgeClock(in)
+		if e.clock.judge(in, e.clock.wall(e.now)) && !e.stopped {
+			e.log.Debug("clock is set", "time", e.clock.wall(e.now))
+			e.saveWithin(saveDelay)
+		}
 	case Link:
 		e.bank.Link(e.now, in.Up)
 	case LinesReady:
@@ -204,9 +210,9 @@ func (e *Engine) Busy(now time.Time) (until time.Time, why string) { return e.ba
 func (e *Engine) start() {
 	e.since = e.now
 	remembered := e.memory.last
-	e.parts = e.assemble(remembered)
+	e.parts = assemble(&e.core, e.replicas, remembered)
 	e.withdraw(remembered.Shadows)
-	e.putAside(remembered)
+	e.aside = putAside(e.now, remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
 	e.bank.Start(e.now)
 	e.restoreAlarms()
@@ -321,4 +327,118 @@ func (e *Engine) runSchedules() {
 		e.waiting = false
 		e.log.Info("schedules go on: the clock is set")
 	}
+}
+
+// showStatus reports the status if it may be different.
+func (e *Engine) showStatus() {
+	if !e.statusStale {
+		return
+	}
+	e.statusStale = false
+	troubles := e.troubles()
+	for label, err := range e.bank.Faults() {
+		troubles[label] = err.Error()
+	}
+	for what, err := range e.faults {
+		troubles[what] = err.Error()
+	}
+	s := status{running: !e.stopped, since: e.since, version: e.version, refused: e.refused, troubles: troubles}
+	for _, label := range sortedKeys(e.shadows) {
+		e.shadows[label].reportStatus(s.document())
+	}
+}
+
+// configure puts another configuration in force. What is the same goes on as it is.
+func (e *Engine) configure(cfg *config.Config) {
+	if e.stopped {
+		return
+	}
+	remembered := e.snapshot()
+	before, old := e.cfg, e.parts
+	e.cfg, e.refused, e.statusStale = cfg, "", true
+	e.bank.Configure(e.now, Setup(cfg))
+	e.orders, e.switches = map[string]order{}, nil
+	e.parts = assemble(&e.core, e.replicas, remembered)
+	e.adopt(old)
+	e.aside = putAside(e.now, remembered, e.identities(cfg))
+	e.switchAll()
+	e.follow()
+	for _, label := range sortedKeys(e.shadows) {
+		if s := e.shadows[label]; !old.shows(before, s, e.cfg) {
+			s.replica.Reread(e.now) // a requested value may mean something else now
+		}
+	}
+	for _, k := range e.all() {
+		k.show()
+	}
+	e.saveWithin(saveDelay)
+}
+
+// follow has the messages of all shadows followed that have a replica, and what was
+// reported in those that the configuration lacks withdrawn.
+func (e *Engine) follow() {
+	bound := map[shadow.ID]bool{}
+	for _, s := range e.shadows {
+		bound[s.id] = true
+	}
+	for _, id := range e.replicas.IDs() {
+		if !bound[id] && !e.retired[id] {
+			e.retired[id] = true
+			e.replicas.Retire(id)
+			e.log.Info("shadow is no longer configured; its reported values are deleted", "shadow", id)
+		}
+		if !e.followed[id] {
+			e.followed[id] = true
+			e.do(FollowShadow{id})
+		}
+	}
+	for id := range bound {
+		delete(e.retired, id)
+	}
+}
+
+// ghosts are the shadows that the configuration no longer has and that still report
+// something, in order.
+func (e *Engine) ghosts() []shadow.ID {
+	return slices.SortedFunc(maps.Keys(e.retired), func(a, b shadow.ID) int {
+		return cmp.Or(cmp.Compare(a.Thing, b.Thing), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// closeGhosts gives up shadows from which all is withdrawn.
+func (e *Engine) closeGhosts() {
+	for _, id := range e.ghosts() {
+		if e.replicas.Retired(id) {
+			e.replicas.Close(id)
+			delete(e.retired, id)
+			delete(e.followed, id)
+			e.do(UnfollowShadow{id})
+			e.saveWithin(saveDelay)
+		}
+	}
+}
+
+// snapshot is what is to be remembered now.
+func (e *Engine) snapshot() state.State {
+	outputs := e.bank.Memory()
+	if e.memory.frozen != nil {
+		outputs = *e.memory.frozen
+	}
+	s := state.State{
+		Outputs: maps.Clone(outputs.Levels), Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
+		Properties: map[string]state.Property{}, Alarms: map[string]bool{}, Shadows: map[string][]string{},
+		Aside: maps.Clone(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
+	}
+	for id, w := range outputs.Waves {
+		s.Waves[id] = state.Wave{On: w.On, Off: w.Off}
+	}
+	for id, o := range outputs.Demands {
+		s.Demands[id] = state.Demand{Levels: o.Demand.Levels, Kind: o.Cause.Kind, Name: o.Cause.Name, Version: o.Cause.Version}
+	}
+	e.remember(&s)
+	for id := range e.retired {
+		s.Shadows[state.ShadowID(id)] = e.replicas.Unfinished(id)
+	}
+	e.aside.addTo(&s)
+	return s
 }

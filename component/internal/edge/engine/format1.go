@@ -22,17 +22,17 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 	}
 	for label, on := range old.Outputs {
 		if line, ok := cfg.Lines[label]; ok {
-			s.Outputs[remembered(line)] = on
+			s.Outputs[memoryKey(line)] = on
 		}
 	}
 	for label, w := range old.Waves {
 		if line, ok := cfg.Lines[label]; ok {
-			s.Waves[remembered(line)] = w
+			s.Waves[memoryKey(line)] = w
 		}
 	}
 	for label, d := range old.Demands {
 		if line, ok := cfg.Lines[label]; ok { // those of a pattern had another order
-			s.Demands[remembered(line)] = d
+			s.Demands[memoryKey(line)] = d
 		}
 	}
 	for label, shadow := range cfg.Shadows {
@@ -52,8 +52,8 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 	return s
 }
 
-// remembered is the key of a line in the memory of package lines.
-func remembered(line config.Line) string {
+// memoryKey is the key of a line in the memory of package lines.
+func memoryKey(line config.Line) string {
 	if line.ActiveLow {
 		return "!" + lines.Identity(line)
 	}

@@ -115,7 +115,7 @@ func (s *scheduled) obey(r replica.Request) {
 	if s.plan == nil || !shadow.Equal(s.inForce, r.Value) {
 		next := &plan{Schedule: parsed, state: state.Schedule{Value: r.Value}}
 		if s.clock.set {
-			next.state.Settled = s.wall()
+			next.state.Settled = s.clock.wall(s.now)
 		}
 		if old := s.plan; old != nil {
 			next.state.LastAt, next.state.LastOn, next.state.Over = old.state.LastAt, old.state.LastOn, maps.Clone(old.state.Over)
@@ -154,7 +154,7 @@ func (s *scheduled) run() {
 	if s.plan == nil || !s.clock.set {
 		return
 	}
-	plan, wall := s.plan, s.wall()
+	plan, wall := s.plan, s.clock.wall(s.now)
 	if settled := plan.settle(wall); !settled.Equal(plan.state.Settled) {
 		plan.state.Settled, plan.looked = settled, time.Time{}
 		s.progressed()
@@ -254,7 +254,7 @@ func (s *scheduled) runSaved(failed error) {
 	switch {
 	case run == nil || s.stopped:
 		s.stopWaiting(s.identity())
-	case s.plan.Missed(run.Run, s.wall()):
+	case s.plan.Missed(run.Run, s.clock.wall(s.now)):
 		s.stopWaiting(s.identity())
 		s.plan.pending = nil
 		s.plan.miss(run)

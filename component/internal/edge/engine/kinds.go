@@ -11,25 +11,25 @@ var kinds = [...]struct {
 	make func(p *property, alarms map[string]*alarm) kind
 	use  func(p config.Property) lines.Use // of kinds that drive lines otherwise than to a level
 }{
-	config.Level:     {make: of(newLevel)},
-	config.Pulse:     {make: of(newPulse), use: func(config.Property) lines.Use { return lines.Use{Momentary: true} }},
-	config.Blink:     {make: of(newBlink), use: func(p config.Property) lines.Use { return lines.Use{Wave: lines.Wave(p.On, p.Off)} }},
-	config.PWM:       {make: of(newPWM), use: func(p config.Property) lines.Use { return lines.Use{Period: p.Period} }},
-	config.Pattern:   {make: of(newPattern)},
-	config.Count:     {make: of(newCount)},
-	config.Rate:      {make: of(newRate)},
-	config.Period:    {make: of(newPeriod)},
-	config.Changed:   {make: of(newChanged)},
-	config.Duty:      {make: of(newDuty)},
-	config.LastPulse: {make: of(newLastPulse)},
-	config.Reading:   {make: of(newReading)},
-	config.Setting:   {make: of(newSetting)},
+	config.Level:     {make: withoutAlarm(newLevel)},
+	config.Pulse:     {make: withoutAlarm(newPulse), use: func(config.Property) lines.Use { return lines.Use{Momentary: true} }},
+	config.Blink:     {make: withoutAlarm(newBlink), use: func(p config.Property) lines.Use { return lines.Use{Wave: lines.Wave(p.On, p.Off)} }},
+	config.PWM:       {make: withoutAlarm(newPWM), use: func(p config.Property) lines.Use { return lines.Use{Period: p.Period} }},
+	config.Pattern:   {make: withoutAlarm(newPattern)},
+	config.Count:     {make: withoutAlarm(newCount)},
+	config.Rate:      {make: withoutAlarm(newRate)},
+	config.Period:    {make: withoutAlarm(newPeriod)},
+	config.Changed:   {make: withoutAlarm(newChanged)},
+	config.Duty:      {make: withoutAlarm(newDuty)},
+	config.LastPulse: {make: withoutAlarm(newLastPulse)},
+	config.Reading:   {make: withoutAlarm(newReading)},
+	config.Setting:   {make: withoutAlarm(newSetting)},
 	config.Flag:      {make: func(p *property, alarms map[string]*alarm) kind { return newFlag(p, alarms[p.Alarm]) }},
-	config.Schedule:  {make: of(newSchedule)},
+	config.Schedule:  {make: withoutAlarm(newSchedule)},
 }
 
-// of is a kind that needs no alarm.
-func of(create func(*property) kind) func(*property, map[string]*alarm) kind {
+// withoutAlarm makes a kind that needs no alarm.
+func withoutAlarm(create func(*property) kind) func(*property, map[string]*alarm) kind {
 	return func(p *property, _ map[string]*alarm) kind { return create(p) }
 }
 
@@ -44,8 +44,8 @@ func Setup(cfg *config.Config) lines.Setup {
 				continue
 			}
 			use := lines.Use{}
-			if of := kinds[p.Kind].use; of != nil {
-				use = of(p)
+			if describe := kinds[p.Kind].use; describe != nil {
+				use = describe(p)
 			}
 			use.Lines = p.Lines()
 			setup.Uses = append(setup.Uses, use)

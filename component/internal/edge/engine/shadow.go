@@ -18,9 +18,9 @@ type boundShadow struct {
 }
 
 // newShadow binds a replica to the properties of a shadow.
-func newShadow(c *core, label string, cfg config.Shadow, open func(*boundShadow) *replica.Replica) *boundShadow {
+func newShadow(c *core, label string, cfg config.Shadow, replicas *replica.Set) *boundShadow {
 	s := &boundShadow{core: c, label: label, id: cfg.ID, props: map[string]kind{}, showsStatus: cfg.Status}
-	s.replica = open(s)
+	s.replica = replicas.Open(cfg.ID, s)
 	return s
 }
 

@@ -16,75 +16,32 @@ const maxFaults = 8
 //
 // A component that is killed cannot say so: it stays running there until it runs
 // again.
-func (e *Engine) status() map[string]any {
-	status := map[string]any{
-		"running": !e.stopped,
-		"since":   e.since.UTC().Format(time.RFC3339),
-		"version": e.version,
-	}
+type status struct {
+	running  bool
+	since    time.Time
+	version  string
+	refused  string            // why the latest configuration is not in force
+	troubles map[string]string // by the label of a line, or the name of what is wrong
+}
+
+// document is the status as the shadow has it.
+func (s status) document() map[string]any {
+	d := map[string]any{"running": s.running, "since": s.since.UTC().Format(time.RFC3339), "version": s.version}
 	faults := map[string]any{}
-	troubles := e.troubles()
-	for _, name := range sortedKeys(troubles) {
+	for _, name := range sortedKeys(s.troubles) {
 		if len(faults) < maxFaults {
-			faults[name] = shadow.CutReason(troubles[name])
+			faults[name] = shadow.CutReason(s.troubles[name])
 		}
 	}
 	// Two faults concern everything; no number of others may hide them.
-	if err := e.faults["state"]; err != nil {
-		faults["state"] = shadow.CutReason(err.Error())
+	if reason, ok := s.troubles["state"]; ok {
+		faults["state"] = shadow.CutReason(reason)
 	}
-	if e.refused != "" {
-		faults["configuration"] = shadow.CutReason(e.refused)
+	if s.refused != "" {
+		faults["configuration"] = shadow.CutReason(s.refused)
 	}
 	if len(faults) > 0 {
-		status["faults"] = faults
+		d["faults"] = faults
 	}
-	return status
-}
-
-// troubles are what is wrong, by the label of a line, or the name of what waits for
-// something.
-func (e *Engine) troubles() map[string]string {
-	all := map[string]string{}
-	for _, a := range e.alarms {
-		if a.silent {
-			all["alarm "+a.label] = silence
-		}
-	}
-	if e.clockAwaited() {
-		all["clock"] = "not set since the machine started; schedules wait"
-	}
-	for _, r := range e.readings {
-		if r.fault != nil {
-			all["reading "+r.name()] = r.fault.Error()
-		}
-	}
-	for label, err := range e.bank.Faults() {
-		all[label] = err.Error()
-	}
-	for what, err := range e.faults {
-		all[what] = err.Error()
-	}
-	return all
-}
-
-// clockAwaited reports whether a schedule waits for the clock.
-func (e *Engine) clockAwaited() bool {
-	for _, s := range e.schedules {
-		if s.waits {
-			return true
-		}
-	}
-	return false
-}
-
-// showStatus reports the status if it may be different.
-func (e *Engine) showStatus() {
-	if !e.statusStale {
-		return
-	}
-	e.statusStale = false
-	for _, label := range sortedKeys(e.shadows) {
-		e.shadows[label].reportStatus(e.status())
-	}
+	return d
 }
