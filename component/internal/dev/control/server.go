@@ -15,7 +15,6 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/eventlog"
-	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
@@ -25,7 +24,7 @@ import (
 type Server struct {
 	Core         *devcore.Core
 	Cloud        *cloud.Cloud
-	Synchronized []shadowsync.Key
+	Synchronized []devcore.ShadowName
 	Components   devcore.Components
 	Log          *eventlog.Log
 }

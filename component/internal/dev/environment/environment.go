@@ -22,7 +22,6 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/supervise"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
-	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
@@ -179,7 +178,7 @@ func (e *Environment) synchronize(c *cloud.Cloud) (devcore.Synchronize, error) {
 	z := devcore.Synchronize{Cloud: c.CoreDevice()}
 	for _, label := range slices.Sorted(maps.Keys(cfg.Shadows)) {
 		id := cfg.Shadows[label].ID
-		z.Shadows = append(z.Shadows, shadowsync.Key{Thing: id.Thing, Shadow: id.Name})
+		z.Shadows = append(z.Shadows, devcore.ShadowName{Thing: id.Thing, Shadow: id.Name})
 	}
 	return z, nil
 }
