@@ -16,7 +16,6 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -27,21 +26,21 @@ type topicsRig struct {
 	*agent
 	topics *topics
 	core   *devcore.Core
-	broker *broker.Broker
-	asked  chan broker.Message // requests that reached AWS IoT Core
+	broker *devcore.InProcessBroker
+	asked  chan devcore.Message // requests that reached AWS IoT Core
 }
 
 var room = shadow.ID{Thing: "gw", Name: "room"}
 
 func newTopicsRig(t *testing.T, settings devcore.Config) *topicsRig {
 	t.Helper()
-	r := &topicsRig{broker: broker.New(), asked: make(chan broker.Message, 100)}
+	r := &topicsRig{broker: devcore.NewBroker(), asked: make(chan devcore.Message, 100)}
 	for _, verb := range []string{"/get", "/update"} {
-		if _, err := r.broker.Subscribe(room.Topic(verb), func(m broker.Message) { r.asked <- m }); err != nil {
+		if _, err := r.broker.Subscribe(room.Topic(verb), func(m devcore.Message) { r.asked <- m }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	settings.ThingName, settings.Broker = "gw", devcore.InProcess(r.broker)
+	settings.ThingName, settings.Broker = "gw", r.broker
 	var err error
 	if r.core, err = devcore.New(settings); err != nil {
 		t.Fatal(err)
@@ -89,7 +88,7 @@ func (r *topicsRig) hears(t *testing.T, want engine.Input) {
 
 func (r *topicsRig) publish(t *testing.T, suffix, payload string) {
 	t.Helper()
-	err := r.broker.Publish(broker.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: room.Topic(suffix), Payload: []byte(payload)}})
+	err := r.broker.Publish(devcore.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: room.Topic(suffix), Payload: []byte(payload)}})
 	if err != nil {
 		t.Error(err)
 	}
