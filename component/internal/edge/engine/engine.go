@@ -47,6 +47,8 @@ type Engine struct {
 	since   time.Time // when it started, or stopped
 	refused string    // why the latest configuration is not in force; "" if it is
 
+	diskFaults map[string]string // by the part of the work directory
+
 	memory    memory
 	flags     map[string][]*property // those that show an alarm, by its label
 	schedules []*property

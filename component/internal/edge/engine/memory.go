@@ -147,6 +147,7 @@ func (in Saved) apply(e *Engine, now time.Time) {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
+	e.showSaved(in.Err)
 	switch {
 	case in.Err == nil:
 	case e.stopped: // there is no time to wait for another disk

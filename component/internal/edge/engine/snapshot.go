@@ -16,6 +16,7 @@ type Snapshot struct {
 	Version string                `json:"version"`
 	Stopped bool                  `json:"stopped,omitempty"`
 	Refused string                `json:"refused,omitempty"` // why the latest configuration is not in force
+	Disk    map[string]string     `json:"disk,omitempty"`    // faults of the work directory, by its part: state, configuration, journal
 	Lines   map[string]LineView   `json:"lines"`             // by label
 	Shadows map[string]ShadowView `json:"shadows"`           // by label
 }
@@ -68,7 +69,7 @@ type PropertyView struct {
 // Snapshot makes a copy of what is known at time now.
 func (e *Engine) Snapshot(now time.Time) Snapshot {
 	s := Snapshot{
-		At: now, Since: e.since, Version: e.version, Stopped: e.stopped, Refused: e.refused,
+		At: now, Since: e.since, Version: e.version, Stopped: e.stopped, Refused: e.refused, Disk: e.diskFaults,
 		Lines: map[string]LineView{}, Shadows: map[string]ShadowView{},
 	}
 	for label, l := range e.bank.Lines() {

@@ -31,6 +31,9 @@ func (e *Engine) status() map[string]any {
 			faults[name] = shadow.CutReason(troubles[name])
 		}
 	}
+	for what, text := range e.diskFaults {
+		faults[what] = shadow.CutReason(text)
+	}
 	if e.refused != "" {
 		faults["configuration"] = shadow.CutReason(e.refused)
 	}

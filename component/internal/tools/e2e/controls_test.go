@@ -52,7 +52,7 @@ func (r *rig) remembers(what string, is func(state.State) bool) {
 		if err != nil {
 			return false
 		}
-		s, err := state.Decode(text)
+		s, _, err := state.Decode(text)
 		return err == nil && is(s)
 	})
 }

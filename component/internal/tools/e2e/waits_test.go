@@ -70,7 +70,7 @@ func TestWorkDirectoryInDisorder(t *testing.T) {
 		}
 	}
 	p := r.start()
-	p.says("level=ERROR", "outputs start without their last state", "state.json")
+	p.says("level=ERROR", "state file not read; it is left alone", "state.json", "got a directory")
 	p.says("level=WARN", "configuration not kept for the next start")
 	p.says("level=WARN", "journal not written")
 	v := r.desire("", `{"lights":"on"}`)
