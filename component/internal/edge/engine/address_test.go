@@ -142,5 +142,5 @@ func (r *rig) statusNow() map[string]any {
 	for label, err := range r.bank.Faults() {
 		troubles[label] = err.Error()
 	}
-	return status{!r.stopped, r.since, r.version, r.refused, troubles}.document()
+	return status{!r.stopped, r.since, r.version, r.refused, troubles, r.faults}.document()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
@@ -144,6 +145,14 @@ func brief(value any) string {
 	return shadow.CutReason(string(text[:min(len(text), 40)]))
 }
 
+// notSaved is the fault of a save, without paths: a shadow has room for a few words.
+func notSaved(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("not saved: %w", durable.Reason(err))
+}
+
 // Delays before something is saved. They bound what a power cut can lose, and
 // spare the flash.
 const (
@@ -229,7 +238,7 @@ func (c *core) saved(in Saved) {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
-	c.fault("state", in.Err)
+	c.fault("state", notSaved(in.Err))
 	switch {
 	case in.Err == nil:
 	case c.stopped: // there is no time to wait for another disk

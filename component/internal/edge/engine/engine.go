@@ -339,10 +339,7 @@ func (e *Engine) showStatus() {
 	for label, err := range e.bank.Faults() {
 		troubles[label] = err.Error()
 	}
-	for what, err := range e.faults {
-		troubles[what] = err.Error()
-	}
-	s := status{running: !e.stopped, since: e.since, version: e.version, refused: e.refused, troubles: troubles}
+	s := status{running: !e.stopped, since: e.since, version: e.version, refused: e.refused, troubles: troubles, disk: e.faults}
 	for _, label := range sortedKeys(e.shadows) {
 		e.shadows[label].reportStatus(s.document())
 	}

@@ -76,7 +76,7 @@ func (r *rig) lastSaved() state.State {
 		last = r.saves[len(r.saves)-1].State
 	}
 	last.Format = state.Format
-	saved, err := state.Decode([]byte(asJSON(r.t, last)))
+	saved, _, err := state.Decode([]byte(asJSON(r.t, last)))
 	if err != nil {
 		r.t.Fatal(err)
 	}

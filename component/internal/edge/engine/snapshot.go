@@ -15,7 +15,7 @@ type Snapshot struct {
 	Version string                `json:"version"`
 	Stopped bool                  `json:"stopped,omitempty"`
 	Refused string                `json:"refused,omitempty"` // why the latest configuration is not in force
-	Faults  map[string]string     `json:"faults,omitempty"`  // of the work directory, by what fails
+	Disk    map[string]string     `json:"disk,omitempty"`    // faults of the work directory, by its part: state, configuration, journal
 	Lines   map[string]LineView   `json:"lines"`             // by label
 	Shadows map[string]ShadowView `json:"shadows"`           // by label
 
@@ -74,10 +74,10 @@ func (e *Engine) Snapshot(now time.Time) Snapshot {
 		s.Shadows[label] = bound.view()
 	}
 	for what, err := range e.faults {
-		if s.Faults == nil {
-			s.Faults = map[string]string{}
+		if s.Disk == nil {
+			s.Disk = map[string]string{}
 		}
-		s.Faults[what] = err.Error()
+		s.Disk[what] = err.Error()
 	}
 	for _, id := range e.ghosts() {
 		s.Withdrawing = append(s.Withdrawing, id.String())

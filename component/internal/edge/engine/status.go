@@ -22,6 +22,7 @@ type status struct {
 	version  string
 	refused  string            // why the latest configuration is not in force
 	troubles map[string]string // by the label of a line, or the name of what is wrong
+	disk     map[string]error  // by the part of the work directory
 }
 
 // document is the status as the shadow has it.
@@ -33,9 +34,9 @@ func (s status) document() map[string]any {
 			faults[name] = shadow.CutReason(s.troubles[name])
 		}
 	}
-	// Two faults concern everything; no number of others may hide them.
-	if reason, ok := s.troubles["state"]; ok {
-		faults["state"] = shadow.CutReason(reason)
+	// Faults that concern everything are not hidden by any number of others.
+	for _, what := range sortedKeys(s.disk) {
+		faults[what] = shadow.CutReason(s.disk[what].Error())
 	}
 	if s.refused != "" {
 		faults["configuration"] = shadow.CutReason(s.refused)

@@ -95,6 +95,9 @@ func printStatus(w io.Writer, paint painter, s control.Status) {
 	if s.Refused != "" {
 		fmt.Fprintf(w, "%s\n", paint.bad("the latest configuration is not in force: "+s.Refused))
 	}
+	for _, what := range slices.Sorted(maps.Keys(s.Disk)) {
+		fmt.Fprintf(w, "%s\n", paint.bad("disk: "+what+" "+s.Disk[what]))
+	}
 	printLineViews(w, paint, s)
 	printShadowViews(w, paint, s)
 	printProperties(w, paint, s)

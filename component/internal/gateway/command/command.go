@@ -27,6 +27,7 @@ const (
 	Refused    = 4 // it has refused the value
 	NotRunning = 5 // no component runs here
 	Stopped    = 6 // a guard rail has stopped a change of a fleet
+	Busy       = 7 // another run has the work directory
 )
 
 // exit is the end of a command that has said itself what there is to say.

@@ -154,22 +154,6 @@ func TestKilledComponentRestoresItsOutputs(t *testing.T) {
 	}
 }
 
-func TestStateThatIsNotUnderstoodIsSetAside(t *testing.T) {
-	r := newRig(t, houseConfig)
-	r.simulate()
-	r.serve()
-	if err := os.WriteFile(filepath.Join(r.work(), "state.json"), []byte("{not json"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := r.start()
-	p.says("outputs start without their last state", "set aside as")
-	r.reported("", `{"lights":"off"}`)
-	aside, err := filepath.Glob(filepath.Join(r.work(), "state.json.*"))
-	if err != nil || len(aside) != 1 {
-		t.Errorf("set aside: %v, %v", aside, err)
-	}
-}
-
 func TestSIGTERMSetsAndReportsTheStopState(t *testing.T) {
 	r, p := house(t)
 	r.answered("room", r.desire("room", `{"fan":true}`), `{"fan":true}`)
