@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"testing"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -143,4 +144,17 @@ func (r *rig) statusNow() map[string]any {
 		troubles[label] = err.Error()
 	}
 	return status{!r.stopped, r.since, r.version, r.refused, troubles, r.faults}.document()
+}
+
+func replicaUpdated(id shadow.ID, seq uint64, version int64) replica.Updated {
+	return replica.Updated{ID: id, Seq: seq, Version: version}
+}
+
+func replicaFetched(t *testing.T, id shadow.ID, seq uint64, document string) replica.Fetched {
+	t.Helper()
+	doc, err := shadow.ParseDocument([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return replica.Fetched{ID: id, Seq: seq, Document: doc}
 }

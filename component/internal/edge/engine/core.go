@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -142,7 +143,7 @@ func brief(value any) string {
 	if err != nil {
 		return fmt.Sprint(value)
 	}
-	return shadow.CutReason(string(text[:min(len(text), 40)]))
+	return shadow.CutReason(strings.ToValidUTF8(string(text[:min(len(text), 40)]), ""))
 }
 
 // notSaved is the fault of a save, without paths: a shadow has room for a few words.

@@ -37,24 +37,25 @@ shadows:
 // are asked, and holds the clock.
 type rig struct {
 	*Engine
-	t        *testing.T
-	now      time.Time
-	lines    map[string]bool // what the lines are
-	broken   map[string]error
-	stuck    map[string]bool // outputs that do not follow
-	sets     []lines.Write
-	fetches  []sentFetch
-	updates  []sentUpdate
-	requests []time.Time // when each fetch and update was asked for
-	saves    []Save
-	noDisk   error
-	hold     bool // saves are answered by the test
-	held     bool // outputs were held since an earlier run
-	asked    []lines.Request
-	claims   map[string]lines.Request // the last one of each label, those of a pattern joined by +
-	released []lines.Release
-	guards   map[string]lines.Guard
-	moved    []lines.Moved
+	t                    *testing.T
+	now                  time.Time
+	lines                map[string]bool // what the lines are
+	broken               map[string]error
+	stuck                map[string]bool // outputs that do not follow
+	sets                 []lines.Write
+	fetches              []sentFetch
+	updates              []sentUpdate
+	requests             []time.Time // when each fetch and update was asked for
+	saves                []Save
+	noDisk               error
+	hold                 bool // saves are answered by the test
+	held                 bool // outputs were held since an earlier run
+	asked                []lines.Request
+	claims               map[string]lines.Request // the last one of each label, those of a pattern joined by +
+	released             []lines.Release
+	guards               map[string]lines.Guard
+	followed, unfollowed []shadow.ID
+	moved                []lines.Moved
 }
 
 func newRig(t *testing.T, text string, saved state.State) *rig {
@@ -123,6 +124,10 @@ func (r *rig) carryOut(effect Effect) Input {
 		r.guards[e.Claim] = e
 	case lines.Moved:
 		r.moved = append(r.moved, e)
+	case FollowShadow:
+		r.followed = append(r.followed, e.ID)
+	case UnfollowShadow:
+		r.unfollowed = append(r.unfollowed, e.ID)
 	case sentFetch:
 		r.fetches = append(r.fetches, e)
 		r.requests = append(r.requests, r.now)

@@ -76,7 +76,9 @@ func TestKernelEdges(t *testing.T) {
 		n, _ := strconv.Atoi(match[1])
 		lost += n
 	}
-	var state struct{ Properties map[string]struct{ Count int } }
+	var state struct {
+		Properties map[string]struct{ Count int }
+	}
 	saved, err := os.ReadFile(filepath.Join(r.work(), "state.json"))
 	if err == nil {
 		err = json.Unmarshal(saved, &state)
