@@ -137,15 +137,6 @@ func hasRemnant(value any) bool {
 	return false
 }
 
-// statusNow is the status as the engine reports it.
-func (r *rig) statusNow() map[string]any {
-	troubles := r.troubles()
-	for label, err := range r.bank.Faults() {
-		troubles[label] = err.Error()
-	}
-	return status{!r.stopped, r.since, r.version, r.refused, troubles, r.faults}.document()
-}
-
 func replicaUpdated(id shadow.ID, seq uint64, version int64) replica.Updated {
 	return replica.Updated{ID: id, Seq: seq, Version: version}
 }

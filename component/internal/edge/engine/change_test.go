@@ -493,3 +493,37 @@ func TestWithdrawnShadowComesBack(t *testing.T) {
 		t.Error("the lamp does not follow")
 	}
 }
+
+// A pulse that could not be saved has not begun: a restart carries it out, and does
+// not call it interrupted.
+func TestPulseThatWasNotSavedIsCarriedOutByTheNextRun(t *testing.T) {
+	const text = "lines: {gate: {line: G, direction: output}}\nshadows: {main: {properties: {open: {line: gate, pulse: 1s}}}}\n"
+	for _, kill := range []bool{false, true} {
+		r := newRig(t, text, state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":1,"state":{}}`)
+		r.pass(2 * time.Second)
+		saved := r.lastSaved()
+		r.noDisk = errors.New("no space left on device")
+		r.accepted("main", 2, `{"open":true}`, `{"open":{"timestamp":5}}`)
+		r.pass(time.Second)
+		if ack := r.shadows["main"].ack("open"); ack.Code != shadow.LineFailed || r.lines["gate"] {
+			t.Fatalf("without a disk the gate is %v, answered with %+v", r.lines["gate"], ack)
+		}
+		r.noDisk = nil
+		if !kill {
+			r.step(Stop{})
+			saved = r.lastSaved()
+		}
+		next := newRig(t, text, saved)
+		next.step(Start{})
+		next.step(shadowLive{"main"})
+		next.fetched("main", `{"version":3,"state":{"desired":{"open":true},"reported":{"ack":{"open":{"code":500,"version":2,"reason":"not remembered yet: no space left on device"}}}},
+			"metadata":{"desired":{"open":{"timestamp":5}},"reported":{"ack":{"open":{"code":{"timestamp":6}}}}}}`)
+		next.pass(2 * time.Second)
+		if ack := next.shadows["main"].ack("open"); next.pulses("gate") != 1 || ack.Code != shadow.Done {
+			t.Errorf("kill %v: %d pulses, answered with %+v", kill, next.pulses("gate"), ack)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func (c *command) resume(saved state.Property) {
 
 // remember leaves out a command that has not begun when the component stops: the
 // next run carries it out.
-func (c *command) remember(saved *state.Property) {
+func (c *command) remember(saved state.Property) state.Property {
 	switch {
 	case c.stopped && c.waiting():
 		saved.Command = c.before
@@ -33,6 +33,7 @@ func (c *command) remember(saved *state.Property) {
 		last := c.last
 		saved.Command = &last
 	}
+	return saved
 }
 
 func (c *command) adopt(old command) { c.known, c.last, c.before = old.known, old.last, old.before }
@@ -68,13 +69,13 @@ func (c *command) begin(r replica.Request, run func(failed error)) {
 		}
 	}
 	c.known, c.last = true, state.Command{At: r.At, Version: r.Version, Value: r.Value}
-	c.beginWhenSaved(c.identity(), run)
+	c.beginWhenSaved(c.identity, run)
 }
 
 // waiting reports whether the command has yet to be saved.
-func (c *command) waiting() bool { return c.waits(c.identity()) }
+func (c *command) waiting() bool { return c.waits(c.identity) }
 
-func (c *command) stopWaiting() { c.core.stopWaiting(c.identity()) }
+func (c *command) stopWaiting() { c.core.stopWaiting(c.identity) }
 
 // notSaved answers a command that is not on the disk: unsaved it could be carried
 // out twice.

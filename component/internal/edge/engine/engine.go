@@ -335,14 +335,18 @@ func (e *Engine) showStatus() {
 		return
 	}
 	e.statusStale = false
+	for _, s := range e.ordered {
+		s.reportStatus(e.status)
+	}
+}
+
+// status is what the component reports of itself.
+func (e *Engine) status() map[string]any {
 	troubles := e.troubles()
 	for label, err := range e.bank.Faults() {
 		troubles[label] = err.Error()
 	}
-	s := status{running: !e.stopped, since: e.since, version: e.version, refused: e.refused, troubles: troubles, disk: e.faults}
-	for _, label := range sortedKeys(e.shadows) {
-		e.shadows[label].reportStatus(s.document())
-	}
+	return status{!e.stopped, e.since, e.version, e.refused, troubles, e.faults}.document()
 }
 
 // configure puts another configuration in force. What is the same goes on as it is.
@@ -360,8 +364,8 @@ func (e *Engine) configure(cfg *config.Config) {
 	e.aside = putAside(e.now, remembered, e.identities(cfg))
 	e.switchAll()
 	e.follow()
-	for _, label := range sortedKeys(e.shadows) {
-		if s := e.shadows[label]; !old.shows(before, s, e.cfg) {
+	for _, s := range e.ordered {
+		if !old.shows(before, s, e.cfg) {
 			s.replica.Reread(e.now) // a requested value may mean something else now
 		}
 	}
@@ -404,6 +408,9 @@ func (e *Engine) ghosts() []shadow.ID {
 
 // closeGhosts gives up shadows from which all is withdrawn.
 func (e *Engine) closeGhosts() {
+	if len(e.retired) == 0 {
+		return
+	}
 	for _, id := range e.ghosts() {
 		if e.replicas.Retired(id) {
 			e.replicas.Close(id)
@@ -423,7 +430,7 @@ func (e *Engine) snapshot() state.State {
 	}
 	s := state.State{
 		Outputs: maps.Clone(outputs.Levels), Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
-		Properties: map[string]state.Property{}, Alarms: map[string]bool{}, Shadows: map[string][]string{},
+		Properties: make(map[string]state.Property, len(e.memory.last.Properties)), Alarms: map[string]bool{}, Shadows: map[string][]string{},
 		Aside: maps.Clone(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
 	}
 	for id, w := range outputs.Waves {

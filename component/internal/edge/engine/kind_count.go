@@ -45,17 +45,17 @@ func (c *count) resume(saved state.Property) {
 	c.command.resume(saved)
 }
 
-func (c *count) remember(saved *state.Property) {
+func (c *count) remember(saved state.Property) state.Property {
 	total := c.total()
 	saved.Count = &total
-	c.command.remember(saved)
+	return c.command.remember(saved)
 }
 
 func (c *count) adopt(old kind) {
 	before := old.(*count)
 	c.command.adopt(before.command)
 	if c.command.waiting() {
-		c.command.beginWhenSaved(c.identity(), c.counted)
+		c.command.beginWhenSaved(c.identity, c.counted)
 	}
 }
 

@@ -28,7 +28,7 @@ func (f *alarmFlag) resume(saved state.Property) {
 	f.show()
 }
 
-func (f *alarmFlag) remember(saved *state.Property) { f.command.remember(saved) }
+func (f *alarmFlag) remember(saved state.Property) state.Property { return f.command.remember(saved) }
 
 func (f *alarmFlag) adopt(old kind) {
 	before := old.(*alarmFlag)
@@ -36,7 +36,7 @@ func (f *alarmFlag) adopt(old kind) {
 	switch {
 	case !f.command.waiting():
 	case f.alarm.watches == before.alarm.watches:
-		f.command.beginWhenSaved(f.identity(), f.reset)
+		f.command.beginWhenSaved(f.identity, f.reset)
 	default:
 		f.command.stopWaiting()
 		f.command.over("it was of another alarm")

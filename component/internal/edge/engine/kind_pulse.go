@@ -22,8 +22,9 @@ func newPulse(p *property) kind {
 
 func (u *pulse) isCommand() bool { return true }
 
-func (u *pulse) resume(saved state.Property)    { u.command.resume(saved) }
-func (u *pulse) remember(saved *state.Property) { u.command.remember(saved) }
+func (u *pulse) resume(saved state.Property) { u.command.resume(saved) }
+
+func (u *pulse) remember(saved state.Property) state.Property { return u.command.remember(saved) }
 
 // adopt goes on with a pulse under way. One that waits for the disk is for the lines
 // of the configuration before: the document, which is read again, tells it anew.
@@ -34,7 +35,7 @@ func (u *pulse) adopt(old kind) {
 	same := u.carryOn(&before.output)
 	switch {
 	case waits && same:
-		u.command.beginWhenSaved(u.identity(), u.run)
+		u.command.beginWhenSaved(u.identity, u.run)
 	case waits:
 		u.command.stopWaiting()
 		u.command.over("the pulse was cut short by " + lines.ByChange)

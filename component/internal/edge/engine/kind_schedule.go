@@ -65,12 +65,13 @@ func (s *scheduled) resume(saved state.Property) {
 	s.show()
 }
 
-func (s *scheduled) remember(saved *state.Property) {
+func (s *scheduled) remember(saved state.Property) state.Property {
 	if s.plan != nil {
 		progress := s.plan.state
 		progress.Over = maps.Clone(progress.Over)
 		saved.Schedule = &progress
 	}
+	return saved
 }
 
 // adopt goes on with a pulse that waits to be saved, if it is of the same output.
@@ -81,16 +82,16 @@ func (s *scheduled) adopt(old kind) {
 	}
 	if s.cfg.Lines[s.Drives].Ref == before.cfg.Lines[before.Drives].Ref && s.momentary[s.Drives] {
 		s.plan.pending = before.plan.pending
-		s.beginWhenSaved(s.identity(), s.runSaved)
+		s.beginWhenSaved(s.identity, s.runSaved)
 		return
 	}
-	s.stopWaiting(s.identity())
+	s.stopWaiting(s.identity)
 	s.plan.miss(before.plan.pending)
 	s.progressed()
 }
 
 func (s *scheduled) drop() {
-	s.stopWaiting(s.identity())
+	s.stopWaiting(s.identity)
 	if s.plan != nil && s.plan.pending != nil {
 		s.plan.miss(s.plan.pending)
 		s.plan.pending = nil
@@ -235,7 +236,7 @@ func (s *scheduled) carryOut(run pending) {
 	s.log.Info("schedule", "shadow", s.id, "property", s.key, "at", run.At, "line", s.Drives, "on", run.On)
 	if run.On && s.momentary[s.Drives] {
 		s.plan.pending = &run
-		s.beginWhenSaved(s.identity(), s.runSaved)
+		s.beginWhenSaved(s.identity, s.runSaved)
 		return
 	}
 	s.switchOutput(s.Drives, run.On, s.cause())
@@ -253,16 +254,16 @@ func (s *scheduled) runSaved(failed error) {
 	run := s.plan.pending
 	switch {
 	case run == nil || s.stopped:
-		s.stopWaiting(s.identity())
+		s.stopWaiting(s.identity)
 	case s.plan.Missed(run.Run, s.clock.wall(s.now)):
-		s.stopWaiting(s.identity())
+		s.stopWaiting(s.identity)
 		s.plan.pending = nil
 		s.plan.miss(run)
 		s.progressed()
 		s.log.Warn("pulse of a schedule missed: it could not be saved in time", "shadow", s.id, "property", s.key, "at", run.At, "line", s.Drives)
 	case failed != nil:
 	default:
-		s.stopWaiting(s.identity())
+		s.stopWaiting(s.identity)
 		s.plan.pending = nil
 		s.switchOutput(s.Drives, run.On, s.cause())
 	}

@@ -17,7 +17,10 @@ func newSetting(p *property) kind { return &setting{plain: plain{p}} }
 
 func (s *setting) resume(saved state.Property) { s.put(saved.Setting) }
 
-func (s *setting) remember(saved *state.Property) { saved.Setting = s.adopted }
+func (s *setting) remember(saved state.Property) state.Property {
+	saved.Setting = s.adopted
+	return saved
+}
 
 // put puts a value in force, and reports it. A value that does not fit any more gives
 // way to the default.

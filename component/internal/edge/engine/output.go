@@ -59,11 +59,12 @@ func (o *output) resume(saved state.Property) {
 	}
 }
 
-func (o *output) remember(saved *state.Property) {
+func (o *output) remember(saved state.Property) state.Property {
 	if o.local != nil {
 		local := *o.local
 		saved.Local = &local
 	}
+	return saved
 }
 
 // carryOn takes over from the property under the configuration before, unless that

@@ -15,6 +15,7 @@ import (
 // parts are what the engine is made of under one configuration.
 type parts struct {
 	shadows   map[string]*boundShadow   // by label
+	ordered   []*boundShadow            // in the order of their labels
 	outputs   map[string]outputKind     // by the label of the output
 	inputs    map[string][]kind         // that show an input, by its label
 	controls  map[string][]inputControl // by the label of the input, in the order of their labels
@@ -58,11 +59,12 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		cfg := c.cfg.Shadows[label]
 		s := newShadow(c, label, cfg, replicas)
 		p.shadows[label] = s
+		p.ordered = append(p.ordered, s)
 		for _, key := range sortedKeys(cfg.Properties) {
 			k := s.add(key, cfg.Properties[key], alarms)
-			saved := remembered.Properties[k.base().identity()]
+			saved := remembered.Properties[k.base().identity]
 			k.base().read = saved.Read
-			if was[place(k)] != "" && was[place(k)] != k.base().identity() {
+			if was[place(k)] != "" && was[place(k)] != k.base().identity {
 				k.base().retyped = c.now
 			}
 			k.resume(saved)
@@ -96,8 +98,8 @@ func (p *parts) add(k kind) {
 // all are the properties in the order of the labels of their shadows and keys.
 func (p *parts) all() []kind {
 	var all []kind
-	for _, label := range sortedKeys(p.shadows) {
-		all = append(all, sorted(p.shadows[label].props)...)
+	for _, s := range p.ordered {
+		all = append(all, sorted(s.props)...)
 	}
 	return all
 }
@@ -230,12 +232,10 @@ func sameMeaning(before *config.Config, a config.Property, after *config.Config,
 
 // remember adds what a later run has to know.
 func (p *parts) remember(s *state.State) {
-	for _, bound := range p.shadows {
+	for _, bound := range p.ordered {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
 		for _, k := range bound.props {
-			saved := state.Property{Read: k.base().read}
-			k.remember(&saved)
-			s.Properties[k.base().identity()] = saved
+			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read})
 		}
 	}
 	for _, a := range p.alarms {
@@ -252,7 +252,7 @@ func (p *parts) identities(cfg *config.Config) map[string]bool {
 		configured[lines.Identity(line)], configured["!"+lines.Identity(line)] = true, true
 	}
 	for _, k := range p.all() {
-		configured[k.base().identity()] = true
+		configured[k.base().identity] = true
 	}
 	for _, a := range p.alarms {
 		configured[a.identity()], configured[a.resumed] = true, true

@@ -17,6 +17,8 @@ type property struct {
 	id      shadow.ID
 	key     string
 	replica *replica.Replica
+	// identity is how the memory knows the property.
+	identity string
 
 	// read tells that the shadow was read with this property, by this run or an
 	// earlier one: what it reports is no newer than what is remembered.
@@ -28,9 +30,6 @@ type property struct {
 
 // name is how people know the property.
 func (p *property) name() string { return p.shadow + "/" + p.key }
-
-// identity is how the memory knows the property.
-func (p *property) identity() string { return state.PropertyID(p.id, p.key, p.Kind.String()) }
 
 func (p *property) report(value any) { p.replica.Report(p.key, value) }
 
@@ -49,7 +48,7 @@ type kind interface {
 	// of the same kind.
 	adopt(old kind)
 	// remember adds what a later run has to know.
-	remember(saved *state.Property)
+	remember(saved state.Property) state.Property
 	// drop ends what is under way, since the configuration no longer has the property.
 	drop()
 
@@ -80,20 +79,20 @@ type kind interface {
 // plain is a property that shows something and takes no requests.
 type plain struct{ *property }
 
-func (p plain) base() *property             { return p.property }
-func (plain) resume(state.Property)         {}
-func (plain) adopt(kind)                    {}
-func (plain) remember(*state.Property)      {}
-func (plain) drop()                         {}
-func (plain) shadowRead()                   {}
-func (plain) withdrawn()                    {}
-func (plain) stored(any)                    {}
-func (plain) isCommand() bool               { return false }
-func (plain) differs(_ any, same bool) bool { return !same }
-func (plain) show()                         {}
-func (plain) tick()                         {}
-func (plain) flush()                        {}
-func (plain) value() (any, bool)            { return nil, false }
+func (p plain) base() *property                            { return p.property }
+func (plain) resume(state.Property)                        {}
+func (plain) adopt(kind)                                   {}
+func (plain) remember(saved state.Property) state.Property { return saved }
+func (plain) drop()                                        {}
+func (plain) shadowRead()                                  {}
+func (plain) withdrawn()                                   {}
+func (plain) stored(any)                                   {}
+func (plain) isCommand() bool                              { return false }
+func (plain) differs(_ any, same bool) bool                { return !same }
+func (plain) show()                                        {}
+func (plain) tick()                                        {}
+func (plain) flush()                                       {}
+func (plain) value() (any, bool)                           { return nil, false }
 
 func (p plain) obey(replica.Request) {
 	reason := "it only shows a reading"

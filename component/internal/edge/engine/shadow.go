@@ -1,9 +1,13 @@
 package engine
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
 // boundShadow is one shadow of the configuration with its properties: the owner of
@@ -14,6 +18,7 @@ type boundShadow struct {
 	id          shadow.ID
 	replica     *replica.Replica
 	props       map[string]kind
+	keys        []string // those that the configuration has reported, sorted
 	showsStatus bool
 }
 
@@ -21,12 +26,20 @@ type boundShadow struct {
 func newShadow(c *core, label string, cfg config.Shadow, replicas *replica.Set) *boundShadow {
 	s := &boundShadow{core: c, label: label, id: cfg.ID, props: map[string]kind{}, showsStatus: cfg.Status}
 	s.replica = replicas.Open(cfg.ID, s)
+	s.keys = slices.Collect(maps.Keys(cfg.Properties))
+	if cfg.Status {
+		s.keys = append(s.keys, shadow.StatusKey)
+	}
+	slices.Sort(s.keys)
 	return s
 }
 
 // add binds a property, which is not resumed yet.
 func (s *boundShadow) add(key string, p config.Property, alarms map[string]*alarm) kind {
-	k := kinds[p.Kind].make(&property{core: s.core, Property: p, shadow: s.label, id: s.id, key: key, replica: s.replica}, alarms)
+	k := kinds[p.Kind].make(&property{
+		core: s.core, Property: p, shadow: s.label, id: s.id, key: key, replica: s.replica,
+		identity: state.PropertyID(s.id, key, p.Kind.String()),
+	}, alarms)
 	s.props[key] = k
 	return k
 }
@@ -79,9 +92,9 @@ func (s *boundShadow) Stored(key string, value any) {
 }
 
 // reportStatus reports the status where it is shown.
-func (s *boundShadow) reportStatus(status map[string]any) {
+func (s *boundShadow) reportStatus(status func() map[string]any) {
 	if s.showsStatus {
-		s.replica.Report(shadow.StatusKey, status)
+		s.replica.Report(shadow.StatusKey, status())
 	} else if s.replica.Wanted(shadow.StatusKey) != nil {
 		s.replica.Report(shadow.StatusKey, nil)
 	}
@@ -90,15 +103,11 @@ func (s *boundShadow) reportStatus(status map[string]any) {
 // reported are the keys that the shadow may report, sorted: those that are
 // configured, and those that were not seen to be gone.
 func (s *boundShadow) reported() []string {
-	keys := map[string]bool{}
-	for key := range s.props {
-		keys[key] = true
+	gone := slices.DeleteFunc(s.replica.Unfinished(), s.Owns)
+	if len(gone) == 0 {
+		return s.keys
 	}
-	if s.showsStatus {
-		keys[shadow.StatusKey] = true
-	}
-	for _, key := range s.replica.Unfinished() {
-		keys[key] = true
-	}
-	return sortedKeys(keys)
+	keys := slices.Concat(s.keys, gone)
+	slices.Sort(keys)
+	return keys
 }

@@ -252,7 +252,9 @@ var workFaults = []one{
 	}, "want a regular file, got a named pipe", "mv", nil},
 	{"half", StateBroken, func(p *patient) { p.write(workDir+"/state.json", `{"format":1,"outp`) }, "is broken: the text is cut short", "cp ", nil},
 	{"of a newer version", StateNewer, func(p *patient) { p.write(workDir+"/state.json", `{"format":99}`) }, "a newer version of the component wrote it (format 99", "mv ", nil},
-	{"one entry", StateDamaged, func(p *patient) { p.write(workDir+"/state.json", `{"format":2,"properties":{"gw//n#count":{"count":-1}}}`) }, `properties["gw//n#count"]: count: want 0 to`, "cp ", nil},
+	{"one entry", StateDamaged, func(p *patient) {
+		p.write(workDir+"/state.json", `{"format":2,"properties":{"gw//n#count":{"count":-1}}}`)
+	}, `properties["gw//n#count"]: count: want 0 to`, "cp ", nil},
 	{"earlier", StateAside, func(p *patient) { p.write(workDir+"/state.json.20260101T000000.000", "{") }, "set aside", "rm ", nil},
 }
 
