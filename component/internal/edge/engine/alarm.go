@@ -18,6 +18,7 @@ type alarm struct {
 	config.Alarm
 	label   string
 	watches string // the identity of what it watches, and its test
+	drives  string // the identity of its output
 	resumed string // the identity under which it was remembered; "" if it was not
 
 	source, limit func() (value any, known bool)
@@ -52,7 +53,7 @@ func (a *alarm) adopt(old *alarm) {
 
 // assert drives an output that a raised alarm did not drive before.
 func (a *alarm) assert(old *alarm) {
-	if a.raised && a.Output != "" && (old.cfg.Lines[old.Output].Ref != a.cfg.Lines[a.Output].Ref || old.Set != a.Set) {
+	if a.raised && a.Output != "" && (old.drives != a.drives || old.Set != a.Set) {
 		a.switchOutput(a.Output, a.Set, a.cause())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
@@ -14,7 +15,24 @@ import (
 const (
 	keepAside = 30 * 24 * time.Hour
 	maxAside  = 256
+	maxGhosts = 16 // shadows that are no longer configured, and cannot be reached to withdraw what was reported
 )
+
+// oldest are the entries beyond a number, the oldest first.
+func oldest(since map[shadow.ID]time.Time, keep int) []shadow.ID {
+	ids := slices.SortedFunc(maps.Keys(since), func(a, b shadow.ID) int {
+		return cmp.Or(since[a].Compare(since[b]), cmp.Compare(a.Thing, b.Thing), cmp.Compare(a.Name, b.Name))
+	})
+	return ids[:max(len(ids)-keep, 0)]
+}
+
+// own is a copy that is not nil.
+func own[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return maps.Clone(m)
+}
 
 // aside is what is kept although the configuration lacks it.
 type aside struct {

@@ -44,9 +44,9 @@ type Engine struct {
 	refused  string    // why the latest configuration is not in force; "" if it is
 
 	aside    aside
-	followed map[shadow.ID]bool // their messages are asked for
-	retired  map[shadow.ID]bool // no longer configured, and not withdrawn yet
-	waiting  bool               // it was logged that schedules wait for the clock
+	followed map[shadow.ID]bool      // their messages are asked for
+	retired  map[shadow.ID]time.Time // no longer configured since then, and not withdrawn yet
+	waiting  bool                    // it was logged that schedules wait for the clock
 }
 
 // New makes an engine. version is the component's; remembered is what an earlier run
@@ -65,7 +65,7 @@ func New(cfg *config.Config, version string, remembered state.State, random *ran
 		},
 		replicas: replica.NewSet(random, log),
 		version:  version,
-		followed: map[shadow.ID]bool{}, retired: map[shadow.ID]bool{},
+		followed: map[shadow.ID]bool{}, retired: map[shadow.ID]time.Time{},
 	}
 	e.memory.snapshot = e.snapshot
 	return e
@@ -84,7 +84,8 @@ func linesMemory(s state.State) lines.Memory {
 
 // withdraw has deleted what an earlier run may have reported and the configuration
 // no longer has.
-func (e *Engine) withdraw(reported map[string][]string) {
+func (e *Engine) withdraw(remembered state.State) {
+	reported := remembered.Shadows
 	bound := map[string]*boundShadow{}
 	for _, s := range e.shadows {
 		bound[state.ShadowID(s.id)] = s
@@ -101,7 +102,14 @@ func (e *Engine) withdraw(reported map[string][]string) {
 		case s != nil:
 			s.replica.Withdraw(gone)
 		case ok && len(gone) > 0:
-			e.replicas.Open(id, nil).Withdraw(gone)
+			since, known := remembered.Aside["shadows/"+name]
+			if !known {
+				since = e.now.Round(0).UTC()
+			}
+			if e.now.Sub(since) < keepAside {
+				e.replicas.Open(id, nil).Withdraw(gone)
+				e.retired[id] = since
+			}
 		}
 	}
 }
@@ -211,7 +219,7 @@ func (e *Engine) start() {
 	e.since = e.now
 	remembered := e.memory.last
 	e.parts = assemble(&e.core, e.replicas, remembered)
-	e.withdraw(remembered.Shadows)
+	e.withdraw(remembered)
 	e.aside = putAside(e.now, remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
 	e.bank.Start(e.now)
@@ -383,8 +391,8 @@ func (e *Engine) follow() {
 		bound[s.id] = true
 	}
 	for _, id := range e.replicas.IDs() {
-		if !bound[id] && !e.retired[id] {
-			e.retired[id] = true
+		if _, retired := e.retired[id]; !bound[id] && !retired {
+			e.retired[id] = e.now.Round(0).UTC()
 			e.replicas.Retire(id)
 			e.log.Info("shadow is no longer configured; its reported values are deleted", "shadow", id)
 		}
@@ -396,6 +404,19 @@ func (e *Engine) follow() {
 	for id := range bound {
 		delete(e.retired, id)
 	}
+	// The oldest that cannot be reached give way.
+	for _, id := range oldest(e.retired, maxGhosts) {
+		e.unfollow(id)
+	}
+}
+
+// unfollow gives up a shadow that the configuration no longer has.
+func (e *Engine) unfollow(id shadow.ID) {
+	e.replicas.Close(id)
+	delete(e.retired, id)
+	delete(e.followed, id)
+	e.do(UnfollowShadow{id})
+	e.saveWithin(saveDelay)
 }
 
 // ghosts are the shadows that the configuration no longer has and that still report
@@ -413,11 +434,7 @@ func (e *Engine) closeGhosts() {
 	}
 	for _, id := range e.ghosts() {
 		if e.replicas.Retired(id) {
-			e.replicas.Close(id)
-			delete(e.retired, id)
-			delete(e.followed, id)
-			e.do(UnfollowShadow{id})
-			e.saveWithin(saveDelay)
+			e.unfollow(id)
 		}
 	}
 }
@@ -431,7 +448,7 @@ func (e *Engine) snapshot() state.State {
 	s := state.State{
 		Outputs: maps.Clone(outputs.Levels), Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
 		Properties: make(map[string]state.Property, len(e.memory.last.Properties)), Alarms: map[string]bool{}, Shadows: map[string][]string{},
-		Aside: maps.Clone(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
+		Aside: own(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
 	}
 	for id, w := range outputs.Waves {
 		s.Waves[id] = state.Wave{On: w.On, Off: w.Off}
@@ -440,8 +457,9 @@ func (e *Engine) snapshot() state.State {
 		s.Demands[id] = state.Demand{Levels: o.Demand.Levels, Kind: o.Cause.Kind, Name: o.Cause.Name, Version: o.Cause.Version}
 	}
 	e.remember(&s)
-	for id := range e.retired {
+	for id, since := range e.retired {
 		s.Shadows[state.ShadowID(id)] = e.replicas.Unfinished(id)
+		s.Aside["shadows/"+state.ShadowID(id)] = since
 	}
 	e.aside.addTo(&s)
 	return s

@@ -26,7 +26,8 @@ const (
 // scheduled is a schedule of an output, which a request puts in force.
 type scheduled struct {
 	plain
-	inForce any // as it was requested; nil for none
+	drives  string // the identity of the output
+	inForce any    // as it was requested; nil for none
 	plan    *plan
 	waits   bool // it is shown to wait for the clock
 }
@@ -48,7 +49,9 @@ type pending struct {
 	lastOn bool
 }
 
-func newSchedule(p *property) kind { return &scheduled{plain: plain{p}} }
+func newSchedule(p *property) kind {
+	return &scheduled{plain: plain{p}, drives: p.claims[p.Drives]}
+}
 
 func (s *scheduled) resume(saved state.Property) {
 	if saved.Schedule == nil {
@@ -77,17 +80,18 @@ func (s *scheduled) remember(saved state.Property) state.Property {
 // adopt goes on with a pulse that waits to be saved, if it is of the same output.
 func (s *scheduled) adopt(old kind) {
 	before := old.(*scheduled)
-	if s.plan == nil || before.plan == nil || before.plan.pending == nil {
-		return
-	}
-	if s.cfg.Lines[s.Drives].Ref == before.cfg.Lines[before.Drives].Ref && s.momentary[s.Drives] {
+	switch {
+	case !s.core.waits(s.identity):
+	case s.plan != nil && s.drives == before.drives && s.momentary[s.Drives]:
 		s.plan.pending = before.plan.pending
 		s.beginWhenSaved(s.identity, s.runSaved)
-		return
+	default:
+		s.stopWaiting(s.identity)
+		if s.plan != nil {
+			s.plan.miss(before.plan.pending)
+			s.progressed()
+		}
 	}
-	s.stopWaiting(s.identity)
-	s.plan.miss(before.plan.pending)
-	s.progressed()
 }
 
 func (s *scheduled) drop() {

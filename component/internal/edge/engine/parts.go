@@ -50,7 +50,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	alarms := map[string]*alarm{}
 	for _, label := range sortedKeys(c.cfg.Alarms) {
 		a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
-		a.watches = watched(c.cfg, a.Alarm)
+		a.watches, a.drives = watched(c.cfg, a.Alarm), c.claims[a.Output]
 		alarms[label] = a
 		p.alarms = append(p.alarms, a)
 	}
