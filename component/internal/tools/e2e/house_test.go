@@ -140,7 +140,7 @@ func TestKilledComponentRestoresItsOutputs(t *testing.T) {
 	v := r.desire("", `{"lights":"on"}`)
 	r.answered("", v, `{"lights":"on"}`)
 	state := filepath.Join(r.work(), "state.json")
-	awaitFile(t, state, `"lamp":true`)
+	awaitFile(t, state, `"LAMP":true`)
 	r.stopCore() // the shadow cannot tell what was desired
 	p.signal(syscall.SIGKILL)
 	p.ends()
