@@ -73,7 +73,9 @@ type Parts struct {
 	Sensors sensor.Machine      // of readings
 	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Logger  *slog.Logger
-	Level   *slog.LevelVar // of Logger, which the configuration sets
+	// LogDropped is how many lines of the log nobody read so far; nil is not known.
+	LogDropped func() int64
+	Level      *slog.LevelVar // of Logger, which the configuration sets
 }
 
 // Run keeps lines and shadows in step until ctx is done. It then sets outputs to

@@ -39,6 +39,9 @@ func (a *agent) Status(ctx context.Context) (control.Status, error) {
 	if err != nil {
 		return control.Status{}, err
 	}
+	if a.LogDropped != nil {
+		status.LogDropped = a.LogDropped()
+	}
 	session := a.Session.Status()
 	status.PID, status.Nucleus.State = os.Getpid(), session.State.String()
 	if !session.Since.IsZero() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os/signal"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/workdir"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
@@ -45,6 +47,9 @@ const (
 
 // lockPatience is how long a work directory that cannot be opened is tried again.
 const lockPatience = 5 * time.Second
+
+// logPatience is how long the last lines of the log may take to be read.
+const logPatience = 200 * time.Millisecond
 
 // refusedPause is the pause before a token that was never accepted is tried again.
 const refusedPause = 30 * time.Second
@@ -77,7 +82,13 @@ func runCommand(env Env) *cobra.Command {
 
 func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 	level := new(slog.LevelVar)
-	log := newLogger(env.Stdout, env.Stderr, level)
+	// The pipes of the log break when the nucleus dies, and fill up when nobody reads
+	// them. Neither must end the component, or hold up a line.
+	signal.Ignore(syscall.SIGPIPE)
+	out, errs := logpipe.New(env.Stdout), logpipe.New(env.Stderr)
+	defer out.Close(logPatience)
+	defer errs.Close(logPatience)
+	log := newLogger(out, errs, level)
 	ipcConfig, err := ipc.ConfigFromEnv(env.Getenv)
 	if err != nil {
 		log.Error("the nucleus is out of reach", "error", err)
@@ -142,6 +153,7 @@ func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 			Control:    filepath.Join(dir, control.SocketName),
 			Clock:      env.Clock,
 			Sensors:    env.Sensors,
+			LogDropped: func() int64 { return out.Dropped() + errs.Dropped() },
 			Logger:     log,
 			Level:      level,
 		})
