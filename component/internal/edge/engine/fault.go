@@ -15,6 +15,10 @@ type DiskFault struct {
 	Err  error
 }
 
+// ErrNotRead fails the saves of a run whose state file cannot be read. A DiskFault
+// says why.
+var ErrNotRead = errors.New("the state file could not be read, and is left alone")
+
 // stateFault is the name of the fault of the state file.
 const stateFault = "state"
 
@@ -46,6 +50,9 @@ func (e *Engine) setDiskFault(what string, err error) {
 // showSaved shows whether the last save failed, without paths: a shadow has room
 // for a few words.
 func (e *Engine) showSaved(err error) {
+	if errors.Is(err, ErrNotRead) {
+		return
+	}
 	if err != nil {
 		err = errors.New("not saved: " + durable.Reason(err).Error())
 	}
