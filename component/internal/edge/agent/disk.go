@@ -29,9 +29,6 @@ const (
 // errStateRead ends a run that began without its state: the state can be read now.
 var errStateRead = errors.New("the state can be read again")
 
-// errNotRead answers saves while the state file is not read.
-var errNotRead = errors.New("the state file could not be read, and is left alone")
-
 // loaded is what became of an attempt to read the state.
 type loaded struct {
 	state  state.State
@@ -71,6 +68,9 @@ func (a *agent) firstState(ctx context.Context) state.State {
 		select {
 		case l := <-a.states:
 			if l.err == nil {
+				if l.report.Missing {
+					a.Logger.Info("no state file; starting without a state", "file", a.State)
+				}
 				a.logDamage(l)
 				return l.state
 			}
@@ -125,7 +125,7 @@ func (a *agent) saver() {
 
 func (a *agent) save(s state.State) error {
 	if a.unread {
-		return errNotRead
+		return engine.ErrNotRead
 	}
 	silent := time.AfterFunc(savePatience, func() {
 		a.send(engine.DiskFault{What: stateFault, Err: fmt.Errorf("not saved: the disk has not answered for %v", savePatience)})

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -146,6 +147,10 @@ func brief(value any) string {
 	return shadow.CutReason(strings.ToValidUTF8(string(text[:min(len(text), 40)]), ""))
 }
 
+// ErrNotRead fails the saves of a run whose state file cannot be read. A [DiskFault]
+// says why.
+var ErrNotRead = errors.New("the state file could not be read, and is left alone")
+
 // notSaved is the fault of a save, without paths: a shadow has room for a few words.
 func notSaved(err error) error {
 	if err == nil {
@@ -239,7 +244,9 @@ func (c *core) saved(in Saved) {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
-	c.fault("state", notSaved(in.Err))
+	if !errors.Is(in.Err, ErrNotRead) {
+		c.fault("state", notSaved(in.Err))
+	}
 	switch {
 	case in.Err == nil:
 	case c.stopped: // there is no time to wait for another disk

@@ -55,6 +55,20 @@ func TestSavesThatFailShow(t *testing.T) {
 	}
 }
 
+// While the state file is not read, that is the fault, and not each save that fails.
+func TestStateThatIsNotReadShows(t *testing.T) {
+	r := newRig(t, statusConfig, state.State{})
+	r.step(Start{})
+	r.step(DiskFault{What: "state", Err: errors.New("not read: input/output error")})
+	r.noDisk = ErrNotRead
+	r.core.now = r.now
+	r.saveWithin(0)
+	r.step(Tick{})
+	if got := r.shownFaults(); len(r.saves) == 0 || !reflect.DeepEqual(got, map[string]any{"state": "not read: input/output error"}) {
+		t.Errorf("after %d saves reported are %v", len(r.saves), got)
+	}
+}
+
 // Faults of the work directory show beside those of lines, also when there are many,
 // and give way to the refusal of a configuration.
 func TestDiskFaultsShow(t *testing.T) {

@@ -1,14 +1,13 @@
 package state
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
@@ -29,8 +28,9 @@ func In(dir string) File { return File{filepath.Join(dir, FileName)} }
 
 func (f File) String() string { return f.path }
 
-// Report is what was wrong with a state file that was loaded nevertheless.
+// Report is what Load found beside the state.
 type Report struct {
+	Missing bool    // there is no file
 	Damages Damages // entries that are left out
 	Broken  error   // the file was no whole state; nil for one that was
 	Aside   string  // where the broken file is now
@@ -49,7 +49,7 @@ func (f File) Load() (State, Report, error) {
 	text, err := durable.Read(f.path, maxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return empty, Report{}, nil
+		return empty, Report{Missing: true}, nil
 	case errors.Is(err, durable.ErrTooLarge): // nothing of it was read
 	case err != nil:
 		return empty, Report{}, err
@@ -86,19 +86,24 @@ func (f File) setAside() (string, error) {
 		return "", err
 	}
 	files, _ := os.ReadDir(filepath.Dir(f.path)) // a directory that cannot be read keeps them all
-	var old []fs.DirEntry
+	var old []string
 	for _, file := range files {
-		// The stamp begins with the year.
-		if strings.HasPrefix(file.Name(), FileName+".2") && file.Type().IsRegular() {
-			old = append(old, file)
+		if IsAside(file.Name()) && file.Type().IsRegular() && file.Name() != filepath.Base(aside) {
+			old = append(old, file.Name())
 		}
 	}
-	slices.SortFunc(old, func(a, b fs.DirEntry) int { return cmp.Compare(b.Name(), a.Name()) })
-	for _, file := range old[min(keptAside, len(old)):] {
-		os.Remove(filepath.Join(filepath.Dir(f.path), file.Name())) // one that stays does no harm
+	slices.Sort(old)
+	for _, name := range old[:max(0, len(old)-keptAside+1)] {
+		os.Remove(filepath.Join(filepath.Dir(f.path), name)) // one that stays does no harm
 	}
 	return aside, nil
 }
+
+// asideName is the name of a file that was set aside: with a time behind it.
+var asideName = regexp.MustCompile(`^` + regexp.QuoteMeta(FileName) + `\.\d{8}T\d{6}\.\d{3}$`)
+
+// IsAside reports whether a file of the work directory is a state that was set aside.
+func IsAside(name string) bool { return asideName.MatchString(name) }
 
 // Save replaces the state, and returns nil when no power cut can bring the old one
 // back. After an error the file has the old state.

@@ -71,12 +71,12 @@ func TestLoadSavesWhatItSalvages(t *testing.T) {
 func TestFilesThatAreSetAsideAreBounded(t *testing.T) {
 	dir := t.TempDir()
 	for i := range 12 {
-		name := fmt.Sprintf("%s.20261123T0531%02d.000", FileName, i)
+		name := fmt.Sprintf("%s.22001123T0531%02d.000", FileName, i) // by a clock that was wrong
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"state.json.old", "state.json.2/full"} { // somebody else's
+	for _, name := range []string{"state.json.old", "state.json.2/full", "state.json.20261123T053100.000/full"} { // somebody else's
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestFilesThatAreSetAsideAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := asides(t, dir)
-	if len(left) != keptAside+2 || !strings.Contains(strings.Join(left, " "), report.Aside) || !strings.Contains(strings.Join(left, " "), "053111") {
+	if len(left) != keptAside+3 || !strings.Contains(strings.Join(left, " "), report.Aside) || !strings.Contains(strings.Join(left, " "), "053111") {
 		t.Errorf("left are %v; %s is the newest", left, report.Aside)
 	}
 }

@@ -11,15 +11,15 @@ import (
 
 func TestSaveAndLoad(t *testing.T) {
 	dir := t.TempDir()
-	if s, _, err := In(dir).Load(); err != nil || len(s.Outputs) != 0 || s.Outputs == nil {
-		t.Fatalf("before the first save: %+v, %v", s, err)
+	if s, report, err := In(dir).Load(); err != nil || !report.Missing || len(s.Outputs) != 0 || s.Outputs == nil {
+		t.Fatalf("before the first save: %+v, %+v, %v", s, report, err)
 	}
 	for _, outputs := range []map[string]bool{{"lamp": true, "fan": false}, {"lamp": false}} {
 		if err := In(dir).Save(State{Outputs: outputs}); err != nil {
 			t.Fatal(err)
 		}
 		s, report, err := In(dir).Load()
-		if err != nil || !maps.Equal(s.Outputs, outputs) || report.Broken != nil || report.Damages.Count != 0 {
+		if err != nil || !maps.Equal(s.Outputs, outputs) || report.Missing || report.Broken != nil || report.Damages.Count != 0 {
 			t.Errorf("got %+v, %+v, %v; want %v", s, report, err, outputs)
 		}
 	}

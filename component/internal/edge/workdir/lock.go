@@ -165,7 +165,8 @@ func writeNote(path string) *os.File {
 	if err != nil {
 		return nil
 	}
-	file, err := durable.Open(path, os.O_RDWR|os.O_CREATE, 0o600)
+	// No link is followed: root may run in somebody else's directory.
+	file, err := durable.Open(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		file, _ = durable.Open(path, os.O_RDONLY, 0) // of a disk that is read-only
 		return file

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 	"syscall"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
@@ -145,7 +144,7 @@ func (x *examination) stateText(file string, text []byte) {
 // aside finds states that were set aside.
 func (x *examination) aside(dir string) {
 	for _, name := range x.list(dir) {
-		if strings.HasPrefix(name, stateFile+".2") {
+		if state.IsAside(name) {
 			x.report("state", StateAside, path.Join(dir, name)+" was not understood, and set aside", "a look at why (a newer version wrote it, or the disk lost it); then it may go", "sudo rm "+path.Join(dir, name))
 		}
 	}
