@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 const deployText = `shadowctl deploy deploys a configuration (YAML or JSON) as the cloud does:
@@ -69,12 +69,9 @@ func readObject(file string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tree map[string]any
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if tree == nil {
-		return nil, fmt.Errorf("%s: want a map, got nothing", file)
+	tree, err := yamltree.ReadObject(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", file, err)
 	}
 	object, err := json.Marshal(tree)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // update is what a deployment does to the configuration of a component.
@@ -136,11 +137,12 @@ func (j *judge) mergeText(path string, value any) map[string]any {
 		}
 		return nil
 	}
-	var tree any
-	if err := json.Unmarshal([]byte(text), &tree); err != nil {
+	if err := json.Unmarshal([]byte(text), new(any)); err != nil {
 		j.fault(path, "JSON as text", show(text), err.Error())
 		return nil
 	}
+	tree, err := yamltree.Read([]byte(text))
+	j.unreadable(path, yamltree.Faults(err))
 	return j.mergeMap(path, tree)
 }
 

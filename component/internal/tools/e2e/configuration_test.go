@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -22,8 +21,8 @@ import (
 // deploy puts another configuration in the place of the component's.
 func (r *rig) deploy(config string) error {
 	r.t.Helper()
-	var tree map[string]any
-	if err := yaml.Unmarshal([]byte(config), &tree); err != nil {
+	tree, err := yamltree.ReadObject([]byte(config))
+	if err != nil {
 		r.t.Fatal(err)
 	}
 	full, err := json.Marshal(tree)
