@@ -51,6 +51,7 @@ func (j *judge) deployment(tree map[string]any) error {
 		return fmt.Errorf("the configuration after the deployment: %w", err)
 	}
 	j.parse("", text)
+	j.synchronized(tree)
 	return nil
 }
 

@@ -63,6 +63,13 @@ func TestJudge(t *testing.T) {
 		{"cloud keys in a local one", Question{Document: []byte(local + `{"RESET": [], "merge": {}}}`)}, Deployment, []string{`io.shadowgpio.ShadowGpio.merge: want one of the keys MERGE, RESET`}, ""},
 		{"local and text", Question{Document: []byte(local + `{"MERGE": "{}"}}`)}, Deployment, []string{`io.shadowgpio.ShadowGpio.MERGE: want a map, got "{}"`}, ""},
 
+		{"a new shadow beside the shadow manager", Question{Document: []byte(`{"components": {"aws.greengrass.ShadowManager": ` + quotedSync(`{"coreThing": {"namedShadows": ["room"]}}`) + `, "io.shadowgpio.ShadowGpio": {"configurationUpdate": ` +
+			quotedMerge(`{"shadows": {"hall": {"name": "hall"}, "pump": {"thing": "pump-7"}, "room": {"name": "room"}}}`) + "}}}"), Present: []byte(present)}, Deployment, nil,
+			`the cloud sees gw/hall, pump-7 (classic) only if synchronize of the shadow manager names it, which this deployment does not do; beside it, deploy "aws.greengrass.ShadowManager": {"configurationUpdate": {"merge": "{\"synchronize\":{\"coreThing\":{\"classic\":true,\"namedShadows\":[\"hall\",\"room\"]},\"shadowDocumentsMap\":{\"pump-7\":{\"classic\":true}}}}"}}`},
+		{"shadows that the shadow manager is told of", Question{Document: []byte(`{"components": {"aws.greengrass.ShadowManager": ` + quotedSync(`{"coreThing": {"namedShadows": ["hall"]}}`) + `, "io.shadowgpio.ShadowGpio": {"configurationUpdate": ` +
+			quotedMerge(`{"shadows": {"hall": {"name": "hall"}}}`) + "}}}"), Present: []byte(present)}, Deployment, nil, ""},
+		{"a new shadow, the shadow manager as it is", Question{Document: []byte(local + `{"MERGE": {"shadows": {"hall": {"name": "hall"}}}}}`), Present: []byte(present)}, Deployment, nil, "the cloud sees gw/hall only if"},
+		{"a new shadow over topics", Question{Document: []byte(local + `{"MERGE": {"transport": "iotCore", "shadows": {"hall": {"name": "hall"}}}}}`), Present: []byte(present)}, Deployment, nil, ""},
 		{"merged into what is there", Question{Document: []byte(local + `{"MERGE": {"lines": {"lamp": {"maxOn": "1s"}}}}}`), Present: []byte(present)}, Deployment,
 			[]string{"lines.lamp.maxOn: want at least minOn, 5s, got 1s"}, ""},
 		{"reset before that", Question{Document: []byte(local + `{"RESET": ["/lines/lamp/minOn"], "MERGE": {"lines": {"lamp": {"maxOn": "1s"}}}}}`), Present: []byte(present)}, Deployment, nil, ""},
@@ -112,6 +119,10 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
+}
+
+func quotedSync(section string) string {
+	return `{"configurationUpdate": ` + quotedMerge(`{"synchronize": `+section+`}`) + `}`
 }
 
 func quotedMerge(merge string) string {
