@@ -57,19 +57,17 @@ func goList(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// imports returns what each package of the module imports of it, tests aside.
+// imports returns what each package of the module imports, tests aside. Packages of the
+// module are named by their path in it.
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for line := range strings.Lines(goList(t, "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, module+"...")) {
-		var own []string
 		words := strings.Fields(line)
-		for _, dep := range words[1:] {
-			if name, ok := strings.CutPrefix(dep, module); ok {
-				own = append(own, name)
-			}
+		for i := range words {
+			words[i] = strings.TrimPrefix(words[i], module)
 		}
-		all[strings.TrimPrefix(words[0], module)] = own
+		all[words[0]] = words[1:]
 	}
 	return all
 }
@@ -127,6 +125,21 @@ func TestPublicPackagesStandAlone(t *testing.T) {
 		}
 		if !applied {
 			t.Errorf("there is no package in %v", rule.of)
+		}
+	}
+}
+
+// TestYAMLIsReadInOnePlace keeps all commands to one meaning of a file, that of yamltree.
+// The other packages read no values of any type.
+func TestYAMLIsReadInOnePlace(t *testing.T) {
+	allowed := map[string]string{
+		"internal/yamltree":               "",
+		"ipc/devcore/faults":              "names the lines of what is wrong",
+		"component/internal/tools/recipe": "reads into a type",
+	}
+	for pkg, deps := range imports(t) {
+		if _, ok := allowed[pkg]; slices.Contains(deps, "go.yaml.in/yaml/v3") != ok {
+			t.Errorf("%s: imports yaml: %v, allowed: %v", pkg, !ok, ok)
 		}
 	}
 }

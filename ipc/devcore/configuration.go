@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
@@ -75,19 +73,22 @@ func (c *Core) Configuration(component string) json.RawMessage {
 	return text
 }
 
-// LoadConfiguration sets the configuration of a component from a file: JSON if
-// its name ends in ".json", YAML otherwise.
+// LoadConfiguration sets the configuration of a component from a YAML or JSON file. Keys
+// are text, as they are written.
 func (c *Core) LoadConfiguration(component, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("configuration of %s: %w", component, err)
 	}
-	if filepath.Ext(file) == ".json" {
-		return c.SetConfiguration(component, text)
+	tree, err := yamltree.Read(text)
+	if err != nil {
+		return fmt.Errorf("configuration of %s: %s:\n%w", component, file, err)
 	}
-	tree := map[string]any{}
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return fmt.Errorf("configuration of %s: %s: %w", component, file, err)
+	if tree == nil {
+		tree = map[string]any{}
+	}
+	if json.Valid(text) {
+		return c.SetConfiguration(component, text) // with its numbers as they are written
 	}
 	return c.SetConfiguration(component, tree)
 }

@@ -101,6 +101,30 @@ func leavesBelow(path []string, tree map[string]any) []leaf {
 	return all
 }
 
+// differences lead from one tree to another: what is gone, by the highest node that is,
+// and the values that are new or different, maps without members among them.
+func differences(path []string, old, tree map[string]any) []leaf {
+	var all []leaf
+	for _, key := range slices.Sorted(maps.Keys(old)) {
+		if _, _, ok := lookUp(tree, key); !ok {
+			all = append(all, leaf{Path: append(slices.Clone(path), key), Removed: true})
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(tree)) {
+		p := append(slices.Clone(path), key)
+		_, before, known := lookUp(old, key)
+		inner, isMap := tree[key].(map[string]any)
+		innerBefore, wasMap := before.(map[string]any)
+		switch {
+		case isMap && (wasMap || len(inner) > 0):
+			all = append(all, differences(p, innerBefore, inner)...)
+		case !known || !equal(before, tree[key]):
+			all = append(all, leaf{Path: p, Value: tree[key]})
+		}
+	}
+	return all
+}
+
 // leafMap has the leaves of a tree by their pathKey.
 func leafMap(tree map[string]any) map[string]leaf {
 	all := map[string]leaf{}

@@ -180,16 +180,9 @@ func (c *configurations) apply(plans []plan, at time.Time) error {
 	for _, p := range plans {
 		old := c.byName[p.component]
 		tree := c.newer(p.component, c.reset(p.component, p.reset), p.tree, at)
-		before, after := leafMap(old), leafMap(tree)
-		for _, l := range leaves(old) {
-			if _, ok := after[pathKey(l.Path)]; !ok {
-				c.remember(p.component, leaf{Path: l.Path, Removed: true, Time: at})
-			}
-		}
-		for _, l := range leaves(tree) {
-			if o, ok := before[pathKey(l.Path)]; !ok || !equal(o.Value, l.Value) {
-				c.remember(p.component, leaf{Path: l.Path, Value: l.Value, Time: at})
-			}
+		for _, l := range differences(nil, old, tree) {
+			l.Time = at
+			c.remember(p.component, l)
 		}
 		c.replace(p.component, tree)
 		errs = append(errs, c.save(p.component))

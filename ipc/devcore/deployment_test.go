@@ -115,21 +115,33 @@ func TestDeployRefusesNonsense(t *testing.T) {
 }
 
 func TestDeploymentSurvivesRestart(t *testing.T) {
-	dir := t.TempDir()
-	for i := range 2 {
-		core, socket := serve(t, devcore.Config{Dir: dir})
-		configure(t, core, "a", `{"a":{"x":1},"b":1}`)
-		if i == 0 {
-			d := devcore.Deployment{Configurations: map[string]devcore.ConfigurationChange{"a": {Full: json.RawMessage(`{"a":2,"c":{"d":1}}`)}}}
-			if err := core.Deploy(t.Context(), d); err != nil {
-				t.Fatal(err)
+	const given = `{"a":{"x":1},"b":1,"m":{"n":{"o":{"p":1}},"q":{"r":1}},"z":{}}`
+	for _, full := range []string{
+		`{"a":2,"c":{"d":1}}`,
+		`{"a":{},"c":{"d":{}}}`,
+		`{"m":{"q":{"r":1}}}`,
+		`{"m":{"n":{"o":{}},"q":{"r":{"s":1}}},"z":{"y":null}}`,
+		`{}`,
+	} {
+		dir := t.TempDir()
+		for i := range 2 {
+			core, socket := serve(t, devcore.Config{Dir: dir})
+			configure(t, core, "a", given)
+			if i == 0 {
+				d := devcore.Deployment{Configurations: map[string]devcore.ConfigurationChange{"a": {Full: json.RawMessage(full)}}}
+				if err := core.Deploy(t.Context(), d); err != nil {
+					t.Fatal(err)
+				}
 			}
+			c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
+			if got := configuration(t, c, "a"); got != full {
+				t.Errorf("run %d: got %s, want %s", i, got, full)
+			}
+			if got := core.Configuration("a"); string(got) != full {
+				t.Errorf("run %d: Configuration is %s, want %s", i, got, full)
+			}
+			core.Close()
 		}
-		c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
-		if got := configuration(t, c, "a"); got != `{"a":2,"c":{"d":1}}` {
-			t.Errorf("run %d: got %s", i, got)
-		}
-		core.Close()
 	}
 }
 

@@ -14,9 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // parameters are the parameters of the connector.
@@ -38,8 +37,8 @@ var (
 // of which is this connector. It returns a configuration in YAML with comments. The
 // error joins all faults.
 func Convert(document []byte) ([]byte, error) {
-	var tree map[string]any
-	if err := yaml.Unmarshal(document, &tree); err != nil {
+	tree, err := yamltree.ReadObject(document)
+	if err != nil {
 		return nil, fmt.Errorf("want the connector's parameters as JSON or YAML: %w", err)
 	}
 	given, err := find(tree)

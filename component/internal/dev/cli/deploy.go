@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/shadowmanager"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 const deployText = `shadowctl deploy deploys a configuration (YAML or JSON) as the cloud does:
@@ -51,7 +53,7 @@ func deployCommand(env Env) *cobra.Command {
 func deploy(ctx context.Context, env Env, d control.Deployment, wait time.Duration) int {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	err := env.control().Deploy(ctx, d)
+	done, err := env.control().Deploy(ctx, d)
 	if ctx.Err() == context.DeadlineExceeded {
 		fmt.Fprintf(env.Stderr, "shadowctl: the deployment is not done in %v and was called off\n", wait)
 		return command.Timeout
@@ -60,7 +62,43 @@ func deploy(ctx context.Context, env Env, d control.Deployment, wait time.Durati
 		return fail(env, err)
 	}
 	fmt.Fprintf(env.Stdout, "%s: configuration deployed\n", d.Component)
+	if err := tellSynchronized(ctx, env, done); err != nil {
+		return fail(env, err)
+	}
 	return command.OK
+}
+
+// tellSynchronized says what a deployment changed of the synchronization with the cloud,
+// and how that is done on a gateway, where the shadow manager has a configuration of its
+// own.
+func tellSynchronized(ctx context.Context, env Env, done control.Synchronized) error {
+	for _, name := range done.Begun {
+		fmt.Fprintf(env.Stdout, "%v: synchronized with the cloud from now on\n", shadow.ID{Thing: name.Thing, Name: name.Shadow})
+	}
+	for _, name := range done.Ended {
+		fmt.Fprintf(env.Stdout, "%v: no longer synchronized with the cloud; its documents stay on both sides\n", shadow.ID{Thing: name.Thing, Name: name.Shadow})
+	}
+	if len(done.Begun)+len(done.Ended) == 0 {
+		return nil
+	}
+	contact, err := env.dir.Contact()
+	if err != nil {
+		return err
+	}
+	cfg, err := environment.Configuration(ctx, env.control(), contact.ThingName)
+	if err != nil {
+		return err
+	}
+	var ids []shadow.ID
+	for _, s := range cfg.Shadows {
+		ids = append(ids, s.ID)
+	}
+	fmt.Fprintf(env.Stdout, `
+shadowctl dev does this by itself. On a gateway the shadow manager's configuration has to name
+each shadow; deploy this beside it (its lists are replaced: add the shadows of other components):
+  %s
+`, shadowmanager.For(ids, contact.ThingName).Merge())
+	return nil
 }
 
 // readObject reads a file whose content is a map, as JSON.
@@ -69,12 +107,9 @@ func readObject(file string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tree map[string]any
-	if err := yaml.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if tree == nil {
-		return nil, fmt.Errorf("%s: want a map, got nothing", file)
+	tree, err := yamltree.ReadObject(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", file, err)
 	}
 	object, err := json.Marshal(tree)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/devenv"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/board"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
@@ -85,9 +85,17 @@ func handle(ctx context.Context, env Env, args []string, do act) int {
 	if err != nil {
 		return fail(env, fmt.Errorf("simulated chip out of reach; does shadowctl dev still run? %w", err))
 	}
-	address, err := gpio.Find(remote, ref(env, c, args[0]))
+	var lines map[string]config.Line // without labels, names and offsets are left
+	if cfg, err := environment.Configuration(ctx, env.control(), c.ThingName); err == nil {
+		lines = cfg.Lines
+	}
+	ref := gpio.Ref{Chip: board.Label, Line: args[0]}
+	if l, ok := lines[args[0]]; ok {
+		ref = l.Ref
+	}
+	address, err := gpio.Find(remote, ref)
 	if errors.Is(err, gpio.ErrNoLine) {
-		err = fmt.Errorf("%w; want its name, its offset, or a label of the configuration: %s", err, strings.Join(labels(env, c), ", "))
+		err = fmt.Errorf("%w; want its name, its offset, or a label of the configuration: %s", err, strings.Join(slices.Sorted(maps.Keys(lines)), ", "))
 	}
 	if err != nil {
 		return fail(env, err)
@@ -96,23 +104,4 @@ func handle(ctx context.Context, env Env, args []string, do act) int {
 		return fail(env, err)
 	}
 	return command.OK
-}
-
-// labels are those of the configuration.
-func labels(env Env, c devenv.Contact) []string {
-	cfg, err := environment.ReadConfig(*env.dir, c.ThingName)
-	if err != nil {
-		return nil
-	}
-	return slices.Sorted(maps.Keys(cfg.Lines))
-}
-
-// ref takes labels of the configuration for the lines they stand for.
-func ref(env Env, c devenv.Contact, line string) gpio.Ref {
-	if cfg, err := environment.ReadConfig(*env.dir, c.ThingName); err == nil {
-		if l, ok := cfg.Lines[line]; ok {
-			return l.Ref
-		}
-	}
-	return gpio.Ref{Chip: board.Label, Line: line}
 }

@@ -230,3 +230,61 @@ func TestSynchronizationIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestSynchronizedShadowsChange adds and removes a shadow while the link is up and down.
+func TestSynchronizedShadowsChange(t *testing.T) {
+	p := newPair(t, devcore.Synchronize{Shadows: []devcore.ShadowName{{Thing: "gw"}}})
+	classic := shadow.ID{Thing: "gw"}
+	set := func(ids ...shadow.ID) {
+		t.Helper()
+		var names []devcore.ShadowName
+		for _, id := range ids {
+			names = append(names, devcore.ShadowName{Thing: id.Thing, Shadow: id.Name})
+		}
+		if err := p.core.SetSynchronized(names); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.core.Synchronized(); !reflect.DeepEqual(got, names) {
+			t.Errorf("synchronized are %v, want %v", got, names)
+		}
+	}
+	p.device(room, `{"reported":{"fan":1}}`)
+	p.above(room, `{"desired":{"fan":2}}`)
+	p.device(classic, `{"reported":{"a":1}}`)
+	p.both(classic, `{"reported":{"a":1}}`)
+	p.become(room, `{"reported":{"fan":1}}`, `{"desired":{"fan":2}}`)
+
+	set(classic, room) // both sides are merged
+	p.both(room, `{"desired":{"fan":2},"reported":{"fan":1}}`)
+	p.above(room, `{"desired":{"fan":3}}`)
+	p.device(room, `{"reported":{"fan":3}}`)
+	p.both(room, `{"desired":{"fan":3},"reported":{"fan":3}}`)
+
+	set(classic) // neither side hears of the other
+	p.above(room, `{"desired":{"fan":4}}`)
+	p.device(room, `{"reported":{"fan":5}}`)
+	p.above(classic, `{"desired":{"a":2}}`)
+	p.both(classic, `{"desired":{"a":2},"reported":{"a":1}}`)
+	p.become(room, `{"desired":{"fan":3},"reported":{"fan":5}}`, `{"desired":{"fan":4},"reported":{"fan":3}}`)
+
+	p.core.SetLink(false)
+	set(room)
+	p.become(room, `{"desired":{"fan":3},"reported":{"fan":5}}`, `{"desired":{"fan":4},"reported":{"fan":3}}`)
+	p.core.SetLink(true)
+	p.both(room, `{"desired":{"fan":4},"reported":{"fan":5}}`)
+
+	if err := p.core.SetSynchronized([]devcore.ShadowName{{Thing: "a/b"}}); err == nil {
+		t.Error("a name with a slash is taken")
+	}
+	if got := p.core.Synchronized(); len(got) != 1 {
+		t.Errorf("after a refusal, synchronized are %v", got)
+	}
+	alone, err := devcore.New(devcore.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alone.Close()
+	if err := alone.SetSynchronized(nil); err == nil {
+		t.Error("a core without a cloud synchronizes")
+	}
+}

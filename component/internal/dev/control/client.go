@@ -82,9 +82,17 @@ func (c Client) Begin(ctx context.Context, component, verb string) error {
 	return c.ask(ctx, http.MethodPost, "/components/"+url.PathEscape(component)+"/"+verb, nothing{}, &nothing{})
 }
 
-// Deploy carries out a deployment, and calls it off when ctx is done.
-func (c Client) Deploy(ctx context.Context, d Deployment) error {
-	return c.ask(ctx, http.MethodPost, "/deployments", d, &nothing{})
+// Deploy carries out a deployment, and calls it off when ctx is done. It returns what it
+// changed of the synchronization with the cloud.
+func (c Client) Deploy(ctx context.Context, d Deployment) (done Synchronized, err error) {
+	err = c.ask(ctx, http.MethodPost, "/deployments", d, &done)
+	return done, err
+}
+
+// Configuration returns the configuration of our component that is in force.
+func (c Client) Configuration(ctx context.Context) (text json.RawMessage, err error) {
+	err = c.ask(ctx, http.MethodGet, "/configuration", nothing{}, &text)
+	return text, err
 }
 
 // ask sends one request.

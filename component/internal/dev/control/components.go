@@ -1,12 +1,14 @@
 package control
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -50,7 +52,7 @@ func (s *Server) begin(name, verb string) error {
 }
 
 // deploy carries out a deployment, as long as the client waits for it.
-func (s *Server) deploy(r *http.Request, d Deployment) (nothing, error) {
+func (s *Server) deploy(r *http.Request, d Deployment) (done Synchronized, err error) {
 	change := devcore.ConfigurationChange{Reset: d.Reset, Merge: d.Merge, Full: d.Full}
 	deployment := devcore.Deployment{
 		Configurations: map[string]devcore.ConfigurationChange{d.Component: change},
@@ -60,11 +62,28 @@ func (s *Server) deploy(r *http.Request, d Deployment) (nothing, error) {
 		deployment.Run = func() error { return s.begin(d.Component, "restart") }
 	}
 	s.Log.Say("core", "deployment of a configuration of %s", d.Component)
-	err := s.Core.Deploy(r.Context(), deployment)
-	if err != nil {
+	if err := s.Core.Deploy(r.Context(), deployment); err != nil {
 		s.Log.Say("core", "deployment failed, nothing is changed: %v", err)
-		return nothing{}, err
+		return done, err
 	}
 	s.Log.Say("core", "deployment done")
-	return nothing{}, nil
+	if d.Component != s.Component {
+		return done, nil
+	}
+	if done, err = s.Synchronize(); err != nil {
+		s.Log.Say("cloud", "synchronized shadows: %v; they stay those of the configuration before", err)
+		return done, fmt.Errorf("the configuration is deployed, but the synchronized shadows are still those of the one before: %w", err)
+	}
+	for _, name := range done.Begun {
+		s.Log.Say("cloud", "%v is synchronized from now on", shadow.ID{Thing: name.Thing, Name: name.Shadow})
+	}
+	for _, name := range done.Ended {
+		s.Log.Say("cloud", "%v is no longer synchronized", shadow.ID{Thing: name.Thing, Name: name.Shadow})
+	}
+	return done, nil
+}
+
+// configuration returns the configuration of the component that is in force.
+func (s *Server) configuration(*http.Request, nothing) (json.RawMessage, error) {
+	return s.Core.Configuration(s.Component), nil
 }

@@ -47,6 +47,18 @@ type Sides struct {
 	Cloud  json.RawMessage `json:"cloud,omitempty"`
 }
 
+// ShadowName names a shadow; the classic one has no name of its own.
+type ShadowName struct {
+	Thing  string `json:"thing"`
+	Shadow string `json:"shadow,omitempty"`
+}
+
+// Synchronized are the shadows whose synchronization with the cloud has begun or ended.
+type Synchronized struct {
+	Begun []ShadowName `json:"begun,omitempty"`
+	Ended []ShadowName `json:"ended,omitempty"`
+}
+
 // Deployment is a deployment of one component's configuration. It has either Full, or
 // Merge with or without Reset.
 type Deployment struct {

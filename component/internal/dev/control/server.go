@@ -22,11 +22,13 @@ import (
 
 // Server carries out what commands request.
 type Server struct {
-	Core         *devcore.Core
-	Cloud        *cloud.Cloud
-	Synchronized []devcore.ShadowName
-	Components   devcore.Components
-	Log          *eventlog.Log
+	Core       *devcore.Core
+	Cloud      *cloud.Cloud
+	Component  string // whose configuration says what is synchronized
+	Components devcore.Components
+	Log        *eventlog.Log
+	// Synchronize has the shadows of that configuration synchronized.
+	Synchronize func() (Synchronized, error)
 }
 
 // Listen opens the socket. The function that it returns serves it until ctx is done.
@@ -65,6 +67,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /components", answer(s.components))
 	mux.HandleFunc("POST /components/{name}/{verb}", answer(s.component))
 	mux.HandleFunc("POST /deployments", answer(s.deploy))
+	mux.HandleFunc("GET /configuration", answer(s.configuration))
 	return mux
 }
 

@@ -10,7 +10,7 @@ import (
 // compare reads what is stored on both sides, without a message to either.
 func (s *Server) compare(*http.Request, nothing) ([]Sides, error) {
 	all := []Sides{}
-	for _, k := range s.Synchronized {
+	for _, k := range s.Core.Synchronized() {
 		sides := Sides{Thing: k.Thing, Shadow: k.Shadow}
 		if row, ok := s.Core.Shadows().Row(k.Thing, k.Shadow); ok && !row.Deleted {
 			text, err := json.Marshal(row)

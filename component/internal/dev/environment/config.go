@@ -1,20 +1,25 @@
 package environment
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/devenv"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/board"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 )
 
-// ReadConfig reads the component's configuration in an environment's directory.
-func ReadConfig(dir devenv.Dir, thing string) (*config.Config, error) {
-	_, cfg, err := readConfig(dir.Config(), thing)
-	return cfg, err
+// Configuration returns the component's configuration that is in force in a running
+// environment.
+func Configuration(ctx context.Context, running control.Client, thing string) (*config.Config, error) {
+	text, err := running.Configuration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return config.Parse(text, thing)
 }
 
 func readConfig(file, thing string) (text []byte, cfg *config.Config, err error) {
@@ -45,7 +50,7 @@ func (e *Environment) configure() error {
 	if err := create(e.Dir.Config(), ready); err != nil {
 		return err
 	}
-	_, err := ReadConfig(e.Dir, e.Thing)
+	_, _, err := readConfig(e.Dir.Config(), e.Thing)
 	return err
 }
 

@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 	"syscall"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/eventlog"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/supervise"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
@@ -28,7 +27,7 @@ import (
 )
 
 // ComponentName is the component's name towards the core device.
-const ComponentName = "io.shadowgpio.ShadowGpio"
+const ComponentName = preflight.ComponentName
 
 // Variables of the component's environment, beside those that a nucleus sets.
 const (
@@ -168,21 +167,6 @@ func (e *Environment) startCloud(log *eventlog.Log) (*cloud.Cloud, error) {
 	return c, nil
 }
 
-// synchronize is how the core device synchronizes: all shadows that the
-// configuration names, as a deployment would list them.
-func (e *Environment) synchronize(c *cloud.Cloud) (devcore.Synchronize, error) {
-	cfg, err := ReadConfig(e.Dir, e.Thing)
-	if err != nil {
-		return devcore.Synchronize{}, err
-	}
-	z := devcore.Synchronize{Cloud: c.CoreDevice()}
-	for _, label := range slices.Sorted(maps.Keys(cfg.Shadows)) {
-		id := cfg.Shadows[label].ID
-		z.Shadows = append(z.Shadows, devcore.ShadowName{Thing: id.Thing, Shadow: id.Name})
-	}
-	return z, nil
-}
-
 // serveCore starts the development core.
 //
 // The component's accessControl counts if its configuration has one; components
@@ -190,10 +174,7 @@ func (e *Environment) synchronize(c *cloud.Cloud) (devcore.Synchronize, error) {
 func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log *eventlog.Log, components devcore.Components, above *cloud.Cloud) (*devcore.Core, error) {
 	var synchronize devcore.Synchronize
 	if !e.Lite {
-		var err error
-		if synchronize, err = e.synchronize(above); err != nil {
-			return nil, err
-		}
+		synchronize.Cloud = above.CoreDevice()
 	}
 	core, err := devcore.New(devcore.Config{
 		Dir:                  e.Dir.Core(),
@@ -214,7 +195,13 @@ func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log 
 	if err := core.LoadConfiguration(ComponentName, e.Dir.Config()); err != nil {
 		return nil, err
 	}
-	commands := &control.Server{Core: core, Cloud: above, Synchronized: synchronize.Shadows, Components: components, Log: log}
+	if _, err := e.synchronize(core); err != nil {
+		return nil, err
+	}
+	commands := &control.Server{
+		Core: core, Cloud: above, Components: components, Log: log, Component: ComponentName,
+		Synchronize: func() (control.Synchronized, error) { return e.synchronize(core) },
+	}
 	serve, err := commands.Listen(ctx, e.Dir.Control())
 	if err != nil {
 		return nil, err

@@ -85,7 +85,7 @@ func TestControlFaults(t *testing.T) {
 		{"default: \"80\"", "default: 130", `shadows.pump/1.properties.limit.default: want what the setting takes, a number from 20 to 120, got 130`},
 		{"min: \"20\"", "min: 200", `shadows.pump/1.properties.limit.min: want at most max, 120, got 200`},
 		{"min: \"20\"", "maxLength: 5", `shadows.pump/1.properties.limit.maxLength: want no maxLength of type number, got 5`},
-		{"[1, 2, \"4\"]", "[1, 2.5]", `shadows.pump/1.properties.steps.enum[1]: want what the setting takes, a whole number, got 2.5`},
+		{"[1, 2, \"4\"]", "[1, 2.5]", `shadows.pump/1.properties.steps.enum[1]: want what the setting takes, a whole number from -1e15 to 1e15, got 2.5`},
 		{"[1, 2, \"4\"]", "[1, 2, 1]", `shadows.pump/1.properties.steps.enum[2]: want each value once, got 1`},
 		{"[eco, boost]", "[]", `shadows.pump/1.properties.mode.enum: want a list of at least one value, got []`},
 		{"default: eco", "default: turbo", `shadows.pump/1.properties.mode.default: want what the setting takes, one of "eco", "boost", got "turbo"`},

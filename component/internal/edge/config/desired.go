@@ -2,12 +2,13 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
 // Lines are the labels of the lines of a property, sorted; nil for what has none.
@@ -29,7 +30,7 @@ func (p Property) ParseDuty(value any) (percent float64, err error) {
 	if v, ok := numeric(value); ok && v >= 0 && v <= 100 {
 		return v, nil
 	}
-	return 0, fmt.Errorf("want a number from 0 to 100, got %s", show(value))
+	return 0, shadow.Refusal("", "a number from 0 to 100", value)
 }
 
 // ParsePattern reads a desired value of a Pattern property.
@@ -39,7 +40,11 @@ func (p Property) ParsePattern(value any) (word string, err error) {
 			return word, nil
 		}
 	}
-	return "", fmt.Errorf("want one of %s, got %s", quoted(slices.Sorted(maps.Keys(p.Patterns))), show(value))
+	var words []string
+	for _, word := range slices.Sorted(maps.Keys(p.Patterns)) {
+		words = append(words, show(word))
+	}
+	return "", shadow.RefusalOfWord("", "one of ", ", ", words, value)
 }
 
 // maxCount is the largest number of edges that a shadow shows exactly.
@@ -53,7 +58,7 @@ func (p Property) ParseCount(value any) (edges int64, err error) {
 			return int64(n), nil
 		}
 	}
-	return 0, fmt.Errorf("want a number from 0 to %g, got %s", maxCount*p.Scale, show(value))
+	return 0, shadow.Refusal("", "a number from 0 to "+decimal(maxCount*p.Scale), value)
 }
 
 // CountValue is how the shadow shows a number of edges: whole numbers stay whole,
@@ -65,6 +70,16 @@ func (p Property) CountValue(edges int64) any {
 	}
 	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 15, 64), 64)
 	return v
+}
+
+// decimal shows a number in few characters.
+func decimal(v float64) string {
+	plain := strconv.FormatFloat(v, 'f', -1, 64)
+	short := strings.Replace(strconv.FormatFloat(v, 'g', -1, 64), "e+", "e", 1)
+	if len(plain) <= 9 || len(plain) <= len(short) {
+		return plain
+	}
+	return short
 }
 
 func numeric(value any) (float64, bool) {
@@ -80,12 +95,4 @@ func numeric(value any) (float64, bool) {
 		return float64(v), true
 	}
 	return 0, false
-}
-
-func quoted(words []string) string {
-	list := make([]string, len(words))
-	for i, w := range words {
-		list[i] = strconv.Quote(w)
-	}
-	return strings.Join(list, ", ")
 }

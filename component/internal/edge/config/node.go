@@ -38,18 +38,11 @@ func (n node) object() map[string]any {
 	if n.value == nil {
 		return nil
 	}
-	switch m := n.value.(type) {
-	case map[string]any:
-		return m
-	case map[any]any: // YAML keys that are not text, such as the number 1
-		texts := make(map[string]any, len(m))
-		for k, v := range m {
-			texts[fmt.Sprint(k)] = v
-		}
-		return texts
+	m, ok := n.value.(map[string]any)
+	if !ok {
+		n.fault("a map")
 	}
-	n.fault("a map")
-	return nil
+	return m
 }
 
 func (n node) emptyKey() { n.faults.add(n.path, "keys of at least one character", `""`, "") }

@@ -1,31 +1,26 @@
 package config
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // Parse reads a configuration from YAML or JSON text. thingName is the core
 // device's, used where the configuration names no thing. The error joins one
 // *[FieldError] for every fault.
 func Parse(text []byte, thingName string) (*Config, error) {
-	var tree any
-	// JSON is YAML, so one reader serves files and deployments alike.
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("configuration is neither YAML nor JSON: %w", err)
-	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("configuration: want one document, got more after it")
-	}
 	f := &faults{}
+	tree, err := yamltree.Read(text)
+	for _, fault := range yamltree.Faults(err) {
+		f.add(fault.Path, fault.Want, fault.Got, "")
+	}
+	if err != nil && len(f.list) == 0 {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
 	p := parser{device: thingName, faults: f, config: &Config{
 		Lines:      map[string]Line{},
 		Interlocks: map[string]Interlock{},

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
 // Domain is the set of values that a setting takes.
@@ -131,9 +133,8 @@ func (d Domain) checkConfigured(n node, before []any, value any, listed bool) {
 	if !listed {
 		d.Enum = nil
 	}
-	if _, err := d.take(value); err != nil {
-		want, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "want "), ", got ")
-		n.fault("what the setting takes, " + want)
+	if _, err := d.take("", value); err != nil {
+		n.fault("what the setting takes, " + d.String())
 	}
 }
 
@@ -153,11 +154,11 @@ func (n node) scalar(t ValueType) any {
 // may be nil.
 func (p Property) ParseSetting(value, before any) (adopted any, err error) {
 	if p.Domain.Type != ObjectValue {
-		return p.Domain.take(value)
+		return p.Domain.take("", value)
 	}
 	desired, ok := value.(map[string]any)
 	if !ok {
-		return nil, fmt.Errorf("want an object of %s, got %s", strings.Join(p.Domain.names(), ", "), show(value))
+		return nil, shadow.RefusalOfWord("", "an object of ", ", ", p.Domain.names(), value)
 	}
 	members := map[string]any{}
 	present, _ := before.(map[string]any)
@@ -168,10 +169,10 @@ func (p Property) ParseSetting(value, before any) (adopted any, err error) {
 		}
 		domain, known := p.Domain.Members[name]
 		if !known {
-			return nil, withHint(fmt.Errorf("want one of the members %s, got %q", strings.Join(p.Domain.names(), ", "), name), Nearest(name, p.Domain.names()))
+			return nil, withHint(shadow.RefusalOfWord("", "one of the members ", ", ", p.Domain.names(), name), Nearest(name, p.Domain.names()))
 		}
-		if members[name], err = domain.take(desired[name]); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if members[name], err = domain.take(name, desired[name]); err != nil {
+			return nil, err
 		}
 	}
 	return members, nil
@@ -192,7 +193,7 @@ func (d Domain) names() []string { return slices.Sorted(maps.Keys(d.Members)) }
 func (p Property) Initial(remembered any) (value any, refused error) {
 	if p.Domain.Type != ObjectValue {
 		if remembered != nil {
-			if value, refused = p.Domain.take(remembered); refused == nil {
+			if value, refused = p.Domain.take("", remembered); refused == nil {
 				return value, nil
 			}
 		}
@@ -215,8 +216,9 @@ func (p Property) Initial(remembered any) (value any, refused error) {
 	return members, refused
 }
 
-// take reads a value of a scalar setting: a bool, float64 or string.
-func (d Domain) take(value any) (any, error) {
+// take reads a value of a scalar setting: a bool, float64 or string. place is the member
+// of an object that it stands in, "" for none.
+func (d Domain) take(place string, value any) (any, error) {
 	ok := false
 	taken := value
 	switch d.Type {
@@ -229,12 +231,29 @@ func (d Domain) take(value any) (any, error) {
 		taken = v
 	case StringValue:
 		_, ok = value.(string)
-		ok = ok && size(value)-2 <= d.MaxLength
+		if n := size(value) - 2; ok && n > d.MaxLength && d.Enum == nil {
+			return nil, shadow.Refusal(place, d.String(), shadow.Found(fmt.Sprintf("%d bytes", n)))
+		}
 	}
-	if !ok || d.Enum != nil && !slices.Contains(d.Enum, taken) {
-		return nil, fmt.Errorf("want %v, got %s", d, show(value))
+	switch {
+	case d.Enum != nil && (!ok || !slices.Contains(d.Enum, taken)):
+		return nil, shadow.RefusalOfWord(place, "one of ", ", ", d.words(), value)
+	case !ok:
+		return nil, shadow.Refusal(place, d.String(), value)
 	}
 	return taken, nil
+}
+
+// words are the values of Enum as the shadow shows them.
+func (d Domain) words() []string {
+	words := make([]string, len(d.Enum))
+	for i, value := range d.Enum {
+		words[i] = show(value)
+		if v, ok := value.(float64); ok {
+			words[i] = decimal(v)
+		}
+	}
+	return words
 }
 
 // String says what it takes: "a number from 20 to 120".
@@ -243,26 +262,14 @@ func (d Domain) String() string {
 	case d.Type == ObjectValue:
 		return "an object of " + strings.Join(d.names(), ", ")
 	case d.Enum != nil:
-		words := make([]string, len(d.Enum))
-		for i, value := range d.Enum {
-			words[i] = show(value)
-		}
-		return "one of " + strings.Join(words, ", ")
+		return "one of " + strings.Join(d.words(), ", ")
 	case d.Type == BooleanValue:
 		return "true or false"
 	case d.Type == StringValue:
 		return fmt.Sprintf("a text of at most %d bytes", d.MaxLength)
 	}
 	text := map[ValueType]string{NumberValue: "a number", IntegerValue: "a whole number"}[d.Type]
-	switch {
-	case d.Min > -MaxSetting && d.Max < MaxSetting:
-		text += fmt.Sprintf(" from %s to %s", show(d.Min), show(d.Max))
-	case d.Min > -MaxSetting:
-		text += fmt.Sprintf(" from %s", show(d.Min))
-	case d.Max < MaxSetting:
-		text += fmt.Sprintf(" up to %s", show(d.Max))
-	}
-	return text
+	return fmt.Sprintf("%s from %s to %s", text, decimal(d.Min), decimal(d.Max))
 }
 
 // largest is a value that takes most room.

@@ -1,9 +1,10 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
 // Values translates between the state of a line and its value in a shadow. The
@@ -40,14 +41,17 @@ func (v Values) Line(value any) (on bool, err error) {
 			return false, nil
 		}
 	}
-	return false, fmt.Errorf("want %s, got %s", v, show(value))
+	return false, shadow.RefusalOfWord("", "", " or ", v.words(), value)
 }
 
-func (v Values) String() string {
+// words are both values as the shadow shows them.
+func (v Values) words() []string {
 	if v == (Values{}) {
-		return "true or false"
+		return []string{"true", "false"}
 	}
-	words := []string{fmt.Sprintf("%q", v.on), fmt.Sprintf("%q", v.off)}
+	words := []string{show(v.on), show(v.off)}
 	slices.Sort(words)
-	return strings.Join(words, " or ")
+	return words
 }
+
+func (v Values) String() string { return strings.Join(v.words(), " or ") }

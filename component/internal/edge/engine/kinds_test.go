@@ -356,7 +356,7 @@ func TestValuesOfEachKind(t *testing.T) {
 		{`{"signal":"go"}`, `{"ack":{"signal":{"code":200,"version":3}},"signal":"go"}`},
 		{`{"signal":"away"}`, `{"ack":{"signal":{"code":400,"reason":"want one of \"go\", \"stop\", got \"away\"","version":3}}}`},
 		{`{"gate":"yes"}`, `{"ack":{"gate":{"code":400,"reason":"want true or false, got \"yes\"","version":3}}}`},
-		{`{"turns":-1}`, `{"ack":{"turns":{"code":400,"reason":"want a number from 0 to 9.007199254740992e+15, got -1","version":3}}}`},
+		{`{"turns":-1}`, `{"ack":{"turns":{"code":400,"reason":"want a number from 0 to 9007199254740992, got -1","version":3}}}`},
 		{`{"speed":1}`, `{"ack":{"speed":{"code":400,"reason":"line meter is an input","version":3}}}`},
 		{`{"turned":1}`, `{"ack":{"turned":{"code":400,"reason":"line meter is an input","version":3}}}`},
 		{`{"ack":1}`, `{"ack":{"ack":{"code":404,"reason":"no such property","version":3}}}`},

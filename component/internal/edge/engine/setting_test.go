@@ -101,7 +101,7 @@ func TestSettingIsCheckedAndAdopted(t *testing.T) {
 		{`{"band":{"high":101}}`, "band", `{"high":90,"low":7}`, 400, "high: want a whole number from 0 to 100, got 101"},
 		{`{"band":{"high":null}}`, "band", `{"high":90,"low":7}`, 200, ""},
 		{`{"band":{"hihg":50}}`, "band", `{"high":90,"low":7}`, 400, `want one of the members high, low, got "hihg"; did you mean "high"?`},
-		{`{"band":{"hihg":null,"low":1.5}}`, "band", `{"high":90,"low":7}`, 400, "low: want a whole number, got 1.5"},
+		{`{"band":{"hihg":null,"low":1.5}}`, "band", `{"high":90,"low":7}`, 400, "low: want a whole number from -1e15 to 1e15, got 1.5"},
 		{`{"band":7}`, "band", `{"high":90,"low":7}`, 400, "want an object of high, low, got 7"},
 	} {
 		r.desired(r.shadows["main"].replica.View().Version+1, c.desired)

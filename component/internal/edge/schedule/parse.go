@@ -1,7 +1,6 @@
 package schedule
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
 // Bounds of a schedule.
@@ -42,8 +42,12 @@ func Parse(value any) (*Schedule, error) {
 		return nil, err
 	}
 	list, ok := members["entries"].([]any)
-	if !ok || len(list) > MaxEntries {
-		return nil, wrong("entries", fmt.Sprintf("a list of at most %d", MaxEntries), members["entries"])
+	wanted := fmt.Sprintf("a list of at most %d", MaxEntries)
+	if !ok {
+		return nil, wrong("entries", wanted, members["entries"])
+	}
+	if len(list) > MaxEntries {
+		return nil, wrong("entries", wanted, shadow.Found(fmt.Sprintf("%d entries", len(list))))
 	}
 	for i, value := range list {
 		e, err := parseEntry(fmt.Sprintf("entries[%d]", i), value, s.zone)
@@ -209,22 +213,10 @@ func hinted(err error, hint string) error {
 	return fmt.Errorf("%w; %s", err, hint)
 }
 
-// wrong is one fault. What was found is shortened to 40 bytes.
+// wrong is one fault, fit to be shown in an answer.
 func wrong(path, want string, got any) error {
-	if path != "" {
-		path += ": "
-	}
-	text, err := json.Marshal(got)
-	if err != nil {
-		text = []byte(fmt.Sprint(got))
-	}
-	const limit = 40
-	found := string(text)
-	if len(found) > limit {
-		found = strings.ToValidUTF8(found[:limit], "") + "…"
-	}
 	if got == nil {
-		found = "nothing"
+		got = shadow.Found("nothing")
 	}
-	return fmt.Errorf("%swant %s, got %s", path, want, found)
+	return shadow.Refusal(path, want, got)
 }

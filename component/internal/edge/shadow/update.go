@@ -40,6 +40,8 @@ func CutReason(reason string) string {
 	if len(reason) <= MaxReason {
 		return reason
 	}
-	const ellipsis = "…"
 	return strings.ToValidUTF8(reason[:MaxReason-len(ellipsis)], "") + ellipsis
 }
+
+// ellipsis stands for what was cut off.
+const ellipsis = "…"

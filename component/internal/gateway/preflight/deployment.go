@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // update is what a deployment does to the configuration of a component.
@@ -50,6 +51,7 @@ func (j *judge) deployment(tree map[string]any) error {
 		return fmt.Errorf("the configuration after the deployment: %w", err)
 	}
 	j.parse("", text)
+	j.synchronized(tree)
 	return nil
 }
 
@@ -136,11 +138,12 @@ func (j *judge) mergeText(path string, value any) map[string]any {
 		}
 		return nil
 	}
-	var tree any
-	if err := json.Unmarshal([]byte(text), &tree); err != nil {
+	if err := json.Unmarshal([]byte(text), new(any)); err != nil {
 		j.fault(path, "JSON as text", show(text), err.Error())
 		return nil
 	}
+	tree, err := yamltree.Read([]byte(text))
+	j.unreadable(path, yamltree.Faults(err))
 	return j.mergeMap(path, tree)
 }
 

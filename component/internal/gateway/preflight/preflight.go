@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // ComponentName is what our component is called unless somebody renamed it.
@@ -66,27 +68,35 @@ type Report struct {
 // Judge judges a document. The error says that it is none of the three, or that a
 // file beside it cannot be read.
 func Judge(q Question) (*Report, error) {
-	tree, err := readTree(q.Document)
-	if err != nil {
-		return nil, err
+	tree, unreadable := readTree(q.Document)
+	faults := yamltree.Faults(unreadable)
+	if unreadable != nil && len(faults) == 0 {
+		return nil, unreadable
 	}
 	j := judge{Question: q, report: &Report{Kind: cmp.Or(q.As, recognise(tree)), Faults: []Fault{}}}
 	j.Component = cmp.Or(q.Component, ComponentName)
 	if j.report.Kind != Deployment && (q.Present != nil || q.Recipe != nil) {
 		return nil, fmt.Errorf("a %s is no deployment: only that has a configuration before it, or the defaults of a recipe", j.report.Kind)
 	}
+	var err error
 	switch j.report.Kind {
 	case Configuration:
 		j.parse("", q.Document)
 	case Recipe:
+		j.unreadable("", faults)
 		j.recipe(tree)
 	case Deployment:
-		err = j.deployment(tree)
+		if j.unreadable("", faults); len(faults) == 0 {
+			err = j.deployment(tree)
+		}
 	default:
 		err = fmt.Errorf("want one of %v, got %q", Kinds, q.As)
 	}
 	if err != nil {
 		return nil, err
+	}
+	if len(j.report.Faults) > 0 {
+		j.report.Config = nil
 	}
 	slices.SortStableFunc(j.report.Faults, func(a, b Fault) int { return cmp.Compare(a.Path, b.Path) })
 	return j.report, nil
@@ -99,6 +109,13 @@ type judge struct {
 
 func (j *judge) fault(path, want, got, hint string) {
 	j.report.Faults = append(j.report.Faults, Fault{path, want, got, hint})
+}
+
+// unreadable names what could not be read of a document.
+func (j *judge) unreadable(path string, faults []*yamltree.Fault) {
+	for _, f := range faults {
+		j.fault(cmp.Or(strings.Trim(path+"."+f.Path, "."), string(j.report.Kind)), f.Want, f.Got, "")
+	}
 }
 
 func (j *judge) note(format string, args ...any) {

@@ -24,7 +24,15 @@ func TestJudge(t *testing.T) {
 		{"nothing", Question{}, Configuration, nil, ""},
 		{"a configuration", Question{Document: []byte(good)}, Configuration, nil, ""},
 		{"a faulty one", Question{Document: []byte("lines: {lamp: {line: LAMP}}\nlins: 1")}, Configuration, []string{"lines.lamp.direction: want input or output", `lins: want one of`}, ""},
-		{"a key twice", Question{Document: []byte("lines: {}\nlines: {}")}, "", nil, ""},
+		{"a key twice", Question{Document: []byte("lines: {}\nlines: {}")}, Configuration, []string{"lines: want each key once, got it in line 1 and in line 2"}, ""},
+		{"a key twice beside another fault", Question{Document: []byte("lines: {}\nlines: {}\nlins: 1")}, Configuration, []string{"lines: want each key once", "lins: want one of"}, ""},
+		{"keys that are numbers", Question{Document: []byte("lines: {1: {line: LAMP, direction: output}, 0x1: {line: FAN, direction: output}, on: {line: X, direction: input}}")}, Configuration, nil, ""},
+		{"keys that are numbers in a recipe", Question{Document: []byte(recipe + "{lines: {1: {line: LAMP, direction: output}}, shadows: {main: {properties: {p: {line: 1, values: {1: on, 0: off}}}}}}")}, Recipe, nil, ""},
+		{"a key twice in a recipe", Question{Document: []byte(recipe + "{lines: {1: {line: LAMP, direction: output}, '1': {line: FAN, direction: output}}}")}, Recipe,
+			[]string{"ComponentConfiguration.DefaultConfiguration.lines.1: want each key once"}, ""},
+		{"a key twice in a deployment", Question{Document: []byte("components: {}\ncomponents: {}")}, Deployment, []string{"components: want each key once"}, ""},
+		{"a key twice in a merge", Question{Document: []byte(cloud + `{"merge": "{\"lines\": {},\n\"lines\": {}}"}}}}`)}, Deployment,
+			[]string{"configurationUpdate.merge.lines: want each key once, got it in line 1 and in line 2"}, ""},
 
 		{"a recipe", Question{Document: []byte(recipe + good)}, Recipe, nil, ""},
 		{"a recipe in JSON, other capitals", Question{Document: []byte(`{"recipeFormatVersion": "2020-01-25", "componentconfiguration": {"defaultConfiguration": ` + good + `}}`)}, Recipe, nil, ""},
@@ -55,6 +63,13 @@ func TestJudge(t *testing.T) {
 		{"cloud keys in a local one", Question{Document: []byte(local + `{"RESET": [], "merge": {}}}`)}, Deployment, []string{`io.shadowgpio.ShadowGpio.merge: want one of the keys MERGE, RESET`}, ""},
 		{"local and text", Question{Document: []byte(local + `{"MERGE": "{}"}}`)}, Deployment, []string{`io.shadowgpio.ShadowGpio.MERGE: want a map, got "{}"`}, ""},
 
+		{"a new shadow beside the shadow manager", Question{Document: []byte(`{"components": {"aws.greengrass.ShadowManager": ` + quotedSync(`{"coreThing": {"namedShadows": ["room"]}}`) + `, "io.shadowgpio.ShadowGpio": {"configurationUpdate": ` +
+			quotedMerge(`{"shadows": {"hall": {"name": "hall"}, "pump": {"thing": "pump-7"}, "room": {"name": "room"}}}`) + "}}}"), Present: []byte(present)}, Deployment, nil,
+			`the cloud sees gw/hall, pump-7 (classic) only if synchronize of the shadow manager names it, which this deployment does not do; beside it, deploy "aws.greengrass.ShadowManager": {"configurationUpdate": {"merge": "{\"synchronize\":{\"coreThing\":{\"classic\":true,\"namedShadows\":[\"hall\",\"room\"]},\"shadowDocumentsMap\":{\"pump-7\":{\"classic\":true}}}}"}}`},
+		{"shadows that the shadow manager is told of", Question{Document: []byte(`{"components": {"aws.greengrass.ShadowManager": ` + quotedSync(`{"coreThing": {"namedShadows": ["hall"]}}`) + `, "io.shadowgpio.ShadowGpio": {"configurationUpdate": ` +
+			quotedMerge(`{"shadows": {"hall": {"name": "hall"}}}`) + "}}}"), Present: []byte(present)}, Deployment, nil, ""},
+		{"a new shadow, the shadow manager as it is", Question{Document: []byte(local + `{"MERGE": {"shadows": {"hall": {"name": "hall"}}}}}`), Present: []byte(present)}, Deployment, nil, "the cloud sees gw/hall only if"},
+		{"a new shadow over topics", Question{Document: []byte(local + `{"MERGE": {"transport": "iotCore", "shadows": {"hall": {"name": "hall"}}}}}`), Present: []byte(present)}, Deployment, nil, ""},
 		{"merged into what is there", Question{Document: []byte(local + `{"MERGE": {"lines": {"lamp": {"maxOn": "1s"}}}}}`), Present: []byte(present)}, Deployment,
 			[]string{"lines.lamp.maxOn: want at least minOn, 5s, got 1s"}, ""},
 		{"reset before that", Question{Document: []byte(local + `{"RESET": ["/lines/lamp/minOn"], "MERGE": {"lines": {"lamp": {"maxOn": "1s"}}}}}`), Present: []byte(present)}, Deployment, nil, ""},
@@ -104,6 +119,10 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
+}
+
+func quotedSync(section string) string {
+	return `{"configurationUpdate": ` + quotedMerge(`{"synchronize": `+section+`}`) + `}`
 }
 
 func quotedMerge(merge string) string {

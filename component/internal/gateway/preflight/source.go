@@ -1,35 +1,24 @@
 package preflight
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
-// readTree reads one YAML or JSON document that is a map, or nothing.
+// readTree reads one YAML or JSON document that is a map, or nothing. An error that is
+// about parts of it, see [yamltree.Faults], comes with the rest.
 func readTree(text []byte) (map[string]any, error) {
-	var tree any
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("neither YAML nor JSON: %w", err)
+	tree, err := yamltree.Read(text)
+	object, ok := tree.(map[string]any)
+	if err == nil && tree != nil && !ok {
+		return nil, fmt.Errorf("want a map, got %s", show(tree))
 	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("want one document, got more after it")
-	}
-	switch tree := tree.(type) {
-	case nil:
-		return nil, nil
-	case map[string]any:
-		return tree, nil
-	}
-	return nil, fmt.Errorf("want a map, got %s", show(tree))
+	return object, err
 }
 
 // recognise tells what a document is by its keys.
@@ -83,7 +72,7 @@ func (j *judge) recipe(tree map[string]any) {
 	if defaults == nil {
 		j.note("the recipe has no default configuration")
 	}
-	text, err := yaml.Marshal(defaults)
+	text, err := json.Marshal(defaults)
 	if err != nil {
 		j.fault(path, "a map", err.Error(), "")
 		return

@@ -11,8 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -31,8 +30,8 @@ func (r *rig) deploy(config string) error {
 // asJSON is a configuration as a deployment has it.
 func asJSON(t *testing.T, config string) []byte {
 	t.Helper()
-	var tree map[string]any
-	if err := yaml.Unmarshal([]byte(config), &tree); err != nil {
+	tree, err := yamltree.ReadObject([]byte(config))
+	if err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(tree)

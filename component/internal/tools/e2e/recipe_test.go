@@ -12,10 +12,9 @@ import (
 	"syscall"
 	"testing"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/component/internal/tools/recipe"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -40,8 +39,7 @@ func newRecipeRig(t *testing.T, defaults map[string]any, more string, settings d
 	r := &rig{t: t, dir: shortDir(t), events: newJournal()}
 	r.coreAt, r.chipsAt = filepath.Join(r.dir, "ipc.socket"), filepath.Join(r.dir, "chips.socket")
 	settings.Dir, settings.ThingName, settings.Observe = filepath.Join(r.dir, "core"), thing, r.events.add
-	var tree map[string]any
-	err := yaml.Unmarshal([]byte(more), &tree)
+	tree, err := yamltree.ReadObject([]byte(more))
 	if err == nil {
 		r.core, err = devcore.New(settings)
 	}
@@ -63,7 +61,7 @@ func newRecipeRig(t *testing.T, defaults map[string]any, more string, settings d
 // must run, touch no line and ask nothing of the shadow manager.
 func TestDefaultConfigurationIsHarmless(t *testing.T) {
 	asked := &calls{}
-	r := newRecipeRig(t, loadRecipe(t).Configuration.Default, "", devcore.Config{Authorize: asked.add})
+	r := newRecipeRig(t, loadRecipe(t).Configuration.Default, "{}", devcore.Config{Authorize: asked.add})
 	r.simulate()
 	moves := r.moves(lampOffset)
 	r.serve()

@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // A storm is one to two seconds in which the component and the core, as processes
@@ -286,8 +285,8 @@ func (s *stormProcess) anotherConfig(rng *rand.Rand) string {
 }
 
 func (s *stormProcess) deploy(config string) error {
-	var tree map[string]any
-	if err := yaml.Unmarshal([]byte(config), &tree); err != nil {
+	tree, err := yamltree.ReadObject([]byte(config))
+	if err != nil {
 		return err
 	}
 	full, err := json.Marshal(tree)

@@ -3,12 +3,12 @@
 package schematest
 
 import (
-	"fmt"
 	"path/filepath"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
-	"go.yaml.in/yaml/v3"
+
+	"github.com/shadowgpio/shadowgpio/internal/yamltree"
 )
 
 // Schema is one of the schemas.
@@ -26,30 +26,9 @@ func Load(t testing.TB, name string) Schema {
 
 // Check says what is wrong with a document (JSON or YAML), nil for nothing.
 func (s Schema) Check(document []byte) error {
-	var tree any
-	if err := yaml.Unmarshal(document, &tree); err != nil {
+	tree, err := yamltree.Read(document)
+	if err != nil {
 		return err
 	}
-	return s.compiled.Validate(plain(tree))
-}
-
-// plain makes text of all keys, as in JSON.
-func plain(tree any) any {
-	switch v := tree.(type) {
-	case map[string]any:
-		for key, value := range v {
-			v[key] = plain(value)
-		}
-	case map[any]any:
-		m := make(map[string]any, len(v))
-		for key, value := range v {
-			m[fmt.Sprint(key)] = plain(value)
-		}
-		return m
-	case []any:
-		for i, value := range v {
-			v[i] = plain(value)
-		}
-	}
-	return tree
+	return s.compiled.Validate(tree)
 }
