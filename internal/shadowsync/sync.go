@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,7 +56,7 @@ const (
 
 // Config is what is synchronized, and how.
 type Config struct {
-	Shadows   []Key // no others are
+	Shadows   []Key // no others are; see [Sync.SetShadows]
 	Direction Direction
 	Every     time.Duration // of the periodic strategy; 0 is that of real time
 	Records   Records       // nil keeps them in memory
@@ -72,7 +73,12 @@ func (c Config) Check() error {
 	if c.Every < 0 {
 		return fmt.Errorf("period of synchronization: want above 0, or 0 for real time, got %v", c.Every)
 	}
-	for _, k := range c.Shadows {
+	return CheckShadows(c.Shadows)
+}
+
+// CheckShadows reports the first key that names no shadow.
+func CheckShadows(keys []Key) error {
+	for _, k := range keys {
 		if k.Thing == "" || strings.ContainsAny(k.Thing+k.Shadow, "/+#") {
 			return fmt.Errorf("shadow to synchronize: want names, got thing %q, shadow %q", k.Thing, k.Shadow)
 		}
@@ -85,9 +91,9 @@ type Sync struct {
 	cfg   Config
 	local Local
 	cloud Cloud
-	known map[Key]bool
 
 	mu      sync.Mutex
+	shadows []Key
 	running bool
 	queue   []Key // in order, each once
 	waiting map[Key]request
@@ -109,11 +115,24 @@ func New(cfg Config, local Local, cloud Cloud) (*Sync, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Sync{cfg: cfg, local: local, cloud: cloud, known: map[Key]bool{}, waiting: map[Key]request{}, wake: make(chan struct{}, 1)}
-	for _, k := range cfg.Shadows {
-		s.known[k] = true
-	}
+	s := &Sync{cfg: cfg, local: local, cloud: cloud, shadows: slices.Clone(cfg.Shadows), waiting: map[Key]request{}, wake: make(chan struct{}, 1)}
 	return s, nil
+}
+
+// SetShadows changes which shadows are synchronized from the next run on, and forgets
+// what it remembers of the others. It must not be called during a run.
+func (s *Sync) SetShadows(shadows []Key) error {
+	s.mu.Lock()
+	before := s.shadows
+	s.shadows = slices.Clone(shadows)
+	s.mu.Unlock()
+	var errs []error
+	for _, k := range before {
+		if !slices.Contains(shadows, k) {
+			errs = append(errs, s.cfg.Records.Put(k, Record{}))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Slow has every request to the cloud wait for so long first.
@@ -130,13 +149,14 @@ func (s *Sync) Run(ctx context.Context) {
 	s.mu.Lock()
 	s.running, s.queue = true, nil
 	clear(s.waiting)
+	shadows := s.shadows
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.running = false
 	}()
-	for _, k := range s.cfg.Shadows {
+	for _, k := range shadows {
 		s.put(k, request{kind: full})
 	}
 	for ctx.Err() == nil {
@@ -184,7 +204,7 @@ func (s *Sync) CloudDelete(k Key, accepted []byte) {
 func (s *Sync) put(k Key, r request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known[k] || !s.running {
+	if !s.running || !slices.Contains(s.shadows, k) {
 		return
 	}
 	if old, ok := s.waiting[k]; ok {

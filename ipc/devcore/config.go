@@ -5,19 +5,20 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
 
 // Quirks says whether failures of the shadow manager are reproduced.
-type Quirks = shadowdoc.Quirks
+type Quirks int
 
 // The two settings of [Config.Quirks].
 const (
-	Faithful = shadowdoc.Faithful
-	Fixed    = shadowdoc.Fixed
+	Faithful = Quirks(shadowdoc.Faithful) // they happen
+	Fixed    = Quirks(shadowdoc.Fixed)    // they are only logged
 )
+
+func (q Quirks) String() string { return shadowdoc.Quirks(q).String() }
 
 // Config is how a core behaves. The zero value works and keeps everything in memory.
 type Config struct {
@@ -58,7 +59,8 @@ type Config struct {
 
 	// Broker is AWS IoT Core; nil is one in this process that nobody else uses.
 	Broker Broker
-	// Synchronize keeps shadows the same as those of the cloud; none without it.
+	// Synchronize keeps shadows the same as those of the cloud; none without it. See
+	// also [Core.SetSynchronized].
 	Synchronize Synchronize
 	// SpoolLimit is how many bytes of payload wait for the link; default
 	// [DefaultSpoolLimit].
@@ -94,7 +96,7 @@ func (c *Config) setDefaults() error {
 	}
 	c.SpoolLimit = cmp.Or(c.SpoolLimit, DefaultSpoolLimit)
 	if c.Broker == nil {
-		c.Broker = InProcess(broker.New())
+		c.Broker = NewBroker()
 	}
 	return nil
 }

@@ -60,6 +60,21 @@ func (c *Core) SetConfiguration(component string, value any) error {
 	return nil
 }
 
+// Configuration returns the configuration of a component that is in force, as a JSON
+// object: what [Core.SetConfiguration] set, with the changes of deployments and of the
+// component since. It returns nil for a component without a configuration.
+func (c *Core) Configuration(component string) json.RawMessage {
+	tree, ok := c.config.get(component)
+	if !ok {
+		return nil
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		panic("devcore: configuration of " + component + " cannot be encoded: " + err.Error()) // it was decoded from JSON
+	}
+	return text
+}
+
 // LoadConfiguration sets the configuration of a component from a file: JSON if
 // its name ends in ".json", YAML otherwise.
 func (c *Core) LoadConfiguration(component, file string) error {

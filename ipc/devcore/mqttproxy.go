@@ -7,37 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
 )
-
-// Broker is the MQTT broker of AWS IoT Core, as a core device needs it. A
-// [broker.Broker] is one in this process; see [InProcess].
-type Broker interface {
-	// Open begins the session of the core device, which is not connected yet.
-	// deliver gets one message at a time, in order, and never blocks.
-	Open(deliver func(broker.Message)) BrokerSession
-}
-
-// BrokerSession is the session of the core device. Its subscriptions, and messages
-// of quality of service 1 that wait for it, outlast its connections.
-type BrokerSession interface {
-	Connect()
-	Disconnect()
-	Publish(broker.Message) error
-	Subscribe(filter string, qos model.QOS) error
-	Unsubscribe(filter string) error
-	Close()
-}
-
-// InProcess makes a broker of this process one for [Config.Broker], whose owner is
-// then the cloud: it publishes to the core device and sees what that publishes.
-func InProcess(b *broker.Broker) Broker { return inProcess{b} }
-
-type inProcess struct{ broker *broker.Broker }
-
-func (p inProcess) Open(deliver func(broker.Message)) BrokerSession { return p.broker.Open(deliver) }
 
 // maxPublish is the default of the nucleus for the bytes of a payload.
 const maxPublish = 128 << 10
@@ -117,12 +89,12 @@ type publishToIoTCoreRequest struct {
 }
 
 // message is what is published; a content type is lost on the way.
-func (r *publishToIoTCoreRequest) message() broker.Message {
+func (r *publishToIoTCoreRequest) message() Message {
 	format := r.PayloadFormat
 	if format == "" {
 		format = model.FormatBytes
 	}
-	return broker.Message{QOS: *r.QOS, MQTTMessage: model.MQTTMessage{
+	return Message{QOS: *r.QOS, MQTTMessage: model.MQTTMessage{
 		TopicName:                    *r.TopicName,
 		Payload:                      r.Payload,
 		Retain:                       r.Retain,
@@ -197,7 +169,7 @@ func (p *mqttProxy) clearSpool() {
 }
 
 // deliver gives a message to every subscription of every component that it is for.
-func (p *mqttProxy) deliver(m broker.Message) {
+func (p *mqttProxy) deliver(m Message) {
 	if p.deaf.Load() {
 		return
 	}
@@ -289,7 +261,7 @@ func (p *mqttProxy) ask(s *cloudSubscription) {
 		if !p.up {
 			return
 		}
-		if err = p.session.Subscribe(s.filter, s.qos); errors.Is(err, broker.ErrDisconnected) {
+		if err = p.session.Subscribe(s.filter, s.qos); errors.Is(err, ErrDisconnected) {
 			return
 		}
 		s.asked = true

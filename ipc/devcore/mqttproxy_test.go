@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/eventstream"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -15,14 +14,14 @@ import (
 
 // cloud is a broker that keeps what the core device publishes.
 type cloud struct {
-	*broker.Broker
-	got chan broker.Message
+	*devcore.InProcessBroker
+	got chan devcore.Message
 }
 
 func newCloud(t testing.TB) *cloud {
 	t.Helper()
-	c := &cloud{broker.New(), make(chan broker.Message, 1000)}
-	if _, err := c.Subscribe("#", func(m broker.Message) { c.got <- m }); err != nil {
+	c := &cloud{devcore.NewBroker(), make(chan devcore.Message, 1000)}
+	if _, err := c.Subscribe("#", func(m devcore.Message) { c.got <- m }); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -40,7 +39,7 @@ func (c *cloud) has() string {
 
 func (c *cloud) publish(t testing.TB, topic, payload string) {
 	t.Helper()
-	if err := c.Publish(broker.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: topic, Payload: []byte(payload)}}); err != nil {
+	if err := c.Publish(devcore.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: topic, Payload: []byte(payload)}}); err != nil {
 		t.Fatal(err)
 	}
 	<-c.got
@@ -64,7 +63,7 @@ func fromCloud(t testing.TB, c *servertest.Client) string {
 // TestIoTCoreMembers carries every member of a message from one component to another.
 func TestIoTCoreMembers(t *testing.T) {
 	cloud := newCloud(t)
-	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker)})
+	core, socket := serve(t, devcore.Config{Broker: cloud})
 	a, b := servertest.Dial(t, socket).Login(core.IssueToken("a")), servertest.Dial(t, socket).Login(core.IssueToken("b"))
 	subscribeCloud(t, b, "t/+")
 	answer(t, a, model.PublishToIoTCore, `{"topicName":"t/x","qos":"1","payload":"aGk=","retain":true,"responseTopic":"r","correlationData":"AQI=",
@@ -99,9 +98,9 @@ func configurationOf(t testing.TB, c *servertest.Client) {
 // copy, and only filters that no other covers are subscribed to in the cloud.
 func TestIoTCoreFanOut(t *testing.T) {
 	cloud := newCloud(t)
-	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker)})
+	core, socket := serve(t, devcore.Config{Broker: cloud})
 	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
-	retain := broker.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: "t/a", Payload: []byte("kept"), Retain: true}}
+	retain := devcore.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: "t/a", Payload: []byte("kept"), Retain: true}}
 	if err := cloud.Publish(retain); err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +180,7 @@ func TestIoTCoreRefusals(t *testing.T) {
 func TestLink(t *testing.T) {
 	cloud := newCloud(t)
 	var seen recorder
-	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker), SpoolLimit: 8, Observe: seen.observe})
+	core, socket := serve(t, devcore.Config{Broker: cloud, SpoolLimit: 8, Observe: seen.observe})
 	watcher := servertest.Dial(t, socket).Login(core.IssueToken("w"))
 	status := func(want model.ConnectionStatus) {
 		t.Helper()
@@ -251,7 +250,7 @@ func TestLink(t *testing.T) {
 // TestSpoolKeepsQoS0 keeps messages of quality of service 0 until others need the room.
 func TestSpoolKeepsQoS0(t *testing.T) {
 	cloud := newCloud(t)
-	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker), SpoolLimit: 4, KeepQoS0WhenOffline: true})
+	core, socket := serve(t, devcore.Config{Broker: cloud, SpoolLimit: 4, KeepQoS0WhenOffline: true})
 	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
 	core.SetLink(false)
 	for _, m := range [][2]string{{"0", "a"}, {"1", "b"}, {"0", "c"}, {"0", "d"}, {"1", "ef"}} {
@@ -279,7 +278,7 @@ func TestSpoolKeepsQoS0(t *testing.T) {
 func TestLinkStorm(t *testing.T) {
 	const publishers, each = 4, 100
 	cloud := newCloud(t)
-	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker)})
+	core, socket := serve(t, devcore.Config{Broker: cloud})
 	var working sync.WaitGroup
 	for p := range publishers {
 		c := servertest.Dial(t, socket).Login(core.IssueToken(fmt.Sprint(p)))
@@ -318,7 +317,7 @@ func TestLinkStorm(t *testing.T) {
 // TestLite has no shadow manager and no spool, and nothing waits for the link.
 func TestLite(t *testing.T) {
 	cloud := newCloud(t)
-	core, socket := serve(t, devcore.Config{Broker: devcore.InProcess(cloud.Broker), Lite: true})
+	core, socket := serve(t, devcore.Config{Broker: cloud, Lite: true})
 	c := servertest.Dial(t, socket).Login(core.IssueToken("a"))
 	for op, request := range map[model.Operation]any{
 		model.GetThingShadow: model.GetThingShadowRequest{ThingName: "gw"}, model.ListNamedShadowsForThing: struct{}{},

@@ -334,7 +334,7 @@ func (s *shadows) change(r *shadowRequest) (reply []byte, after *shadowdoc.Docum
 // apply makes the change, and says aloud when the real shadow manager fails on it.
 func (s *shadows) apply(r *shadowRequest, u *shadowdoc.Update) (*shadowdoc.Change, error) {
 	with := func(q Quirks) (*shadowdoc.Change, error) {
-		return shadowdoc.Apply(s.document(r.key()), u, now(), s.core.cfg.ShadowDocumentSizeLimit, q)
+		return shadowdoc.Apply(s.document(r.key()), u, now(), s.core.cfg.ShadowDocumentSizeLimit, shadowdoc.Quirks(q))
 	}
 	c, failure := with(Faithful)
 	if !shadowdoc.Internal(failure) {

@@ -9,12 +9,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
 
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -24,20 +24,49 @@ import (
 // Synchronize is how the shadows of the core device are kept the same as those of
 // the cloud, like the key "synchronize" of the shadow manager.
 type Synchronize struct {
-	Cloud     shadowsync.Cloud // nil synchronizes nothing
-	Shadows   []shadowsync.Key // those that are synchronized
-	Direction shadowsync.Direction
+	Cloud     Cloud         // nil synchronizes nothing
+	Shadows   []ShadowName  // that are synchronized at first, see [Core.SetSynchronized]
+	Direction Direction     // "" is Both
 	Every     time.Duration // of the periodic strategy; 0 is that of real time
 }
+
+// Cloud is the device shadow service of AWS IoT, as the synchronization calls it. Its
+// updates and deletions come back through [Config.Broker], on the topics of the service.
+type Cloud interface {
+	GetThingShadow(ctx context.Context, thing, shadow string) ([]byte, error)
+	UpdateThingShadow(ctx context.Context, thing, shadow string, payload []byte) ([]byte, error)
+	DeleteThingShadow(ctx context.Context, thing, shadow string) error
+}
+
+// Errors of a [Cloud] that the synchronization tells apart. All others drop the request.
+var (
+	ErrNotFound error = shadowsync.ErrNotFound // there is no such shadow
+	ErrConflict error = shadowsync.ErrConflict // the version is another one
+	ErrBusy     error = shadowsync.ErrBusy     // the request may be repeated later
+)
+
+// ShadowName names a shadow; the classic one has no name of its own.
+type ShadowName struct{ Thing, Shadow string }
+
+// Direction says which way changes of shadows go.
+type Direction string
+
+// The directions, as the configuration of the shadow manager has them.
+const (
+	Both          = Direction(shadowsync.Both)
+	DeviceToCloud = Direction(shadowsync.DeviceToCloud)
+	CloudToDevice = Direction(shadowsync.CloudToDevice)
+)
 
 // synchronizer runs the synchronization while there is a link.
 type synchronizer struct {
 	*shadowsync.Sync
 	core *Core
-	cfg  Synchronize
+	cfg  Synchronize // but for the shadows
 
-	mu   sync.Mutex
-	stop func() // ends the run and waits for its end; nil without one
+	mu      sync.Mutex
+	shadows []ShadowName
+	stop    func() // ends the run and waits for its end; nil without one
 }
 
 func newSynchronizer(c *Core) (z *synchronizer, err error) {
@@ -45,11 +74,53 @@ func newSynchronizer(c *Core) (z *synchronizer, err error) {
 	if cfg.Cloud == nil {
 		return nil, nil
 	}
-	z = &synchronizer{core: c, cfg: cfg}
+	z = &synchronizer{core: c, cfg: cfg, shadows: slices.Clone(cfg.Shadows)}
 	z.Sync, err = shadowsync.New(shadowsync.Config{
-		Shadows: cfg.Shadows, Direction: cfg.Direction, Every: cfg.Every, Records: newRecords(c.cfg.Dir), Logger: c.log,
+		Shadows: syncKeys(cfg.Shadows), Direction: shadowsync.Direction(cfg.Direction), Every: cfg.Every, Records: newRecords(c.cfg.Dir), Logger: c.log,
 	}, localShadows{c.shadows}, cfg.Cloud)
 	return z, err
+}
+
+func syncKeys(names []ShadowName) []shadowsync.Key {
+	keys := make([]shadowsync.Key, len(names))
+	for i, name := range names {
+		keys[i] = shadowsync.Key(name)
+	}
+	return keys
+}
+
+// Synchronized returns the shadows that are synchronized with the cloud.
+func (c *Core) Synchronized() []ShadowName {
+	if c.sync == nil {
+		return nil
+	}
+	c.sync.mu.Lock()
+	defer c.sync.mu.Unlock()
+	return slices.Clone(c.sync.shadows)
+}
+
+// SetSynchronized changes which shadows are synchronized with the cloud, as a new
+// configuration of the shadow manager does: the synchronization begins anew with all
+// of them, and what it remembered of the others is forgotten. Their documents stay on
+// both sides. It fails without [Config.Synchronize], and if a name is none.
+func (c *Core) SetSynchronized(shadows []ShadowName) error {
+	z := c.sync
+	if z == nil {
+		return errors.New("shadows to synchronize: this core has no cloud")
+	}
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if err := shadowsync.CheckShadows(syncKeys(shadows)); err != nil {
+		return err
+	}
+	running := z.stop != nil
+	z.halt()
+	err := z.SetShadows(syncKeys(shadows))
+	z.shadows = slices.Clone(shadows)
+	if running {
+		z.begin()
+	}
+	return err
 }
 
 // setLink starts or ends a run. A core without synchronization has nil.
@@ -59,14 +130,24 @@ func (z *synchronizer) setLink(up bool) {
 	}
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if up == (z.stop != nil) {
-		return
+	switch {
+	case !up:
+		z.halt()
+	case z.stop == nil:
+		z.begin()
 	}
-	if !up {
+}
+
+// halt ends the run, if there is one. The caller holds mu.
+func (z *synchronizer) halt() {
+	if z.stop != nil {
 		z.stop()
 		z.stop = nil
-		return
 	}
+}
+
+// begin begins a run. The caller holds mu.
+func (z *synchronizer) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	session := z.subscribe()
 	var running sync.WaitGroup
@@ -79,21 +160,21 @@ func (z *synchronizer) setLink(up bool) {
 }
 
 // subscribe listens to the accepted messages of the cloud, as the shadow manager
-// does over the MQTT connection of the nucleus.
+// does over the MQTT connection of the nucleus. The caller holds mu.
 func (z *synchronizer) subscribe() BrokerSession {
 	topics := map[string]func([]byte){}
-	for _, k := range z.cfg.Shadows {
+	for _, k := range z.shadows {
 		prefix := model.ShadowTopic(k.Thing, k.Shadow)
-		topics[prefix+"/update/accepted"] = func(payload []byte) { z.CloudUpdate(k, payload) }
-		topics[prefix+"/delete/accepted"] = func(payload []byte) { z.CloudDelete(k, payload) }
+		topics[prefix+"/update/accepted"] = func(payload []byte) { z.CloudUpdate(shadowsync.Key(k), payload) }
+		topics[prefix+"/delete/accepted"] = func(payload []byte) { z.CloudDelete(shadowsync.Key(k), payload) }
 	}
-	session := z.core.cfg.Broker.Open(func(m broker.Message) {
+	session := z.core.cfg.Broker.Open(func(m Message) {
 		if f := topics[m.TopicName]; f != nil {
 			f(m.Payload)
 		}
 	})
 	session.Connect()
-	if z.cfg.Direction == shadowsync.DeviceToCloud {
+	if z.cfg.Direction == DeviceToCloud {
 		return session
 	}
 	for topic := range maps.Keys(topics) {

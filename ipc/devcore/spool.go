@@ -3,7 +3,6 @@ package devcore
 import (
 	"errors"
 
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
@@ -21,7 +20,7 @@ type spool struct {
 
 // spooled is a message with the component that it came from.
 type spooled struct {
-	broker.Message
+	Message
 	component string
 }
 

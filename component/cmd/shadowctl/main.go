@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/dev/ctl"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/cli"
 )
 
 func main() {
@@ -16,7 +16,7 @@ func main() {
 	// end, too: shadowctl dev has processes and files to tidy up.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGPIPE)
 	context.AfterFunc(ctx, stop)
-	code := ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+	code := cli.Run(ctx, cli.Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
 	stop()
 	os.Exit(code)
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -22,19 +22,19 @@ type Rails struct {
 	// Wait is how long each thing may take to answer.
 	Wait time.Duration
 	// Retry has things with these outcomes taken up again.
-	Retry []application.Outcome
+	Retry []client.Outcome
 }
 
 // Count is how many things have which outcome. Those without one are left.
 type Count struct {
-	Total    int                         `json:"total"`
-	Left     int                         `json:"left"`
-	Outcomes map[application.Outcome]int `json:"outcomes"`
+	Total    int                    `json:"total"`
+	Left     int                    `json:"left"`
+	Outcomes map[client.Outcome]int `json:"outcomes"`
 }
 
 // Count counts the things of a journal.
 func (j *Journal) Count() Count {
-	c := Count{Total: len(j.Header.Targets), Outcomes: map[application.Outcome]int{}}
+	c := Count{Total: len(j.Header.Targets), Outcomes: map[client.Outcome]int{}}
 	for _, t := range j.Header.Targets {
 		if r, ok := j.Result(t.Thing); ok {
 			c.Outcomes[r.Outcome]++
@@ -52,7 +52,7 @@ var ErrStopped = errors.New("stopped")
 // Change is one run of a change: a new one, or one that is taken up again.
 type Change struct {
 	Journal *Journal
-	Service application.Service
+	Service client.Service
 	Rails   Rails
 	// Ended is told of each thing that has a result, one at a time; nil tells nobody.
 	Ended func(thing string, r Result)
@@ -99,7 +99,7 @@ func (c *Change) canaries(ctx context.Context) error {
 	}
 	for _, t := range first {
 		r, ok := c.Journal.Result(t.Thing)
-		if !ok || r.Outcome != application.Done && r.Outcome != Skipped {
+		if !ok || r.Outcome != client.Done && r.Outcome != Skipped {
 			return fmt.Errorf("%w: canary %s: %v", ErrStopped, t.Thing, r)
 		}
 	}
@@ -150,7 +150,7 @@ func (c *Change) one(ctx context.Context, t Target) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if result.Outcome == application.Refused || result.Outcome == Failed {
+	if result.Outcome == client.Refused || result.Outcome == Failed {
 		c.refused++
 	}
 	if c.Rails.StopAfter > 0 && c.refused >= c.Rails.StopAfter {
@@ -167,7 +167,7 @@ var errJournal = errors.New("journal")
 
 func (c *Change) ask(ctx context.Context, t Target) (Result, error) {
 	id := shadow.ID{Thing: t.Thing, Name: c.Journal.Header.Shadow}
-	q := application.Question{Desired: t.Desired}
+	q := client.Question{Desired: t.Desired}
 	f, err := c.Service.Follow(ctx, id)
 	if err != nil {
 		return Result{}, err
@@ -179,7 +179,7 @@ func (c *Change) ask(ctx context.Context, t Target) (Result, error) {
 	}
 	before, begun := c.Journal.begun(t.Thing)
 	last, _ := c.Journal.Result(t.Thing)
-	if begun && last.Outcome != application.Overruled && sent(t, before, now) {
+	if begun && last.Outcome != client.Overruled && sent(t, before, now) {
 		q.Before, q.Version = before, before.Version+1
 		return c.await(ctx, q, f, now)
 	}
@@ -205,10 +205,10 @@ func sent(t Target, before, now shadow.Document) bool {
 		return false
 	}
 	for key, wanted := range t.Desired {
-		ackBefore, _ := application.AckOf(before, key)
-		ack, _ := application.AckOf(now, key)
+		ackBefore, _ := client.AckOf(before, key)
+		ack, _ := client.AckOf(now, key)
 		desired, there := now.Desired[key]
-		if !(there && application.Holds(desired, wanted)) && !(wanted == nil && !there) && ack == ackBefore {
+		if !(there && client.Holds(desired, wanted)) && !(wanted == nil && !there) && ack == ackBefore {
 			return false
 		}
 	}
@@ -219,19 +219,19 @@ func sent(t Target, before, now shadow.Document) bool {
 func unfit(t Target, now shadow.Document) string {
 	for key, want := range t.Expect {
 		got := now.Desired[key]
-		if got != nil && !application.Holds(got, want) && !application.Holds(got, t.Desired[key]) {
-			return fmt.Sprintf("%s: somebody has desired %s since", key, application.Text(got))
+		if got != nil && !client.Holds(got, want) && !client.Holds(got, t.Desired[key]) {
+			return fmt.Sprintf("%s: somebody has desired %s since", key, client.Text(got))
 		}
 	}
 	return ""
 }
 
-func (c *Change) await(ctx context.Context, q application.Question, f application.Follower, now shadow.Document) (Result, error) {
+func (c *Change) await(ctx context.Context, q client.Question, f client.Follower, now shadow.Document) (Result, error) {
 	answers, err := q.Await(ctx, f, now, c.Rails.Wait)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Outcome: application.Worst(answers), Answers: answers}, nil
+	return Result{Outcome: client.Worst(answers), Answers: answers}, nil
 }
 
 func (r Result) String() string {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/iot"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application/aws"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client/aws"
 	"github.com/shadowgpio/shadowgpio/component/internal/app/fleet"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/broker"
@@ -28,7 +28,7 @@ type rig struct {
 	t       *testing.T
 	cloud   *cloud.Cloud
 	account *aws.Account
-	service application.Service
+	service client.Service
 
 	mu      sync.Mutex
 	old     map[string]bool // take 92 at the most
@@ -85,7 +85,7 @@ func (r *rig) update(thing, document string) {
 
 func (r *rig) document(thing string) shadow.Document {
 	r.t.Helper()
-	doc, err := application.Document(r.t.Context(), r.service, shadow.ID{Thing: thing})
+	doc, err := client.Document(r.t.Context(), r.service, shadow.ID{Thing: thing})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestThingsThatAreAway(t *testing.T) {
 	if err := r.run(j, fleet.Rails{Concurrency: 6, Wait: 200 * time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	if result, _ := j.Result(name(2)); result.Outcome != application.Unanswered {
+	if result, _ := j.Result(name(2)); result.Outcome != client.Unanswered {
 		t.Errorf("of a thing that is away: %v", result)
 	}
 	if doc := r.document(name(2)); fmt.Sprint(doc.Desired["limit"]) != "95" {
@@ -250,10 +250,10 @@ func TestThingsThatAreAway(t *testing.T) {
 	r.away[name(2)] = false
 	r.mu.Unlock()
 	r.update(name(2), `{"state":{"reported":{"limit":95,"ack":{"limit":{"code":200,"version":7}}}}}`)
-	if err := r.run(j, fleet.Rails{Concurrency: 6, Retry: []application.Outcome{application.Unanswered}}); err != nil {
+	if err := r.run(j, fleet.Rails{Concurrency: 6, Retry: []client.Outcome{client.Unanswered}}); err != nil {
 		t.Fatal(err)
 	}
-	if result, _ := j.Result(name(2)); result.Outcome != application.Done {
+	if result, _ := j.Result(name(2)); result.Outcome != client.Done {
 		t.Errorf("of a thing that is back: %v", result)
 	}
 	if doc := r.document(name(2)); doc.Version != version+1 {
@@ -354,7 +354,7 @@ func TestOverruledAgain(t *testing.T) {
 	if got := count(j); got != "map[overruled:1] left 0" {
 		t.Fatal(got)
 	}
-	if err := r.run(r.open(j), fleet.Rails{Concurrency: 1, Retry: []application.Outcome{application.Overruled}}); err != nil {
+	if err := r.run(r.open(j), fleet.Rails{Concurrency: 1, Retry: []client.Outcome{client.Overruled}}); err != nil {
 		t.Fatal(err)
 	}
 	if doc := r.document(name(0)); doc.Version != 5 {
@@ -373,7 +373,7 @@ func TestObjectsAreMergedInFleets(t *testing.T) {
 		t.Fatal(err)
 	}
 	j = r.open(j)
-	rails.Retry = []application.Outcome{application.Unanswered}
+	rails.Retry = []client.Outcome{client.Unanswered}
 	if err := r.run(j, rails); err != nil {
 		t.Fatal(err)
 	}

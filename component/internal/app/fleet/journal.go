@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
@@ -54,15 +54,15 @@ type record struct {
 
 // Result is what became of one thing.
 type Result struct {
-	Outcome application.Outcome           `json:"outcome"`
-	Answers map[string]application.Answer `json:"answers,omitempty"`
-	Reason  string                        `json:"reason,omitempty"`
+	Outcome client.Outcome           `json:"outcome"`
+	Answers map[string]client.Answer `json:"answers,omitempty"`
+	Reason  string                   `json:"reason,omitempty"`
 }
 
 // The outcomes that a thing may have besides those of a value.
 const (
-	Failed  application.Outcome = "failed"  // the service could not be asked; nothing is known
-	Skipped application.Outcome = "skipped" // deliberately not changed
+	Failed  client.Outcome = "failed"  // the service could not be asked; nothing is known
+	Skipped client.Outcome = "skipped" // deliberately not changed
 )
 
 // Journal is the plan of a change and its course. Its methods may be called from any
@@ -270,7 +270,7 @@ func (j *Journal) Close() error { return j.file.Close() }
 func (j *Journal) Undo() (targets []Target) {
 	for _, t := range j.Header.Targets {
 		before, begun := j.begun(t.Thing)
-		if r, _ := j.Result(t.Thing); !begun || r.Outcome == Skipped || r.Outcome == application.Overruled {
+		if r, _ := j.Result(t.Thing); !begun || r.Outcome == Skipped || r.Outcome == client.Overruled {
 			continue
 		}
 		back := Target{Thing: t.Thing, Desired: map[string]any{}, Expect: t.Desired}

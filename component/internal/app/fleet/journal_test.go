@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -30,7 +30,7 @@ func TestAFullDisk(t *testing.T) {
 		t.Fatalf("a line that does not fit: %v", err)
 	}
 	full()
-	if err := j.end("a", Result{Outcome: application.Done}); err == nil {
+	if err := j.end("a", Result{Outcome: client.Done}); err == nil {
 		t.Error("a line after one that was cut off is taken")
 	}
 	if err := j.Close(); err != nil {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -25,7 +25,7 @@ func (p Prospect) Already(desired map[string]any) bool {
 		if value == nil && !there {
 			continue
 		}
-		if value == nil || !application.Holds(now, value) || !application.Holds(p.Document.Reported[key], value) {
+		if value == nil || !client.Holds(now, value) || !client.Holds(p.Document.Reported[key], value) {
 			return false
 		}
 	}
@@ -33,10 +33,10 @@ func (p Prospect) Already(desired map[string]any) bool {
 }
 
 // Preview reads the shadows of things, in their order; asked is told of each, one at a time.
-func Preview(ctx context.Context, s application.Service, shadowName string, things []string, concurrency int, asked func()) ([]Prospect, error) {
+func Preview(ctx context.Context, s client.Service, shadowName string, things []string, concurrency int, asked func()) ([]Prospect, error) {
 	prospects := make([]Prospect, len(things))
 	err := inParallel(ctx, len(things), concurrency, func(i int) {
-		doc, err := application.Document(ctx, s, shadow.ID{Thing: things[i], Name: shadowName})
+		doc, err := client.Document(ctx, s, shadow.ID{Thing: things[i], Name: shadowName})
 		prospects[i] = Prospect{things[i], doc, err}
 	}, asked)
 	return prospects, err
@@ -100,7 +100,7 @@ func Shares(prospects []Prospect, desired map[string]any) (shares []Share) {
 
 func shown(section map[string]any, key string) string {
 	if value, ok := section[key]; ok {
-		return application.Text(value)
+		return client.Text(value)
 	}
 	return "-"
 }

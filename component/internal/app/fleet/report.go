@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -45,7 +45,7 @@ type Row struct {
 
 // Survey asks for the shadows of things.
 type Survey struct {
-	Service     application.Service
+	Service     client.Service
 	Shadow      string
 	Properties  []string      // none are all that are desired
 	Stale       time.Duration // after which an unanswered value is stale
@@ -61,7 +61,7 @@ func (s Survey) Take(ctx context.Context, things []string) ([]Row, error) {
 }
 
 func (s Survey) one(ctx context.Context, thing string) []Row {
-	doc, err := application.Document(ctx, s.Service, shadow.ID{Thing: thing, Name: s.Shadow})
+	doc, err := client.Document(ctx, s.Service, shadow.ID{Thing: thing, Name: s.Shadow})
 	switch {
 	case err != nil:
 		return []Row{{Thing: thing, Standing: Unknown, Reason: err.Error()}}
@@ -92,9 +92,9 @@ func (s Survey) rows(thing string, doc shadow.Document, now time.Time) (rows []R
 }
 
 func (s Survey) standing(key string, doc shadow.Document, age time.Duration) (Standing, string) {
-	ack, answered := application.AckOf(doc, key)
+	ack, answered := client.AckOf(doc, key)
 	answered = answered && ack.Code != shadow.InProgress && doc.AckAt[key] >= doc.DesiredAt[key]
-	met := application.Holds(doc.Reported[key], doc.Desired[key])
+	met := client.Holds(doc.Reported[key], doc.Desired[key])
 	switch {
 	case answered && ack.Code != shadow.Done:
 		return Refusal, fmt.Sprintf("%d %s", ack.Code, ack.Reason)

@@ -6,12 +6,12 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
-	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
+	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
 // CoreDevice is the data plane as the synchronization of a development core uses
 // it, without a network between.
-func (c *Cloud) CoreDevice() shadowsync.Cloud { return dataPlane{c} }
+func (c *Cloud) CoreDevice() devcore.Cloud { return dataPlane{c} }
 
 type dataPlane struct{ cloud *Cloud }
 
@@ -38,11 +38,11 @@ func syncError(err error) error {
 	}
 	switch refusal.Code {
 	case 404:
-		return shadowsync.ErrNotFound
+		return devcore.ErrNotFound
 	case 409:
-		return shadowsync.ErrConflict
+		return devcore.ErrConflict
 	case 429, 500, 503:
-		return shadowsync.ErrBusy
+		return devcore.ErrBusy
 	}
 	return err
 }

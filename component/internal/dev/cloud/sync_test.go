@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
-	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -29,7 +28,7 @@ func newPair(t *testing.T, z devcore.Synchronize) *pair {
 	p := &pair{t: t, cloud: start(t)}
 	z.Cloud = p.cloud.CoreDevice()
 	if z.Shadows == nil {
-		z.Shadows = []shadowsync.Key{{Thing: "gw"}, {Thing: "gw", Shadow: "room"}}
+		z.Shadows = []devcore.ShadowName{{Thing: "gw"}, {Thing: "gw", Shadow: "room"}}
 	}
 	var err error
 	p.core, err = devcore.New(devcore.Config{ThingName: "gw", Synchronize: z, Broker: p.cloud.Broker.CoreDevice("gw")})
@@ -184,11 +183,11 @@ func TestDeletionsWhileTheLinkIsDown(t *testing.T) {
 
 func TestDirections(t *testing.T) {
 	for _, c := range []struct {
-		direction     shadowsync.Direction
+		direction     devcore.Direction
 		device, above string
 	}{
-		{shadowsync.DeviceToCloud, `{"reported":{"a":1}}`, `{"desired":{"b":1},"reported":{"a":1}}`},
-		{shadowsync.CloudToDevice, `{"desired":{"b":1},"reported":{"a":1}}`, `{"desired":{"b":1}}`},
+		{devcore.DeviceToCloud, `{"reported":{"a":1}}`, `{"desired":{"b":1},"reported":{"a":1}}`},
+		{devcore.CloudToDevice, `{"desired":{"b":1},"reported":{"a":1}}`, `{"desired":{"b":1}}`},
 	} {
 		t.Run(string(c.direction), func(t *testing.T) {
 			p := newPair(t, devcore.Synchronize{Direction: c.direction})
@@ -222,7 +221,7 @@ func TestASlowLinkOnlyTakesLonger(t *testing.T) {
 func TestSynchronizationIsChecked(t *testing.T) {
 	c := start(t)
 	for _, bad := range []devcore.Synchronize{
-		{Direction: "up"}, {Every: -1}, {Shadows: []shadowsync.Key{{Thing: ""}}}, {Shadows: []shadowsync.Key{{Thing: "a", Shadow: "b/c"}}},
+		{Direction: "up"}, {Every: -1}, {Shadows: []devcore.ShadowName{{Thing: ""}}}, {Shadows: []devcore.ShadowName{{Thing: "a", Shadow: "b/c"}}},
 	} {
 		bad.Cloud = c.CoreDevice()
 		if core, err := devcore.New(devcore.Config{Synchronize: bad}); err == nil {

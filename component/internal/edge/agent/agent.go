@@ -5,11 +5,13 @@
 //	loop                 stopped and all reported       Run
 //	session              Run ends                       Run
 //	watcher per line     its request is released        release
-//	feed per shadow      Run ends, or it is no longer   Run
-//	                     configured
+//	feed per shadow      Run ends, or the engine no     Run
+//	                     longer follows it
 //	get or update        answered, 10 s at most         Run
 //	kind of nucleus      known                          Run
 //	link of topics       Run ends                       Run
+//	reader of the state  it is read, or Run ends; when  nobody
+//	                     the disk answers
 //	saver, journalist,   Run ends                       Run
 //	announce,
 //	deferUpdates,
@@ -41,7 +43,9 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/ipc"
@@ -52,14 +56,15 @@ import (
 // (aws-greengrass/aws-greengrass-nucleus src/main/java/com/aws/greengrass/util/platforms/unix/UnixPlatform.java).
 const flushTime = 2500 * time.Millisecond
 
-// Parts are what the agent is made of. All are required.
+// Parts are what the agent is made of. All are required, unless they say otherwise.
 type Parts struct {
-	Config  *config.Config         // the first
-	Updates <-chan deployed.Update // further ones; nil for none
-	Backend gpio.Backend
-	Session *ipc.Session // run by the caller until after Run has returned
-	State   state.File
-	Version string // of the component, for its status
+	Config     *config.Config         // the first
+	ConfigFile error                  // why it is not kept for the next start; nil if it is
+	Updates    <-chan deployed.Update // further ones; nil for none
+	Backend    gpio.Backend
+	Session    *ipc.Session // run by the caller until after Run has returned
+	State      state.File
+	Version    string // of the component, for its status
 	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
 	// and Logger are set here.
 	Holder  holder.Config
@@ -68,42 +73,64 @@ type Parts struct {
 	Sensors sensor.Machine      // of readings
 	Clock   func() engine.Clock // what is known of the wall clock, now; nil is to ask the kernel
 	Logger  *slog.Logger
-	Level   *slog.LevelVar // of Logger, which the configuration sets
+	// LogDropped is how many lines of the log nobody read so far; nil is not known.
+	LogDropped func() int64
+	Level      *slog.LevelVar // of Logger, which the configuration sets
 }
 
 // Run keeps lines and shadows in step until ctx is done. It then sets outputs to
 // their stop state, reports, and releases the lines.
+//
+// A state file that cannot be read holds lines up for five seconds; then they start
+// without it, and nothing is saved. Once it can be read, Run starts again with it, as
+// after a restart of the component: the holder keeps the outputs meanwhile.
 func Run(ctx context.Context, parts Parts) error {
-	saved, err := parts.State.Load()
-	if err != nil {
-		parts.Logger.Error("outputs start without their last state", "error", err)
-	}
 	if parts.Clock == nil {
 		parts.Clock = kernelClock
 	}
-	// What runs beside the loop outlives ctx, since the last reports need it.
-	running, end := context.WithCancel(context.WithoutCancel(ctx))
-	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	for {
+		a := newAgent(ctx, parts)
+		err := a.run(ctx)
+		if !errors.Is(err, errStateRead) {
+			return err
+		}
+		parts.Config, parts.ConfigFile = a.Config, a.ConfigFile
+	}
+}
+
+// newAgent makes an agent. What runs beside its loop outlives ctx, since the last
+// reports need it.
+func newAgent(ctx context.Context, parts Parts) *agent {
 	a := &agent{
 		Parts:     parts,
-		engine:    engine.New(parts.Config, parts.Version, saved, random, parts.Logger),
 		inputs:    make(chan engine.Input, 64),
 		questions: make(chan func()),
 		saves:     make(chan engine.Save, 1),
+		states:    make(chan loaded),
+		again:     make(chan struct{}),
 		claims:    map[string]*claim{},
-		feeds:     map[string]*feed{},
+		feeds:     map[shadow.ID]*feed{},
 		samplers:  map[string]*sampler{},
 		moved:     make(chan lines.Moved, 256),
-		ctx:       running,
 	}
-	if a.journal, err = journal.Open(parts.Dir); err != nil {
-		parts.Logger.Warn("journal not written; the last changes are in memory alone", "error", err)
-	}
+	a.ctx, a.end = context.WithCancel(context.WithoutCancel(ctx))
+	return a
+}
+
+// run returns errStateRead if the agent is to start again.
+func (a *agent) run(ctx context.Context) error {
+	defer a.end()
+	go readState(a.ctx, a.State, a.states)
+	saved := a.firstState(ctx)
+	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	a.engine = engine.New(a.Config, a.Version, saved, random, a.Logger)
+	a.inputs <- engine.DiskFault{What: configurationFault, Err: a.ConfigFile}
+	a.journal = journal.New(a.Dir)
 	defer a.journal.Close()
-	if parts.Config.HoldFor > 0 {
-		parts.Holder.Dir, parts.Holder.HoldFor = parts.Dir, parts.Config.HoldFor
-		parts.Holder.Wanted, parts.Holder.Logger = wanted(parts.Config), parts.Logger
-		a.holder = holder.Start(running, parts.Holder)
+	if a.Config.HoldFor > 0 {
+		a.Holder.Dir, a.Holder.HoldFor = a.Dir, a.Config.HoldFor
+		a.Holder.Wanted, a.Holder.Logger = wanted(a.Config), a.Logger
+		a.holder = holder.Start(a.ctx, a.Holder)
 	}
 	a.listen()
 	a.work.Go(a.saver)
@@ -112,15 +139,18 @@ func Run(ctx context.Context, parts Parts) error {
 	a.work.Go(a.followClock)
 	a.work.Go(a.deferUpdates)
 	a.transports = a.newTransports()
-	a.follow(parts.Config)
-	a.sample(parts.Config.Shadows)
-	a.loop(ctx)
+	a.via = a.transports[a.Config.Transport]
+	a.sample(a.Config.Shadows)
+	again := a.loop(ctx)
 	if a.holder != nil {
 		a.holder.Leave(true)
 	}
-	err = a.closeAll()
-	end()
+	err := a.closeAll()
+	a.end()
 	a.work.Wait()
+	if again {
+		return errStateRead
+	}
 	return err
 }
 
@@ -130,24 +160,30 @@ type agent struct {
 	inputs     chan engine.Input
 	questions  chan func()                    // run by the loop, which owns the engine
 	saves      chan engine.Save               // one at a time: the engine waits for its answer
+	states     chan loaded                    // what came of attempts to read the state, until one succeeds
+	unread     bool                           // the state file is not read; owned by the saver
+	again      chan struct{}                  // closed when the agent is to start again
 	claims     map[string]*claim              // owned by the loop, as are Config and feeds
-	feeds      map[string]*feed               // by shadow
+	feeds      map[shadow.ID]*feed            // as the engine follows shadows
 	transports map[config.Transport]transport // all there are
 	via        transport                      // the one in use; owned by the loop
 	kind       *nucleusKind
 	samplers   map[string]*sampler // by property
 	holder     *holder.Client      // nil without
 	journal    *journal.Journal
-	moved      chan lines.Moved // on its way to the journal
-	watchers   watchers
-	ctx        context.Context // of everything beside the loop
-	work       sync.WaitGroup
+	// journalFault is the failure of the journal that was told last, "" for none.
+	journalFault string
+	moved        chan lines.Moved // on its way to the journal
+	watchers     watchers
+	ctx          context.Context // of everything beside the loop
+	end          context.CancelFunc
+	work         sync.WaitGroup
 }
 
-// loop is the engine's goroutine.
-func (a *agent) loop(ctx context.Context) {
+// loop is the engine's goroutine. It reports whether the agent is to start again.
+func (a *agent) loop(ctx context.Context) (again bool) {
 	a.step(engine.Start{})
-	stop := ctx.Done()
+	stop, restart := ctx.Done(), a.again
 	var deadline <-chan time.Time
 	wake := time.NewTimer(0)
 	defer wake.Stop()
@@ -166,14 +202,17 @@ func (a *agent) loop(ctx context.Context) {
 			a.configure(u)
 		case <-wake.C:
 			a.step(engine.Tick{})
+		case <-restart:
+			return true
 		case <-stop:
-			stop, deadline = nil, time.After(flushTime)
+			stop, restart, deadline = nil, nil, time.After(flushTime)
 			a.step(engine.Stop{Kept: a.holder != nil})
 		case <-deadline:
 			a.Logger.Warn("stopped before everything was reported")
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // step feeds one input, and the answers of lines to its effects before any other.
@@ -199,12 +238,17 @@ func (a *agent) carryOut(effect engine.Effect) engine.Input {
 		a.letGo(e)
 	case lines.Guard:
 		a.guard(e)
-	case engine.FetchShadow:
-		id, via := a.Config.Shadows[e.Shadow].ID, a.via
-		a.work.Go(func() { a.send(a.fetch(via, e, id)) })
-	case engine.UpdateShadow:
-		id, via := a.Config.Shadows[e.Shadow].ID, a.via
-		a.work.Go(func() { a.send(a.update(via, e, id)) })
+	case engine.FollowShadow:
+		a.follow(e.ID)
+	case engine.UnfollowShadow:
+		a.feeds[e.ID].end()
+		delete(a.feeds, e.ID)
+	case replica.Fetch:
+		via := a.via
+		a.work.Go(func() { a.send(a.fetch(via, e)) })
+	case replica.Update:
+		via := a.via
+		a.work.Go(func() { a.send(a.update(via, e)) })
 	case engine.Save:
 		a.saves <- e
 	case lines.Moved:
@@ -218,18 +262,6 @@ func (a *agent) send(in engine.Input) {
 	select {
 	case a.inputs <- in:
 	case <-a.ctx.Done():
-	}
-}
-
-// saver writes the state beside the loop, since a slow disk must not hold a line.
-func (a *agent) saver() {
-	for {
-		select {
-		case e := <-a.saves:
-			a.send(engine.Saved{Seq: e.Seq, Err: a.State.Save(e.State)})
-		case <-a.ctx.Done():
-			return
-		}
 	}
 }
 

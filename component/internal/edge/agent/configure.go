@@ -12,6 +12,11 @@ import (
 // configure puts another configuration in force. Only what is different is
 // touched.
 func (a *agent) configure(u deployed.Update) {
+	a.ConfigFile = u.File
+	a.step(engine.DiskFault{What: configurationFault, Err: u.File})
+	if u.Config == nil && u.Err == nil {
+		return
+	}
 	if u.Err != nil {
 		a.Logger.Error("configuration refused; the one before stays in force", "error", u.Err)
 		a.step(engine.Refused{Reason: "configuration refused: " + firstFault(u.Err)})
@@ -21,7 +26,7 @@ func (a *agent) configure(u deployed.Update) {
 	a.Level.Set(u.Config.LogLevel)
 	a.Config = u.Config
 	a.step(engine.Configure{Config: u.Config})
-	a.follow(u.Config)
+	a.refollow()
 	a.sample(u.Config.Shadows)
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
@@ -36,6 +38,9 @@ func (a *agent) Status(ctx context.Context) (control.Status, error) {
 	err := a.question(ctx, func() { status.Snapshot, status.Held = a.engine.Snapshot(time.Now()), a.heldOutputs() })
 	if err != nil {
 		return control.Status{}, err
+	}
+	if a.LogDropped != nil {
+		status.LogDropped = a.LogDropped()
 	}
 	session := a.Session.Status()
 	status.PID, status.Nucleus.State = os.Getpid(), session.State.String()
@@ -102,22 +107,25 @@ func (a *agent) record(m lines.Moved) {
 	}
 }
 
+// journalPause is how often it is looked whether the journal can be written again.
+const journalPause = 30 * time.Second
+
 // journalist writes the journal beside the loop, since a slow disk must not hold a
 // line.
 func (a *agent) journalist() {
-	told := false // a failure is told once, until it is over
+	retry := time.NewTicker(journalPause)
+	defer retry.Stop()
 	add := func(m lines.Moved) {
-		err := a.journal.Add(m)
-		if err != nil && !told {
-			a.Logger.Warn("journal not written; the last changes are in memory alone", "error", err)
-		}
-		told = err != nil
+		a.journalFails(a.journal.Add(m))
 		a.watchers.tell()
 	}
+	a.journalFails(a.journal.Retry()) // the first attempt
 	for {
 		select {
 		case m := <-a.moved:
 			add(m)
+		case <-retry.C:
+			a.journalFails(a.journal.Retry())
 		case <-a.ctx.Done():
 			for len(a.moved) > 0 {
 				add(<-a.moved)
@@ -125,6 +133,22 @@ func (a *agent) journalist() {
 			return
 		}
 	}
+}
+
+// journalFails tells of each failure of the journal once, and when it is over.
+func (a *agent) journalFails(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text == a.journalFault {
+		return
+	}
+	if a.journalFault = text; err != nil {
+		a.Logger.Warn("journal not written; the last changes are in memory alone", "error", err)
+		err = fmt.Errorf("not written: %w", durable.Reason(err))
+	}
+	a.send(engine.DiskFault{What: journalFault, Err: err})
 }
 
 // watchers are those who want to know that something changed.

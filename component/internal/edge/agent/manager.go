@@ -23,7 +23,7 @@ func (m *shadowManager) follow(f *feed) {
 		case i == 0:
 			f.accepted(message.Payload)
 		default:
-			f.tell(engine.Deleted{Shadow: f.label})
+			f.tell(engine.Deleted{ID: f.id})
 		}
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
 // stuckAfter is how long a read of a sensor may take before that is a fault.
@@ -18,8 +20,8 @@ const stuckAfter = 10 * time.Second
 // sampler reads one sensor again and again.
 type sampler struct {
 	*agent
-	shadow, property string
-	sensor           string
+	id               shadow.ID
+	property, sensor string
 	interval         time.Duration
 	ctx              context.Context
 	end              context.CancelFunc
@@ -29,15 +31,15 @@ type sampler struct {
 // that are no longer configured, or otherwise.
 func (a *agent) sample(shadows map[string]config.Shadow) {
 	wanted := map[string]*sampler{}
-	for label, s := range shadows {
+	for _, s := range shadows {
 		for key, p := range s.Properties {
 			if p.Kind == config.Reading {
-				wanted[label+"/"+key] = &sampler{agent: a, shadow: label, property: key, sensor: p.Sensor, interval: p.Interval}
+				wanted[state.PropertyID(s.ID, key, p.Sensor)] = &sampler{agent: a, id: s.ID, property: key, sensor: p.Sensor, interval: p.Interval}
 			}
 		}
 	}
 	for id, s := range a.samplers {
-		if w := wanted[id]; w == nil || w.sensor != s.sensor || w.interval != s.interval {
+		if w := wanted[id]; w == nil || w.interval != s.interval {
 			s.end()
 			delete(a.samplers, id)
 		}
@@ -122,7 +124,7 @@ func (s *sampler) read(reads <-chan struct{}, results chan<- sample) {
 }
 
 func (s *sampler) tell(r sample) {
-	in := engine.Sampled{Shadow: s.shadow, Property: s.property, Sensor: s.sensor, Value: r.value, Unit: r.unit, Err: r.err}
+	in := engine.Sampled{ID: s.id, Property: s.property, Sensor: s.sensor, Value: r.value, Unit: r.unit, Err: r.err}
 	if errors.Is(r.err, sensor.ErrNoData) {
 		in.Err, in.NoData = nil, true
 	}

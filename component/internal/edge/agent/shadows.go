@@ -7,6 +7,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -31,10 +32,9 @@ func (a *agent) newTransports() map[config.Transport]transport {
 	}
 }
 
-// feed turns what is heard of a shadow into inputs.
+// feed turns the messages of a shadow into inputs.
 type feed struct {
 	*agent
-	label string
 	id    shadow.ID
 	via   transport
 	large bool // its messages are more than nucleus lite takes
@@ -42,29 +42,37 @@ type feed struct {
 	end   context.CancelFunc
 }
 
-// follow starts the feeds of shadows that are new, and ends those of shadows that
-// are no longer configured.
-func (a *agent) follow(cfg *config.Config) {
-	a.via = a.transports[cfg.Transport]
-	for label, f := range a.feeds {
-		s, ok := cfg.Shadows[label]
-		if ok && s.ID == f.id && a.via == f.via && (f.large == tooLargeForLite(s) || !a.kind.knownLite()) {
+// follow starts the feed of a shadow.
+func (a *agent) follow(id shadow.ID) {
+	f := &feed{agent: a, id: id, via: a.via, large: a.tooLargeForLite(id)}
+	f.ctx, f.end = context.WithCancel(a.ctx)
+	a.feeds[id] = f
+	a.work.Go(func() { f.via.follow(f) })
+}
+
+// refollow starts feeds anew that another configuration has come by another way, or
+// with other messages.
+func (a *agent) refollow() {
+	a.via = a.transports[a.Config.Transport]
+	for id, f := range a.feeds {
+		if a.via == f.via && (f.large == a.tooLargeForLite(id) || !a.kind.knownLite()) {
 			continue
 		}
 		f.end()
-		delete(a.feeds, label)
-		if ok && s.ID == f.id {
-			a.step(engine.ShadowLost{Shadow: label, Err: errors.New("its configuration changed")})
+		a.step(engine.ShadowLost{ID: id, Err: errors.New("its configuration changed")})
+		a.follow(id)
+	}
+}
+
+// tooLargeForLite reports whether messages about a shadow can be larger than nucleus
+// lite takes. One that is no longer configured only shrinks.
+func (a *agent) tooLargeForLite(id shadow.ID) bool {
+	for _, s := range a.Config.Shadows {
+		if s.ID == id {
+			return s.MessageSize() > liteMessage-liteReserve
 		}
 	}
-	for label, s := range cfg.Shadows {
-		if a.feeds[label] == nil {
-			f := &feed{agent: a, label: label, id: s.ID, via: a.via, large: tooLargeForLite(s)}
-			f.ctx, f.end = context.WithCancel(a.ctx)
-			a.feeds[label] = f
-			a.work.Go(func() { f.via.follow(f) })
-		}
-	}
+	return false
 }
 
 // listen takes what two subscriptions bring until the feed ends. The shadow is live
@@ -73,7 +81,7 @@ func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{},
 	var live [2]bool
 	both := func() {
 		if live[0] && live[1] {
-			f.tell(engine.ShadowLive{Shadow: f.label})
+			f.tell(engine.ShadowLive{ID: f.id})
 		}
 	}
 	heard := func(i int, u ipc.Update) {
@@ -83,7 +91,7 @@ func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{},
 			both()
 		case ipc.Lost:
 			live[i] = false
-			f.tell(engine.ShadowLost{Shadow: f.label, Err: u.Err})
+			f.tell(engine.ShadowLost{ID: f.id, Err: u.Err})
 		default:
 			take(i, u)
 		}
@@ -115,12 +123,12 @@ func (f *feed) accepted(payload []byte) {
 		f.Logger.Error("message not understood", "topic", f.id.Topic("/update/accepted"), "error", err)
 		return
 	}
-	f.tell(engine.Accepted{Shadow: f.label, Accepted: update})
+	f.tell(engine.Accepted{ID: f.id, Accepted: update})
 }
 
-func (a *agent) fetch(via transport, e engine.FetchShadow, id shadow.ID) engine.Input {
-	in := engine.Fetched{Shadow: e.Shadow, Seq: e.Seq}
-	payload, err := via.get(a.ctx, id)
+func (a *agent) fetch(via transport, e replica.Fetch) engine.Input {
+	in := replica.Fetched{ID: e.ID, Seq: e.Seq}
+	payload, err := via.get(a.ctx, e.ID)
 	if err == nil {
 		in.Document, err = shadow.ParseDocument(payload)
 	}
@@ -128,14 +136,14 @@ func (a *agent) fetch(via transport, e engine.FetchShadow, id shadow.ID) engine.
 	return in
 }
 
-func (a *agent) update(via transport, e engine.UpdateShadow, id shadow.ID) engine.Input {
-	in := engine.Updated{Shadow: e.Shadow, Seq: e.Seq}
+func (a *agent) update(via transport, e replica.Update) engine.Input {
+	in := replica.Updated{ID: e.ID, Seq: e.Seq}
 	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err == nil {
-		in.Version, err = sendUpdate(a.ctx, via, id, e.Token, payload)
+		in.Version, err = sendUpdate(a.ctx, via, e.ID, e.Token, payload)
 	}
-	if in.Outcome, in.Err = outcome(err), err; in.Outcome == engine.Missing {
-		in.Outcome = engine.Invalid // an update makes the shadow, so it is the thing that is missing
+	if in.Outcome, in.Err = outcome(err), err; in.Outcome == replica.Missing {
+		in.Outcome = replica.Invalid // an update makes the shadow, so it is the thing that is missing
 	}
 	return in
 }
@@ -162,40 +170,40 @@ const (
 )
 
 // outcome sorts errors by what the engine can do about them.
-func outcome(err error) engine.Outcome {
+func outcome(err error) replica.Outcome {
 	var service *ipc.ServiceError
 	var rejected *rejection
 	switch {
 	case err == nil:
-		return engine.OK
+		return replica.OK
 	case errors.Is(err, ipc.ErrTooLarge):
-		return engine.TooLarge
+		return replica.TooLarge
 	case errors.Is(err, ipc.ErrNotSent):
-		return engine.NotSent
+		return replica.NotSent
 	case errors.As(err, &rejected):
 		return rejected.outcome()
 	case !errors.As(err, &service):
-		return engine.Unknown
+		return replica.Unknown
 	}
 	switch service.Code {
 	case model.ResourceNotFound:
-		return engine.Missing
+		return replica.Missing
 	case model.Unauthorized:
-		return engine.Unauthorized
+		return replica.Unauthorized
 	case model.Conflict:
-		return engine.Conflict
+		return replica.Conflict
 	case model.InvalidArguments:
 		switch service.Message {
 		case tooLargeText:
-			return engine.TooLarge
+			return replica.TooLarge
 		case versionText:
-			return engine.Conflict
+			return replica.Conflict
 		}
-		return engine.Invalid
+		return replica.Invalid
 	case model.ServiceFailure:
 		if service.Message == throttledText {
-			return engine.Throttled
+			return replica.Throttled
 		}
 	}
-	return engine.Unknown
+	return replica.Unknown
 }

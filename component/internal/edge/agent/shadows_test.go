@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
@@ -16,22 +16,22 @@ func TestOutcome(t *testing.T) {
 	}
 	for _, c := range []struct {
 		err  error
-		want engine.Outcome
+		want replica.Outcome
 	}{
-		{nil, engine.OK},
-		{fmt.Errorf("call: %w", ipc.ErrNotSent), engine.NotSent},
-		{fmt.Errorf("call: %w", ipc.ErrOutcomeUnknown), engine.Unknown},
-		{errors.New("a reply that is no JSON"), engine.Unknown},
-		{service(model.ResourceNotFound, "No shadow found"), engine.Missing},
-		{service(model.Unauthorized, ""), engine.Unauthorized},
-		{service(model.InvalidArguments, "Invalid JSON: state: is missing but it is required"), engine.Invalid},
-		{service(model.InvalidArguments, "The payload exceeds the maximum size allowed"), engine.TooLarge},
-		{service(model.InvalidArguments, "Invalid version"), engine.Conflict},
-		{service(model.ServiceFailure, "Too Many Requests"), engine.Throttled},
-		{service(model.ServiceFailure, "Database pool not initialized."), engine.Unknown},
-		{service(model.ServiceFailure, ""), engine.Unknown},
-		{service(model.Conflict, "Version conflict"), engine.Conflict},
-		{service("SomethingNew", ""), engine.Unknown},
+		{nil, replica.OK},
+		{fmt.Errorf("call: %w", ipc.ErrNotSent), replica.NotSent},
+		{fmt.Errorf("call: %w", ipc.ErrOutcomeUnknown), replica.Unknown},
+		{errors.New("a reply that is no JSON"), replica.Unknown},
+		{service(model.ResourceNotFound, "No shadow found"), replica.Missing},
+		{service(model.Unauthorized, ""), replica.Unauthorized},
+		{service(model.InvalidArguments, "Invalid JSON: state: is missing but it is required"), replica.Invalid},
+		{service(model.InvalidArguments, "The payload exceeds the maximum size allowed"), replica.TooLarge},
+		{service(model.InvalidArguments, "Invalid version"), replica.Conflict},
+		{service(model.ServiceFailure, "Too Many Requests"), replica.Throttled},
+		{service(model.ServiceFailure, "Database pool not initialized."), replica.Unknown},
+		{service(model.ServiceFailure, ""), replica.Unknown},
+		{service(model.Conflict, "Version conflict"), replica.Conflict},
+		{service("SomethingNew", ""), replica.Unknown},
 	} {
 		if got := outcome(c.err); got != c.want {
 			t.Errorf("%v: got %d, want %d", c.err, got, c.want)

@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -34,8 +34,6 @@ const (
 	// of refusals, and what others desire.
 	liteReserve = 1000
 )
-
-func tooLargeForLite(s config.Shadow) bool { return s.MessageSize() > liteMessage-liteReserve }
 
 // topics is the [transport] over the shadow topics of AWS IoT Core, through the MQTT
 // client of the nucleus. Answers are known by the client token of the request.
@@ -81,7 +79,7 @@ func (t *topics) follow(f *feed) {
 		return
 	}
 	if lite && f.large {
-		f.tell(engine.ShadowLost{Shadow: f.label, Err: fmt.Errorf(
+		f.tell(engine.ShadowLost{ID: f.id, Err: fmt.Errorf(
 			"it can come to more than the %d bytes of a message that nucleus lite takes; move properties to another named shadow", liteMessage)})
 		return
 	}
@@ -116,7 +114,7 @@ func (t *topics) take(f *feed, message *model.MQTTMessage) {
 	case "/get/rejected", "/update/rejected":
 		t.answered(f, message.Payload, true)
 	case "/delete/accepted":
-		f.tell(engine.Deleted{Shadow: f.label})
+		f.tell(engine.Deleted{ID: f.id})
 	}
 }
 
@@ -256,24 +254,24 @@ func (r *rejection) Error() string {
 }
 
 // outcome sorts by what the engine can do about it.
-func (r *rejection) outcome() engine.Outcome {
+func (r *rejection) outcome() replica.Outcome {
 	switch r.Code {
 	case 401, 403:
-		return engine.Unauthorized
+		return replica.Unauthorized
 	case 404:
-		return engine.Missing
+		return replica.Missing
 	case 409:
-		return engine.Conflict
+		return replica.Conflict
 	case 413:
-		return engine.TooLarge
+		return replica.TooLarge
 	case 429:
-		return engine.Throttled
+		return replica.Throttled
 	}
 	switch {
 	case r.Message == versionText:
-		return engine.Conflict
+		return replica.Conflict
 	case r.Code/100 == 4:
-		return engine.Invalid
+		return replica.Invalid
 	}
-	return engine.Unknown
+	return replica.Unknown
 }

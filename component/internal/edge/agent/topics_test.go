@@ -14,8 +14,8 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
-	"github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
@@ -26,21 +26,21 @@ type topicsRig struct {
 	*agent
 	topics *topics
 	core   *devcore.Core
-	broker *broker.Broker
-	asked  chan broker.Message // requests that reached AWS IoT Core
+	broker *devcore.InProcessBroker
+	asked  chan devcore.Message // requests that reached AWS IoT Core
 }
 
 var room = shadow.ID{Thing: "gw", Name: "room"}
 
 func newTopicsRig(t *testing.T, settings devcore.Config) *topicsRig {
 	t.Helper()
-	r := &topicsRig{broker: broker.New(), asked: make(chan broker.Message, 100)}
+	r := &topicsRig{broker: devcore.NewBroker(), asked: make(chan devcore.Message, 100)}
 	for _, verb := range []string{"/get", "/update"} {
-		if _, err := r.broker.Subscribe(room.Topic(verb), func(m broker.Message) { r.asked <- m }); err != nil {
+		if _, err := r.broker.Subscribe(room.Topic(verb), func(m devcore.Message) { r.asked <- m }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	settings.ThingName, settings.Broker = "gw", devcore.InProcess(r.broker)
+	settings.ThingName, settings.Broker = "gw", r.broker
 	var err error
 	if r.core, err = devcore.New(settings); err != nil {
 		t.Fatal(err)
@@ -73,9 +73,9 @@ func newTopicsRig(t *testing.T, settings devcore.Config) *topicsRig {
 // follow starts the feed of a shadow, and waits until it is live.
 func (r *topicsRig) follow(t *testing.T) {
 	t.Helper()
-	f := &feed{agent: r.agent, label: "room", id: room, via: r.topics, ctx: r.ctx}
+	f := &feed{agent: r.agent, id: room, via: r.topics, ctx: r.ctx}
 	r.work.Go(func() { r.topics.follow(f) })
-	r.hears(t, engine.ShadowLive{Shadow: "room"})
+	r.hears(t, engine.ShadowLive{ID: room})
 }
 
 // hears waits for the next input of the engine.
@@ -88,7 +88,7 @@ func (r *topicsRig) hears(t *testing.T, want engine.Input) {
 
 func (r *topicsRig) publish(t *testing.T, suffix, payload string) {
 	t.Helper()
-	err := r.broker.Publish(broker.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: room.Topic(suffix), Payload: []byte(payload)}})
+	err := r.broker.Publish(devcore.Message{QOS: model.AtLeastOnce, MQTTMessage: model.MQTTMessage{TopicName: room.Topic(suffix), Payload: []byte(payload)}})
 	if err != nil {
 		t.Error(err)
 	}
@@ -115,42 +115,42 @@ func TestTopicsOutcomes(t *testing.T) {
 	r.follow(t)
 	for _, c := range []struct {
 		suffix, members string
-		want            engine.Outcome
+		want            replica.Outcome
 	}{
-		{"/get/accepted", `"version":7,"state":{"desired":{"fan":true}}`, engine.OK},
-		{"/get/rejected", `"code":404,"message":"No shadow exists with name: 'room'"`, engine.Missing},
-		{"/get/rejected", `"code":401,"message":"Unauthorized"`, engine.Unauthorized},
-		{"/get/rejected", `"code":403,"message":"Forbidden"`, engine.Unauthorized},
-		{"/get/rejected", `"code":429,"message":"Too Many Requests"`, engine.Throttled},
-		{"/get/rejected", `"code":500,"message":"Internal service failure"`, engine.Unknown},
+		{"/get/accepted", `"version":7,"state":{"desired":{"fan":true}}`, replica.OK},
+		{"/get/rejected", `"code":404,"message":"No shadow exists with name: 'room'"`, replica.Missing},
+		{"/get/rejected", `"code":401,"message":"Unauthorized"`, replica.Unauthorized},
+		{"/get/rejected", `"code":403,"message":"Forbidden"`, replica.Unauthorized},
+		{"/get/rejected", `"code":429,"message":"Too Many Requests"`, replica.Throttled},
+		{"/get/rejected", `"code":500,"message":"Internal service failure"`, replica.Unknown},
 	} {
 		go r.answer(t, c.suffix, c.members)
-		got := r.fetch(r.topics, engine.FetchShadow{Shadow: "room", Seq: 1}, room).(engine.Fetched)
-		if got.Outcome != c.want || (got.Err == nil) != (c.want == engine.OK) {
+		got := r.fetch(r.topics, replica.Fetch{ID: room, Seq: 1}).(replica.Fetched)
+		if got.Outcome != c.want || (got.Err == nil) != (c.want == replica.OK) {
 			t.Errorf("get, %s: got %d, %v, want %d", c.members, got.Outcome, got.Err, c.want)
 		}
-		if c.want == engine.OK && (got.Document.Version != 7 || got.Document.Desired["fan"] != true) {
+		if c.want == replica.OK && (got.Document.Version != 7 || got.Document.Desired["fan"] != true) {
 			t.Errorf("got %+v", got.Document)
 		}
 	}
 	for _, c := range []struct {
 		suffix, members string
-		want            engine.Outcome
+		want            replica.Outcome
 	}{
-		{"/update/accepted", `"version":8,"state":{"reported":{"fan":true}}`, engine.OK},
-		{"/update/rejected", `"code":400,"message":"Invalid JSON"`, engine.Invalid},
-		{"/update/rejected", `"code":400,"message":"Invalid version"`, engine.Conflict},
-		{"/update/rejected", `"code":404,"message":"Thing not found"`, engine.Invalid},
-		{"/update/rejected", `"code":409,"message":"Version conflict"`, engine.Conflict},
-		{"/update/rejected", `"code":413,"message":"The payload exceeds the maximum size allowed"`, engine.TooLarge},
-		{"/update/rejected", `"code":422,"message":"Failed to process request"`, engine.Invalid},
-		{"/update/rejected", `"code":429,"message":"Too Many Requests"`, engine.Throttled},
-		{"/update/rejected", `"code":503`, engine.Unknown},
+		{"/update/accepted", `"version":8,"state":{"reported":{"fan":true}}`, replica.OK},
+		{"/update/rejected", `"code":400,"message":"Invalid JSON"`, replica.Invalid},
+		{"/update/rejected", `"code":400,"message":"Invalid version"`, replica.Conflict},
+		{"/update/rejected", `"code":404,"message":"Thing not found"`, replica.Invalid},
+		{"/update/rejected", `"code":409,"message":"Version conflict"`, replica.Conflict},
+		{"/update/rejected", `"code":413,"message":"The payload exceeds the maximum size allowed"`, replica.TooLarge},
+		{"/update/rejected", `"code":422,"message":"Failed to process request"`, replica.Invalid},
+		{"/update/rejected", `"code":429,"message":"Too Many Requests"`, replica.Throttled},
+		{"/update/rejected", `"code":503`, replica.Unknown},
 	} {
 		go r.answer(t, c.suffix, c.members)
-		e := engine.UpdateShadow{Shadow: "room", Seq: 2, Token: "shadowgpio-1", Reported: map[string]any{"fan": true}}
-		got := r.update(r.topics, e, room).(engine.Updated)
-		if got.Outcome != c.want || (got.Err == nil) != (c.want == engine.OK) || (got.Version == 8) != (c.want == engine.OK) {
+		e := replica.Update{ID: room, Seq: 2, Token: "shadowgpio-1", Reported: map[string]any{"fan": true}}
+		got := r.update(r.topics, e).(replica.Updated)
+		if got.Outcome != c.want || (got.Err == nil) != (c.want == replica.OK) || (got.Version == 8) != (c.want == replica.OK) {
 			t.Errorf("update, %s: got %+v, want %d", c.members, got, c.want)
 		}
 	}
@@ -161,7 +161,7 @@ func TestTopicsOutcomes(t *testing.T) {
 		}
 	}
 	r.publish(t, "/delete/accepted", `{"version":8}`)
-	r.hears(t, engine.Deleted{Shadow: "room"})
+	r.hears(t, engine.Deleted{ID: room})
 }
 
 // TestTopicsWithoutAnAnswer: it may have been carried out, or be yet.
@@ -169,24 +169,24 @@ func TestTopicsWithoutAnAnswer(t *testing.T) {
 	r := newTopicsRig(t, devcore.Config{})
 	r.topics.patience = time.Millisecond
 	r.follow(t)
-	got := r.update(r.topics, engine.UpdateShadow{Shadow: "room", Token: "shadowgpio-1"}, room).(engine.Updated)
-	if got.Outcome != engine.Unknown || !errors.Is(got.Err, ipc.ErrOutcomeUnknown) {
+	got := r.update(r.topics, replica.Update{ID: room, Token: "shadowgpio-1"}).(replica.Updated)
+	if got.Outcome != replica.Unknown || !errors.Is(got.Err, ipc.ErrOutcomeUnknown) {
 		t.Errorf("got %+v, want an unknown outcome", got)
 	}
 	if len(r.asked) != 1 {
 		t.Errorf("%d requests, want 1", len(r.asked))
 	}
 	// The link was away, perhaps. When it is there again, other shadows are read.
-	f := &feed{agent: r.agent, label: "other", id: shadow.ID{Thing: "gw"}, via: r.topics, ctx: r.ctx}
+	f := &feed{agent: r.agent, id: shadow.ID{Thing: "gw"}, via: r.topics, ctx: r.ctx}
 	r.work.Go(func() { r.topics.follow(f) })
-	r.hears(t, engine.ShadowLive{Shadow: "other"})
+	r.hears(t, engine.ShadowLive{ID: f.id})
 	<-r.asked
 	r.topics.patience = time.Hour
 	go r.answer(t, "/get/accepted", `"version":1`)
-	if got := r.fetch(r.topics, engine.FetchShadow{Shadow: "room"}, room).(engine.Fetched); got.Outcome != engine.OK {
+	if got := r.fetch(r.topics, replica.Fetch{ID: room}).(replica.Fetched); got.Outcome != replica.OK {
 		t.Fatalf("got %+v", got)
 	}
-	r.hears(t, engine.ShadowLive{Shadow: "other"})
+	r.hears(t, engine.ShadowLive{ID: f.id})
 }
 
 // TestTopicsNoticeTheLink: a shadow is read again when the nucleus tells that the link
@@ -201,7 +201,7 @@ func TestTopicsNoticeTheLink(t *testing.T) {
 			r.core.SetLink(true)
 			select {
 			case in := <-r.inputs:
-				heard = in == engine.ShadowLive{Shadow: "room"}
+				heard = in == engine.ShadowLive{ID: room}
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
@@ -210,8 +210,8 @@ func TestTopicsNoticeTheLink(t *testing.T) {
 		r := newTopicsRig(t, devcore.Config{Lite: true})
 		r.topics.verify = time.Millisecond
 		r.follow(t)
-		r.hears(t, engine.ShadowLive{Shadow: "room"})
-		r.hears(t, engine.ShadowLive{Shadow: "room"})
+		r.hears(t, engine.ShadowLive{ID: room})
+		r.hears(t, engine.ShadowLive{ID: room})
 	})
 }
 
@@ -221,8 +221,8 @@ func TestTopicsWhileTheLinkIsDown(t *testing.T) {
 		r := newTopicsRig(t, devcore.Config{Lite: lite})
 		r.follow(t)
 		r.core.SetLink(false)
-		got := r.update(r.topics, engine.UpdateShadow{Shadow: "room", Token: "shadowgpio-1"}, room).(engine.Updated)
-		if got.Outcome != engine.Unknown || got.Err == nil {
+		got := r.update(r.topics, replica.Update{ID: room, Token: "shadowgpio-1"}).(replica.Updated)
+		if got.Outcome != replica.Unknown || got.Err == nil {
 			t.Errorf("lite %v: got %+v, want an error that leads to a read", lite, got)
 		}
 		r.core.SetLink(true)
@@ -240,9 +240,9 @@ func TestAutomaticTransport(t *testing.T) {
 		if _, manager := auto.way().(*shadowManager); !manager {
 			t.Errorf("lite %v: before it is known: got %T", lite, auto.way())
 		}
-		f := &feed{agent: r.agent, label: "room", id: room, ctx: r.ctx}
+		f := &feed{agent: r.agent, id: room, ctx: r.ctx}
 		r.work.Go(func() { auto.follow(f) })
-		r.hears(t, engine.ShadowLive{Shadow: "room"})
+		r.hears(t, engine.ShadowLive{ID: room})
 		if _, topics := auto.way().(*topics); topics != lite {
 			t.Errorf("lite %v: got %T", lite, auto.way())
 		}
@@ -253,8 +253,8 @@ func TestAutomaticTransport(t *testing.T) {
 func TestUpdateThatLiteCannotTake(t *testing.T) {
 	r := newTopicsRig(t, devcore.Config{Lite: true})
 	r.follow(t)
-	e := engine.UpdateShadow{Shadow: "room", Token: "shadowgpio-1", Reported: map[string]any{"a": string(make([]byte, liteMessage))}}
-	if got := r.update(r.topics, e, room).(engine.Updated); got.Outcome != engine.TooLarge {
+	e := replica.Update{ID: room, Token: "shadowgpio-1", Reported: map[string]any{"a": string(make([]byte, liteMessage))}}
+	if got := r.update(r.topics, e).(replica.Updated); got.Outcome != replica.TooLarge {
 		t.Errorf("got %+v, want too large", got)
 	}
 	if len(r.asked) > 0 {

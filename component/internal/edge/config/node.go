@@ -172,7 +172,7 @@ func show(v any) string {
 	}
 	const limit = 60
 	if len(text) > limit {
-		return string(text[:limit]) + "…"
+		return strings.ToValidUTF8(string(text[:limit]), "") + "…"
 	}
 	return string(text)
 }

@@ -49,7 +49,7 @@ func TestSchemaAgreesOnFiles(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no examples: ", err)
 	}
-	for _, file := range append(files, "../../dev/ctl/board.yaml") {
+	for _, file := range append(files, "../../dev/board/board.yaml") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

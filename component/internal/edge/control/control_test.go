@@ -17,6 +17,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -82,7 +83,7 @@ func serve(t *testing.T) (*device, string) {
 	t.Helper()
 	d := &device{watchers: map[chan struct{}]bool{}}
 	d.status.Lines = map[string]engine.LineView{"lamp": {Direction: "output", Value: "off"}, "door": {Direction: "input", Value: "off"}}
-	d.status.Shadows = map[string]engine.ShadowView{"main": {Thing: "gw", Sync: engine.SyncInStep, Properties: map[string]engine.PropertyView{
+	d.status.Shadows = map[string]engine.ShadowView{"main": {Thing: "gw", Sync: replica.InStep, Properties: map[string]engine.PropertyView{
 		"lights": {Value: "off", Ack: &shadow.Ack{Code: 200, Version: 1}},
 	}}}
 	dir, err := os.MkdirTemp("", "sc")

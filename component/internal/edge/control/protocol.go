@@ -74,6 +74,8 @@ type Status struct {
 	// Held are the outputs that would stay as they are should the component vanish,
 	// by their labels; those of a pattern are joined by +.
 	Held []string `json:"held,omitempty"`
+	// LogDropped is how many lines of the log nobody read.
+	LogDropped int64 `json:"logDropped,omitempty"`
 }
 
 // Nucleus is the connection to the nucleus.

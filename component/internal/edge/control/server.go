@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"os"
@@ -219,7 +220,7 @@ func difference(old, now Status) (change Status, some bool) {
 		}
 	}
 	some = len(change.Lines) > 0 || len(change.Shadows) > 0 || !reflect.DeepEqual(old.Nucleus, now.Nucleus) ||
-		old.Stopped != now.Stopped || old.Refused != now.Refused
+		old.Stopped != now.Stopped || old.Refused != now.Refused || !maps.Equal(old.Disk, now.Disk)
 	return change, some
 }
 

@@ -6,16 +6,13 @@ package deployed
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
 	"github.com/shadowgpio/shadowgpio/ipc"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
@@ -24,10 +21,11 @@ import (
 const retryPause = time.Second
 
 // Update is a configuration that takes the place of the one before, or the reason
-// why one does not.
+// why one does not, or neither: then only File has changed.
 type Update struct {
-	Config *config.Config // nil when Err is not
+	Config *config.Config // the new one, or nil
 	Err    error          // of config.Parse; the configuration before stays in force
+	File   error          // why the last good configuration is not kept for the next start; nil if it is
 }
 
 // Source is where configurations come from.
@@ -37,18 +35,21 @@ type Source struct {
 	File      string // keeps the last good configuration
 	Logger    *slog.Logger
 
+	updates chan<- Update
 	present *config.Config
 	refused string // the text of the last refusal, to tell each once
+	keeper  *keeper
+	file    error // what is wrong with File
 }
 
 // Follow sends the last good configuration of an earlier run, if there is one, and
 // then each that differs from the one before. It returns when ctx is done.
 func (s *Source) Follow(ctx context.Context, updates chan<- Update) {
-	if text, err := os.ReadFile(s.File); err == nil {
-		s.start(ctx, text, updates)
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		s.Logger.Warn("last good configuration not read", "error", err)
-	}
+	s.updates, s.keeper = updates, newKeeper(s.File, s.Logger)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.keeper.run(ctx) })
+	defer keeping.Wait()
+	s.start(ctx)
 	changes := s.Session.ConfigurationUpdates(model.SubscribeToConfigurationUpdateRequest{})
 	questions := s.Session.ConfigurationValidations()
 	defer changes.Close()
@@ -56,12 +57,27 @@ func (s *Source) Follow(ctx context.Context, updates chan<- Update) {
 	for {
 		status, connection := s.Session.Watch()
 		var again <-chan time.Time
-		if status.State == ipc.Connected && !s.read(ctx, updates) {
+		if status.State == ipc.Connected && !s.read(ctx) {
 			again = time.After(retryPause)
 		}
 		if !s.wait(ctx, connection, again, changes, questions) {
 			return
 		}
+	}
+}
+
+// start takes the last good configuration of an earlier run. It does not wait for a
+// disk that fails or hangs: the nucleus may have the configuration.
+func (s *Source) start(ctx context.Context) {
+	late := time.NewTimer(diskWait)
+	defer late.Stop()
+	select {
+	case text := <-s.keeper.found:
+		s.take(ctx, text)
+	case s.file = <-s.keeper.faults:
+		s.send(ctx, Update{})
+	case <-late.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -80,6 +96,12 @@ func (s *Source) wait(ctx context.Context, connection <-chan struct{}, again <-c
 				continue
 			}
 			return true
+		case text := <-s.keeper.found:
+			if s.present == nil {
+				s.take(ctx, text)
+			}
+		case s.file = <-s.keeper.faults:
+			s.send(ctx, Update{})
 		case <-connection:
 			return true
 		case <-again:
@@ -90,19 +112,22 @@ func (s *Source) wait(ctx context.Context, connection <-chan struct{}, again <-c
 	}
 }
 
-// start takes the last good configuration of an earlier run.
-func (s *Source) start(ctx context.Context, text []byte, updates chan<- Update) {
+// take puts the text of the file in force, if it is a configuration.
+func (s *Source) take(ctx context.Context, text []byte) {
+	if text == nil {
+		return
+	}
 	cfg, err := config.Parse(text, s.ThingName)
 	if err != nil {
 		s.Logger.Warn("last good configuration is none for this version", "file", s.File, "error", err)
 		return
 	}
 	s.present = cfg
-	send(ctx, updates, Update{Config: cfg})
+	s.send(ctx, Update{Config: cfg})
 }
 
 // read reads the configuration. It is false if that has to be tried again.
-func (s *Source) read(ctx context.Context, updates chan<- Update) bool {
+func (s *Source) read(ctx context.Context) bool {
 	response, err := s.Session.GetConfiguration(ctx, model.GetConfigurationRequest{})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -115,19 +140,17 @@ func (s *Source) read(ctx context.Context, updates chan<- Update) bool {
 	case err != nil:
 		if err.Error() != s.refused {
 			s.refused = err.Error()
-			send(ctx, updates, Update{Err: err})
+			s.send(ctx, Update{Err: err})
 		}
 	case s.present != nil && reflect.DeepEqual(cfg, s.present):
 		if s.refused != "" {
 			s.refused = ""
-			send(ctx, updates, Update{Config: cfg}) // it is the right one after all
+			s.send(ctx, Update{Config: cfg}) // it is the right one after all
 		}
 	default:
 		s.present, s.refused = cfg, ""
-		if err := durable.Write(s.File, response.Value); err != nil {
-			s.Logger.Warn("configuration not kept for the next start", "error", err)
-		}
-		send(ctx, updates, Update{Config: cfg})
+		s.keeper.keep(ctx, response.Value)
+		s.send(ctx, Update{Config: cfg})
 	}
 	return true
 }
@@ -146,9 +169,10 @@ func (s *Source) answer(ctx context.Context, question model.ValidateConfiguratio
 	}
 }
 
-func send(ctx context.Context, updates chan<- Update, u Update) {
+func (s *Source) send(ctx context.Context, u Update) {
+	u.File = s.file
 	select {
-	case updates <- u:
+	case s.updates <- u:
 	case <-ctx.Done():
 	}
 }

@@ -53,7 +53,7 @@ shadows:
 	r.step(Clock{Synchronised: true})
 	came("bell false by start", "heater true by start", "lamp true by start", "pump false by as found", "siren false by as found")
 	r.step(Link{Up: true})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":4,"state":{"desired":{"pump":true,"morning":{"entries":[{"at":"06:30","set":"on"}]}}},"metadata":{}}`)
 	came("pump true by desired main@4")
 	press(r, "button")

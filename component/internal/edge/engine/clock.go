@@ -9,70 +9,41 @@ import (
 // clock is what the engine knows of the wall clock. Everything but schedules goes by
 // the time of steps, which never goes back.
 type clock struct {
-	set  bool          // it can be trusted: once set, it stays so
-	boot string        // the run of the kernel
-	skew time.Duration // what the wall clock shows less the time of steps; other than 0 in simulations only
-	told bool          // something is known of it, if only that it is not set
-	said bool          // that it is waited for was said
+	set   bool          // it can be trusted: once set, it stays so
+	boot  string        // the run of the kernel
+	skew  time.Duration // the wall clock less the time of steps; other than 0 in simulations only
+	told  bool          // something is known of it, if only that it is not set
+	saved state.Clock   // by an earlier run
 }
 
 // clockSlack is how far a clock may be behind what it showed earlier.
 const clockSlack = 10 * time.Minute
 
-// firstYear is when no clock that is set can be before.
+// firstYear is before any clock that is set.
 const firstYear = 2025
 
-// wall is what the clock on the wall shows.
-func (e *Engine) wall(now time.Time) time.Time { return now.Round(0).Add(e.clock.skew).UTC() }
+// wall is what the clock on the wall shows at the time of a step.
+func (c *clock) wall(now time.Time) time.Time { return now.Round(0).Add(c.skew).UTC() }
 
-// apply judges the clock. One that the kernel synchronises is set, and so is one
-// that was in the same run of the kernel, whatever became of the time server. A
-// hardware clock is believed unless it is behind what was seen of it, and so is whoever
-// sets the clock while we look, such as a modem that hears of the time.
-func (in Clock) apply(e *Engine, now time.Time) {
-	e.clock.told = true
-	if e.clock.boot = in.Boot; e.clock.set || e.stopped {
-		return
+// judge decides whether the clock is set, and reports whether it has become so. One
+// that the kernel synchronises is set, and so is one that was in the same run of the
+// kernel, whatever became of the time server. A hardware clock is believed unless it is
+// behind what was seen of it, and so is one that is set while the component runs, as
+// by a modem.
+func (c *clock) judge(in Clock, wall time.Time) (becameSet bool) {
+	c.told = true
+	if c.boot = in.Boot; c.set {
+		return false
 	}
-	saved, wall := e.memory.clock, e.wall(now)
-	plausible := wall.Year() >= firstYear && !wall.Before(saved.Latest.Add(-clockSlack))
-	if !in.Synchronised && !(in.Boot != "" && in.Boot == saved.Boot) && !((in.Kept || in.Set) && plausible) {
-		return
-	}
-	e.clock.set = true
-	e.log.Debug("clock is set", "time", wall)
-	e.remember(now, saveDelay)
+	plausible := wall.Year() >= firstYear && !wall.Before(c.saved.Latest.Add(-clockSlack))
+	c.set = in.Synchronised || in.Boot != "" && in.Boot == c.saved.Boot || (in.Kept || in.Set) && plausible
+	return c.set
 }
 
-// clockMemory is what to remember of the clock.
-func (e *Engine) clockMemory(now time.Time) state.Clock {
-	if e.clock.set {
-		return state.Clock{Latest: e.wall(now), Boot: e.clock.boot}
+// memory is what to remember of the clock.
+func (c *clock) memory(wall time.Time) state.Clock {
+	if c.set {
+		return state.Clock{Latest: wall, Boot: c.boot}
 	}
-	return e.memory.clock
-}
-
-// clockAwaited reports whether a schedule waits for the clock.
-func (e *Engine) clockAwaited() bool { return e.clock.said }
-
-// showClock says when schedules begin or end to wait for the clock.
-func (e *Engine) showClock() {
-	awaited := false
-	for _, p := range e.schedules {
-		awaited = awaited || p.plan != nil && e.clock.told && !e.clock.set
-	}
-	if awaited == e.clock.said {
-		return
-	}
-	if e.clock.said = awaited; awaited {
-		e.log.Warn("schedules wait: the clock is not set")
-	} else {
-		e.log.Info("schedules go on: the clock is set")
-	}
-	for _, p := range e.schedules {
-		if p.plan != nil {
-			e.showSchedule(p)
-		}
-	}
-	e.showStatus()
+	return c.saved
 }

@@ -45,7 +45,7 @@ func TestClockJumpsDuringAPulse(t *testing.T) {
 	config := strings.Replace(testConfig, "pump: {line: pump}", "pump: {line: pump, pulse: 10s}", 1)
 	eachJump(t, config, func(t *testing.T, r *rig, jump func()) {
 		r.step(Start{})
-		r.step(ShadowLive{"plant"})
+		r.step(shadowLive{"plant"})
 		r.fetched("plant", fmt.Sprintf(`{"version":1,"state":{"desired":{"pump":true}},"metadata":{"desired":{"pump":{"timestamp":%d}}}}`, r.now.Unix()))
 		r.pass(4 * time.Second)
 		jump()
@@ -83,8 +83,8 @@ func TestClockJumpsDuringTheHoldTimeOfAnAlarm(t *testing.T) {
 func TestClockJumpsDuringPauses(t *testing.T) {
 	eachJump(t, testConfig, func(t *testing.T, r *rig, jump func()) {
 		r.step(Start{})
-		r.step(ShadowLive{"main"})
-		r.step(Fetched{Shadow: "main", Seq: r.lastFetch("main").Seq, Outcome: Unknown, Err: errors.New("starting")})
+		r.step(shadowLive{"main"})
+		r.step(documentFetched{Shadow: "main", Seq: r.lastFetch("main").Seq, Outcome: Unknown, Err: errors.New("starting")})
 		jump()
 		r.step(Tick{})
 		if len(r.fetches) > 1 {
@@ -128,12 +128,12 @@ func TestAnswerOfAClockThatWasAhead(t *testing.T) {
 		"metadata":{"desired":{"lights":{"timestamp":1700000000}},"reported":{"lights":{"timestamp":1700003600},"ack":{"lights":{"code":{"timestamp":1700003600}}}}}}`
 	r := newRig(t, testConfig, state.State{Outputs: map[string]bool{"GPIO17": true}})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", fmt.Sprintf(document, "off"))
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":9}},"lights":"off"}`, 10)
 	r = newRig(t, testConfig, state.State{Outputs: map[string]bool{"GPIO17": true}})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", fmt.Sprintf(document, "on")) // which it does answer
 	r.reportsNothing()
 }
@@ -147,8 +147,8 @@ func TestClockOfTheShadowManagerJumps(t *testing.T) {
 			r := newRig(t, config, state.State{})
 			later := at + int64(d/time.Second)
 			read := func(version int, lights string, pump bool, timestamp int64) {
-				r.step(ShadowLive{"main"})
-				r.step(ShadowLive{"plant"})
+				r.step(shadowLive{"main"})
+				r.step(shadowLive{"plant"})
 				r.fetched("main", fmt.Sprintf(`{"version":%d,"state":{"desired":{"lights":%q}},"metadata":{"desired":{"lights":{"timestamp":%d}}}}`, version, lights, timestamp))
 				r.fetched("plant", fmt.Sprintf(`{"version":%d,"state":{"desired":{"pump":%v}},"metadata":{"desired":{"pump":{"timestamp":%d}}}}`, version, pump, timestamp))
 				r.pass(5 * time.Second)
@@ -156,8 +156,8 @@ func TestClockOfTheShadowManagerJumps(t *testing.T) {
 			}
 			r.step(Start{})
 			read(1, "on", true, at)
-			r.step(ShadowLost{"main", errors.New("connection lost")})
-			r.step(ShadowLost{"plant", errors.New("connection lost")})
+			r.step(shadowLost{"main", errors.New("connection lost")})
+			r.step(shadowLost{"plant", errors.New("connection lost")})
 			r.sets = nil
 			read(9, "off", true, later)
 			if r.lines["lamp"] {

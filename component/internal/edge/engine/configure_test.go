@@ -34,8 +34,8 @@ func configured(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t, before, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
-	r.step(ShadowLive{"room"})
+	r.step(shadowLive{"main"})
+	r.step(shadowLive{"room"})
 	r.fetched("room", `{"version":1,"state":{}}`)
 	r.fetched("main", `{"version":3,"state":{"reported":{"lights":false,"fan":false,"bell":false,"horn":false,"turns":0}}}`)
 	r.accepted("main", 4, `{"lights":true,"fan":true,"bell":true,"horn":true}`,
@@ -123,7 +123,7 @@ func TestConfigureDeletesWhatIsGoneAfterAKill(t *testing.T) {
 	saved := r.saves[len(r.saves)-1].State
 	after := newRig(t, replace(before, "      turns:  {line: meter, count: rising}\n", ""), saved)
 	after.step(Start{})
-	after.step(ShadowLive{"main"})
+	after.step(shadowLive{"main"})
 	after.fetched("main", `{"version":9,"state":{"reported":{"lights":true,"fan":true,"bell":true,"horn":true,"turns":4,"foreign":1}}}`)
 	after.pass(time.Second)
 	u, got := after.update("main")
@@ -132,7 +132,7 @@ func TestConfigureDeletesWhatIsGoneAfterAKill(t *testing.T) {
 	}
 	after.accept(u, 10)
 	after.pass(time.Minute)
-	if left := after.saves[len(after.saves)-1].State.Shown["gw (classic)"]; slices.Contains(left, "turns") {
+	if left := after.saves[len(after.saves)-1].State.Shadows["gw/"]; slices.Contains(left, "turns") {
 		t.Errorf("still remembered: %v", left)
 	}
 }
@@ -148,16 +148,16 @@ func TestConfigureLetsAPulseEnd(t *testing.T) {
 	} {
 		r := newRig(t, before, state.State{})
 		r.step(Start{})
-		r.step(ShadowLive{"main"})
+		r.step(shadowLive{"main"})
 		r.fetched("main", `{"version":3,"state":{}}`)
 		r.accepted("main", 4, `{"bell":true}`, `{"bell":{"timestamp":5}}`)
 		r.pass(time.Second)
 		r.configure(replace(before, c.change, c.with))
-		if r.shadows["main"].phase == fetching {
+		if r.reading("main") {
 			r.fetched("main", `{"version":4,"state":{"desired":{"bell":true}},"metadata":{"desired":{"bell":{"timestamp":5}}}}`)
 		}
 		r.pass(10 * time.Second)
-		if got := r.shadows["main"].wantAck["bell"].Code; got != c.code || r.lines["bell"] {
+		if got := r.shadows["main"].ack("bell").Code; got != c.code || r.lines["bell"] {
 			t.Errorf("%s: answered %d, want %d; the bell is %v", c.with, got, c.code, r.lines["bell"])
 		}
 	}
@@ -168,7 +168,7 @@ func TestConfigureKeepsCounts(t *testing.T) {
 	r.configure(replace(before, "{line: M, direction: input}", "{line: M, direction: input, debounce: 1ms}"))
 	r.edge("meter", true)
 	r.pass(2 * time.Second)
-	if got := r.Engine.shadows["main"].want["turns"]; got != int64(5) {
+	if got := r.shadows["main"].replica.Wanted("turns"); got != int64(5) {
 		t.Errorf("turns is %v, want 5", got)
 	}
 }
@@ -188,7 +188,7 @@ func TestConfigureEndsWhatAnotherKindWouldNotDo(t *testing.T) {
 func TestRefusedConfigurationIsTold(t *testing.T) {
 	r := newRig(t, `shadows: {health: {name: health, status: true}}`, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"health"})
+	r.step(shadowLive{"health"})
 	r.fetched("health", "")
 	r.reports("health", `{"status":{"running":true,"since":"2023-11-14T22:13:20Z","version":"1.0.0"}}`, 1)
 	r.step(Refused{"no good"})

@@ -77,9 +77,9 @@ func (c demandCase) run(t *testing.T) *demandRun {
 	began := moment(t, "2026-11-23T06:30:00Z").Add(-askedAt)
 	saved := state.State{Outputs: map[string]bool{"O1": !c.on, "O2": c.other}}
 	if c.by == lines.BySchedule {
-		saved.Plans = map[string]state.Schedule{"main/plan": {Settled: began, Value: map[string]any{
+		saved.Properties = map[string]state.Property{"gw//plan#schedule": {Read: true, Schedule: &state.Schedule{Settled: began, Value: map[string]any{
 			"entries": []any{map[string]any{"at": "06:30", "set": map[bool]string{true: "on", false: "off"}[c.on]}},
-		}}}
+		}}}}
 	}
 	d := &demandRun{demandCase: c, t: t, began: began}
 	d.rig = newRig(t, c.text, saved)
@@ -260,7 +260,7 @@ func TestNothingIsSavedBeforeItIsDone(t *testing.T) {
 			}
 		}
 	}
-	if writes != 1 || len(r.saves) != saves+1 || !r.lastSaved().Outputs["O3"] || r.lastSaved().Plans["main/evening"].LastAt.IsZero() {
+	if writes != 1 || len(r.saves) != saves+1 || !r.lastSaved().Outputs["O3"] || r.lastSaved().Properties["gw//evening#schedule"].Schedule.LastAt.IsZero() {
 		t.Errorf("%d writes, %d saves, the last one %+v; want one each", writes, len(r.saves)-saves, r.lastSaved())
 	}
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"reflect"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func TestStartReadsTheShadowBeforeItMovesALine(t *testing.T) {
 	if len(r.fetches) > 0 {
 		t.Fatal("fetched before the subscription was live")
 	}
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	if len(r.sets) > 0 || len(r.updates) > 0 {
 		t.Fatalf("sets %v, updates %v before the shadow was read", r.sets, r.updates)
 	}
@@ -67,7 +68,7 @@ func TestDesiredDrivesTheLineEvenWithoutADelta(t *testing.T) {
 	// After a power cut the shadow says desired on, reported on; the lamp is off.
 	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":9,
 		"state":{"desired":{"lights":"on"},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":200,"version":5}}}},
 		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":101},"version":{"timestamp":101}}}}}}`)
@@ -82,7 +83,7 @@ func TestMissingShadowIsCreatedWithThePresentState(t *testing.T) {
 	r := newRig(t, testConfig, state.State{})
 	r.lines["door"] = true
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", "")
 	r.reports("main", `{"lights":"off","locked":true}`, 1)
 	r.pass(time.Minute)
@@ -95,7 +96,7 @@ func TestMissingShadowIsCreatedWithThePresentState(t *testing.T) {
 func TestCreationRaceLeadsToAFullRead(t *testing.T) {
 	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", "")
 	r.reports("main", `{"lights":"off","locked":false}`, 2)
 	if len(r.fetches) != 2 {
@@ -172,7 +173,7 @@ func TestValueSentAgainIsAnsweredAgain(t *testing.T) {
 func TestAnswersOfAnEarlierRunStand(t *testing.T) {
 	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":30,
 		"state":{
 			"desired":{"lights":"blue","horn":1},
@@ -205,7 +206,7 @@ func TestAnswersWithinOneSecond(t *testing.T) {
 	} {
 		r := newRig(t, testConfig, state.State{})
 		r.step(Start{})
-		r.step(ShadowLive{"main"})
+		r.step(shadowLive{"main"})
 		r.fetched("main", fmt.Sprintf(document, c.version, c.desired))
 		if c.want == "" {
 			r.reportsNothing()
@@ -229,8 +230,8 @@ func TestSameValueDesiredAgainWhileTheLinkWasLost(t *testing.T) {
 		r.accepted("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
 		r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
 		r.pass(time.Second)
-		r.step(ShadowLost{"main", errors.New("gone")})
-		r.step(ShadowLive{"main"})
+		r.step(shadowLost{"main", errors.New("gone")})
+		r.step(shadowLive{"main"})
 		r.fetched("main", fmt.Sprintf(document, version))
 		if want == "" {
 			r.reportsNothing()
@@ -244,8 +245,8 @@ func TestValueChangedWhileTheLinkWasLostIsAnswered(t *testing.T) {
 	r := settled(t)
 	r.accepted("main", 4, `{"lights":"on"}`, `{"lights":{"timestamp":100}}`)
 	r.reports("main", `{"ack":{"lights":{"code":200,"version":4}},"lights":"on"}`, 5)
-	r.step(ShadowLost{"main", errors.New("connection lost")})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLost{"main", errors.New("connection lost")})
+	r.step(shadowLive{"main"})
 	r.pass(time.Second)
 	r.fetched("main", `{"version":7,
 		"state":{"desired":{"lights":"off"},"reported":{"lights":"off","locked":false,"ack":{"lights":{"code":200,"version":4}}}},
@@ -256,7 +257,7 @@ func TestValueChangedWhileTheLinkWasLostIsAnswered(t *testing.T) {
 func TestAllAnswersGoneAreDeletedAsAWhole(t *testing.T) {
 	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false,"ack":{"horn":{"code":404,"version":1}}}}}`)
 	r.reports("main", `{"ack":null}`, 4)
 }
@@ -265,7 +266,7 @@ func TestFailedLineIsAnsweredRetriedAndRecovers(t *testing.T) {
 	r := newRig(t, testConfig, state.State{})
 	r.broken["lamp"] = errors.New(`request line GPIO17: busy, held by "other"`)
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":3,"state":{"desired":{"lights":"on"},"reported":{"lights":"off","locked":false}}}`)
 	r.reports("main", `{"ack":{"lights":{"code":500,"reason":"request line GPIO17: busy, held by \"other\"","version":3}}}`, 4)
 	r.pass(5 * time.Minute)
@@ -389,7 +390,7 @@ func TestForeignReportIsCorrected(t *testing.T) {
 
 func TestDeletedShadowIsCreatedAgain(t *testing.T) {
 	r := settled(t)
-	r.step(Deleted{"main"})
+	r.step(shadowDeleted{"main"})
 	r.accepted("main", 1, `{"lights":"on"}`, `{}`) // while nothing is known
 	if r.lines["lamp"] {
 		t.Error("a delta moved the line before the shadow was read")
@@ -427,7 +428,7 @@ func TestBurstsAreCoalescedAndTheLastValueArrives(t *testing.T) {
 	if updates == 0 || updates > 7 {
 		t.Errorf("%d updates for 41 edges in a second, want 1 to 7", updates)
 	}
-	if got := r.shadows["main"].have["locked"]; got != true {
+	if got := r.shadows["main"].replica.Held("locked"); got != true {
 		t.Errorf("the shadow has locked=%v in the end, want true", got)
 	}
 }
@@ -446,7 +447,7 @@ func TestChangeDuringAnUpdateFollowsIt(t *testing.T) {
 func TestOutcomesOfAnUpdate(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		outcome Outcome
+		outcome replica.Outcome
 		before  time.Duration // nothing happens for so long
 		fetch   bool          // then the shadow is read, else the update is sent again
 	}{
@@ -484,7 +485,7 @@ func TestUpdateThatIsStoredAfterTheRead(t *testing.T) {
 	r := settled(t)
 	r.edge("door", true)
 	late, _ := r.update("main")
-	r.step(Updated{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("no answer")})
+	r.step(updateAnswered{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("no answer")})
 	r.edge("door", false)
 	r.pass(2 * time.Second)
 	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false}}}`)
@@ -505,7 +506,7 @@ func TestForeignReportBeforeTheReply(t *testing.T) {
 	u, _ := r.update("main")
 	r.message("main", fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, u.Token))
 	r.message("main", `{"version":5,"state":{"reported":{"locked":false}},"metadata":{}}`)
-	r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 4})
+	r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Version: 4})
 	r.pass(time.Second)
 	r.fetched("main", `{"version":5,"state":{"reported":{"lights":"off","locked":false}}}`)
 	r.reports("main", `{"locked":true}`, 6)
@@ -534,7 +535,7 @@ func TestUpdateThatIsStoredAndRefused(t *testing.T) {
 		r.edge("door", true)
 		u, _ := r.update("main")
 		message := fmt.Sprintf(`{"version":4,"clientToken":%q,"state":{"reported":{"locked":true}},"metadata":{}}`, u.Token)
-		refused := Updated{Shadow: "main", Seq: u.Seq, Outcome: Throttled, Err: errors.New("too many requests")}
+		refused := updateAnswered{Shadow: "main", Seq: u.Seq, Outcome: Throttled, Err: errors.New("too many requests")}
 		fetches := len(r.fetches)
 		if messageFirst {
 			r.message("main", message)
@@ -568,7 +569,7 @@ func TestTooLargeReportShedsWhatMattersLeast(t *testing.T) {
 		if got != want {
 			t.Errorf("reported %s, want %s", got, want)
 		}
-		r.step(Updated{Shadow: "main", Seq: u.Seq, Outcome: TooLarge, Err: errors.New("too large")})
+		r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Outcome: TooLarge, Err: errors.New("too large")})
 	}
 	r.pass(50 * time.Second)
 	r.reportsNothing() // it is not sent to be refused in a loop
@@ -580,13 +581,13 @@ func TestLinkLostAndBack(t *testing.T) {
 	r := settled(t)
 	r.edge("door", true)
 	late, _ := r.update("main") // under way when the link goes
-	r.step(ShadowLost{"main", errors.New("connection lost")})
+	r.step(shadowLost{"main", errors.New("connection lost")})
 	r.edge("door", false)
 	r.edge("door", true)
 	r.pass(time.Hour)
 	r.reportsNothing()
-	r.step(Updated{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("connection lost")})
-	r.step(ShadowLive{"main"})
+	r.step(updateAnswered{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("connection lost")})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":11,"state":{"desired":{"lights":"on"},"reported":{"lights":"off","locked":false}}}`)
 	if !r.lines["lamp"] {
 		t.Error("the lamp is off; want what was desired while the link was away")
@@ -596,7 +597,7 @@ func TestLinkLostAndBack(t *testing.T) {
 
 func TestFetchFailures(t *testing.T) {
 	for _, c := range []struct {
-		outcome  Outcome
+		outcome  replica.Outcome
 		min, max int // fetches in ten minutes
 	}{
 		{Unknown, 15, 40},
@@ -605,10 +606,10 @@ func TestFetchFailures(t *testing.T) {
 	} {
 		r := newRig(t, testConfig, state.State{})
 		r.step(Start{})
-		r.step(ShadowLive{"main"})
+		r.step(shadowLive{"main"})
 		for end := r.now.Add(10 * time.Minute); r.now.Before(end); r.pass(100 * time.Millisecond) {
-			if f := r.lastFetch("main"); r.shadows["main"].phase == fetching {
-				r.step(Fetched{Shadow: "main", Seq: f.Seq, Outcome: c.outcome, Err: errors.New("no")})
+			if f := r.lastFetch("main"); r.reading("main") {
+				r.step(documentFetched{Shadow: "main", Seq: f.Seq, Outcome: c.outcome, Err: errors.New("no")})
 			}
 		}
 		if n := len(r.fetches); n < c.min || n > c.max {
@@ -627,7 +628,7 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 	r := newRig(t, text.String(), state.State{})
 	r.step(Start{})
 	for i := range shadows {
-		r.step(ShadowLive{fmt.Sprintf("s%d", i)})
+		r.step(shadowLive{fmt.Sprintf("s%d", i)})
 	}
 	done := 0
 	for step := 0; step < 20_000 && done < 3*shadows; step++ {
@@ -638,12 +639,12 @@ func TestBudgetHoldsOverAllShadowsOfAThing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.step(Fetched{Shadow: f.Shadow, Seq: f.Seq, Document: doc})
+			r.step(documentFetched{Shadow: f.Shadow, Seq: f.Seq, Document: doc})
 		}
 		for updates := r.updates; len(updates) > 0; updates = r.updates {
 			r.updates = updates[1:]
 			done++
-			r.step(Updated{Shadow: updates[0].Shadow, Seq: updates[0].Seq, Version: 2})
+			r.step(updateAnswered{Shadow: updates[0].Shadow, Seq: updates[0].Seq, Version: 2})
 		}
 		if step%97 == 0 {
 			r.edge("door", step%2 == 0)
@@ -746,18 +747,18 @@ func TestBusyShadowsDoNotStarveOthers(t *testing.T) {
 	r := newRig(t, "lines:\n"+lines.String()+"shadows:\n"+shadows.String(), state.State{})
 	r.step(Start{})
 	for i := range things {
-		r.step(ShadowLive{fmt.Sprintf("s%02d", i)})
+		r.step(shadowLive{fmt.Sprintf("s%02d", i)})
 	}
 	sent := map[string]int{}
 	for step := range 1000 {
 		for fetches := r.fetches; len(fetches) > 0; fetches = r.fetches {
 			r.fetches = fetches[1:]
-			r.step(Fetched{Shadow: fetches[0].Shadow, Seq: fetches[0].Seq, Outcome: Missing})
+			r.step(documentFetched{Shadow: fetches[0].Shadow, Seq: fetches[0].Seq, Outcome: Missing})
 		}
 		for updates := r.updates; len(updates) > 0; updates = r.updates {
 			r.updates = updates[1:]
 			sent[updates[0].Shadow]++
-			r.step(Updated{Shadow: updates[0].Shadow, Seq: updates[0].Seq, Version: int64(sent[updates[0].Shadow])})
+			r.step(updateAnswered{Shadow: updates[0].Shadow, Seq: updates[0].Seq, Version: int64(sent[updates[0].Shadow])})
 		}
 		for i := range things {
 			r.edge(fmt.Sprintf("l%02d", i), step%2 == 0)

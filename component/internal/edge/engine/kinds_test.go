@@ -60,11 +60,11 @@ shadows:
 
 // kinds is a rig whose shadow was read as empty, with its first report accepted as
 // version 2. Its saves are answered by the test where hold is set.
-func kinds(t *testing.T, saved state.State) *rig {
+func allKinds(t *testing.T, saved state.State) *rig {
 	t.Helper()
 	r := newRig(t, kindsConfig, saved)
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":1,"state":{}}`)
 	u, _ := r.update("main")
 	r.accept(u, 2)
@@ -100,7 +100,7 @@ func (r *rig) writes(claim string) (n int) {
 }
 
 // wrote takes the update under way and checks both of its sections.
-func (r *rig) wrote(desired, reported string, version int64) UpdateShadow {
+func (r *rig) wrote(desired, reported string, version int64) sentUpdate {
 	r.t.Helper()
 	u, got := r.update("main")
 	if got != reported {
@@ -116,12 +116,12 @@ func (r *rig) wrote(desired, reported string, version int64) UpdateShadow {
 }
 
 func TestPulseIsAnsweredAndCleared(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"gate":true}`)
 	if n := r.writes("gate"); n != 1 {
 		t.Fatalf("%d pulses, want 1", n)
 	}
-	if saved := r.saves[len(r.saves)-1].State.Commands["main/gate"]; saved.Version != 3 {
+	if saved := r.saves[len(r.saves)-1].State.Properties["gw//gate#pulse"].Command; saved == nil || saved.Version != 3 {
 		t.Errorf("saved %+v before the pulse, want the command of version 3", saved)
 	}
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":3}},"gate":true}`, 0), 4)
@@ -137,12 +137,21 @@ func TestPulseIsAnsweredAndCleared(t *testing.T) {
 	}
 }
 
+// counted is a memory of a count, commanded one of a pulse.
+func counted(n int64) state.State {
+	return state.State{Properties: map[string]state.Property{"gw//turns#count": {Read: true, Count: &n}}}
+}
+
+func commanded(c *state.Command) state.State {
+	return state.State{Properties: map[string]state.Property{"gw//gate#pulse": {Read: true, Command: c}}}
+}
+
 // TestSavedCommandAndCountAreOne since a kill between them would lose the count.
 func TestSavedCommandAndCountAreOne(t *testing.T) {
-	r := kinds(t, state.State{Counts: map[string]int64{"main/turns": 7}})
+	r := allKinds(t, counted(7))
 	r.desired(3, `{"turns":100}`)
 	for _, s := range r.saves {
-		if _, commanded := s.State.Commands["main/turns"]; commanded && s.State.Counts["main/turns"] != 100 {
+		if saved := s.State.Properties["gw//turns#count"]; saved.Command != nil && *saved.Count != 100 {
 			t.Errorf("saved %+v, want a count of 100", s.State)
 		}
 	}
@@ -152,26 +161,26 @@ func TestSavedCommandAndCountAreOne(t *testing.T) {
 // next run finds on the disk and in the shadow decides.
 func TestPulseIsCarriedOutOnce(t *testing.T) {
 	const at = 1_700_000_000
-	command := func(done bool, failure string) map[string]state.Command {
-		return map[string]state.Command{"main/gate": {Value: true, At: at, Version: 3, Done: done, Failure: failure}}
+	command := func(done bool, failure string) *state.Command {
+		return &state.Command{Value: true, At: at, Version: 3, Done: done, Failure: failure}
 	}
 	for _, c := range []struct {
-		name     string
-		commands map[string]state.Command
-		desired  string
-		pulses   int
-		ack      string
+		name    string
+		command *state.Command
+		desired string
+		pulses  int
+		ack     string
 	}{
 		{"before it was saved", nil, `true`, 1, `"code":202,"reason":"pulse","version":9`},
 		{"saved, and not known to be over", command(false, ""), `true`, 0, `"code":500,"reason":"the pulse was interrupted by a restart","version":9`},
 		{"over, and not cleared", command(true, ""), `true`, 0, `"code":200,"version":9`},
 		{"cut short, and not cleared", command(true, "cut"), `true`, 0, `"code":500,"reason":"cut","version":9`},
-		{"cleared, and desired anew", map[string]state.Command{"main/gate": {Value: true, At: at, Version: 3, Done: true, Cleared: true}}, `true`, 1, `"code":202,"reason":"pulse","version":9`},
+		{"cleared, and desired anew", &state.Command{Value: true, At: at, Version: 3, Done: true, Cleared: true}, `true`, 1, `"code":202,"reason":"pulse","version":9`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, kindsConfig, state.State{Commands: c.commands})
+			r := newRig(t, kindsConfig, commanded(c.command))
 			r.step(Start{})
-			r.step(ShadowLive{"main"})
+			r.step(shadowLive{"main"})
 			r.fetched("main", fmt.Sprintf(`{"version":9,"state":{"desired":{"gate":%s}},"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, c.desired, at))
 			if n := r.writes("gate"); n != c.pulses {
 				t.Errorf("%d pulses, want %d", n, c.pulses)
@@ -205,7 +214,7 @@ func TestPulseWaitsForTheDisk(t *testing.T) {
 		{"desired again", `{"gate":true}`, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := kinds(t, state.State{})
+			r := allKinds(t, state.State{})
 			r.hold = true
 			r.desired(3, `{"gate":true}`)
 			if r.writes("gate") > 0 {
@@ -227,7 +236,7 @@ func TestPulseWaitsForTheDisk(t *testing.T) {
 }
 
 func TestPulseAndTheFailingDisk(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.noDisk = errors.New("no space left")
 	r.desired(3, `{"gate":true}`)
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":500,"reason":"not remembered yet: no space left","version":3}}}`, 0), 4)
@@ -245,7 +254,7 @@ func TestPulseAndTheFailingDisk(t *testing.T) {
 
 // TestSameCommandAgain desires the same value in the same second as a message.
 func TestSameCommandAgain(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"gate":true}`)
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":3}},"gate":true}`, 0), 4)
 	r.desired(5, `{"gate":true}`)
@@ -261,14 +270,14 @@ func TestSameCommandAgain(t *testing.T) {
 // TestCommandDuringTheClearOfTheOneBefore has the reply of a clear come after the
 // next command: it must neither clear nor repeat that one.
 func TestCommandDuringTheClearOfTheOneBefore(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"gate":true}`)
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":3}},"gate":true}`, 0), 4)
 	r.pass(3 * time.Second)
 	u := r.wrote(`{"gate":null}`, `{"ack":{"gate":{"code":200,"reason":null,"version":3}},"gate":false}`, 4)
 	r.message("main", fmt.Sprintf(`{"version":5,"clientToken":%q,"state":{"desired":{"gate":null}},"metadata":{}}`, u.Token))
 	r.desired(6, `{"gate":true}`)
-	r.step(Updated{Shadow: "main", Seq: u.Seq, Version: 5})
+	r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Version: 5})
 	r.pass(time.Second)
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":6}},"gate":true}`, 0), 7)
 	r.pass(5 * time.Second)
@@ -280,7 +289,7 @@ func TestCommandDuringTheClearOfTheOneBefore(t *testing.T) {
 
 // TestClearThatIsRefused keeps the answer when the clear has to be sent again.
 func TestClearThatIsRefused(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"gate":true}`)
 	at := r.now.Unix()
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":3}},"gate":true}`, 0), 4)
@@ -307,7 +316,7 @@ func TestClearThatIsRefused(t *testing.T) {
 }
 
 func TestCountIsSetOnceWhileEdgesGoOn(t *testing.T) {
-	r := kinds(t, state.State{Counts: map[string]int64{"main/turns": 7}})
+	r := allKinds(t, counted(7))
 	turn := func() { r.edge("meter", true); r.edge("meter", false); r.pass(time.Second) }
 	turn()
 	u, _ := r.update("main")
@@ -319,7 +328,7 @@ func TestCountIsSetOnceWhileEdgesGoOn(t *testing.T) {
 	r.pass(time.Second)
 	u = r.wrote(`{"turns":null}`, `{"ack":{"turns":{"code":200,"version":4}},"turns":100}`, 4)
 	turn()
-	r.step(Updated{Shadow: "main", Seq: u.Seq, Outcome: Unknown, Err: errors.New("reply lost")})
+	r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Outcome: Unknown, Err: errors.New("reply lost")})
 	r.pass(2 * time.Second)
 	r.fetched("main", fmt.Sprintf(`{"version":4,"state":{"desired":{"turns":100}},"metadata":{"desired":{"turns":{"timestamp":%d}}}}`, r.now.Unix()-3))
 	turn()
@@ -327,7 +336,7 @@ func TestCountIsSetOnceWhileEdgesGoOn(t *testing.T) {
 	if got := asJSON(t, u.Reported["turns"]); got != "101" && got != "102" {
 		t.Errorf("count %s after two edges since it was set to 100, and a lost reply", got)
 	}
-	if last := r.saves[len(r.saves)-1].State; last.Commands["main/turns"].Version != 4 || last.Counts["main/turns"] < 100 {
+	if last := r.saves[len(r.saves)-1].State; last.Properties["gw//turns#count"].Command.Version != 4 || *last.Properties["gw//turns#count"].Count < 100 {
 		t.Errorf("saved %+v, want the command and what it set together", last)
 	}
 }
@@ -353,7 +362,7 @@ func TestValuesOfEachKind(t *testing.T) {
 		{`{"ack":1}`, `{"ack":{"ack":{"code":404,"reason":"no such property","version":3}}}`},
 		{`{"up":true,"down":true}`, `{"ack":{"down":{"code":200,"version":3},"up":{"code":409,"reason":"down is on, which interlock lift does not allow beside up","value":true,"version":3}},"down":true}`},
 	} {
-		r := kinds(t, state.State{})
+		r := allKinds(t, state.State{})
 		r.desired(3, c.desired)
 		if _, got := r.update("main"); got != c.reported {
 			t.Errorf("%s\n got %s\nwant %s", c.desired, got, c.reported)
@@ -363,7 +372,7 @@ func TestValuesOfEachKind(t *testing.T) {
 }
 
 func TestPatternShowsWhatNoWordStandsFor(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"signal":"stop"}`)
 	r.reports("main", `{"ack":{"signal":{"code":200,"version":3}},"signal":"stop"}`, 4)
 	r.stuck["red"] = true
@@ -376,7 +385,7 @@ func TestPatternShowsWhatNoWordStandsFor(t *testing.T) {
 }
 
 func TestMinimumTimeIsAnsweredInProgress(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"pump":true}`)
 	r.reports("main", `{"ack":{"pump":{"code":200,"version":3}},"pump":true}`, 4)
 	r.desired(5, `{"pump":false}`)
@@ -393,7 +402,7 @@ func TestMinimumTimeIsAnsweredInProgress(t *testing.T) {
 // TestInterlockRefusalStands until the value is desired anew, though the way is
 // free, the shadow is read again or the component is started again.
 func TestInterlockRefusalStands(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"up":true}`)
 	r.reports("main", `{"ack":{"up":{"code":200,"version":3}},"up":true}`, 4)
 	r.pass(time.Second)
@@ -407,7 +416,7 @@ func TestInterlockRefusalStands(t *testing.T) {
 	r.reports("main", `{"ack":{"up":{"code":200,"version":7}},"up":false}`, 8)
 	document := fmt.Sprintf(`{"version":8,"state":{"desired":{"up":false,"down":true},"reported":{"up":false,"down":false,"ack":{"down":%s,"up":{"code":200,"version":7}}}},
 		"metadata":{"desired":{"up":{"timestamp":%d},"down":{"timestamp":%d}},"reported":{"ack":{"down":{"code":{"timestamp":%d}},"up":{"code":{"timestamp":%d}}}}}}`, refused, at+1, at, at+1, at+2)
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", document)
 	r.pass(time.Minute)
 	if r.lines["down"] {
@@ -415,7 +424,7 @@ func TestInterlockRefusalStands(t *testing.T) {
 	}
 	again := newRig(t, kindsConfig, r.saves[len(r.saves)-1].State)
 	again.step(Start{})
-	again.step(ShadowLive{"main"})
+	again.step(shadowLive{"main"})
 	again.fetched("main", document)
 	again.pass(time.Minute)
 	if again.lines["down"] {
@@ -450,11 +459,11 @@ func TestRefusalOfAnotherValueOfTheSameSecond(t *testing.T) {
 	} {
 		r := newRig(t, kindsConfig, state.State{Outputs: map[string]bool{"G12": c.on}})
 		r.step(Start{})
-		r.step(ShadowLive{"main"})
+		r.step(shadowLive{"main"})
 		r.fetched("main", fmt.Sprintf(document, c.desired, c.refused))
 		r.pass(time.Second)
-		if got := r.shadows["main"].wantAck["down"].Code; got != c.code || r.lines["down"] != c.down {
-			t.Errorf("%+v: %+v answered %d, the line is %v", c, r.shadows["main"].wantAck["down"], got, r.lines["down"])
+		if got := r.shadows["main"].ack("down").Code; got != c.code || r.lines["down"] != c.down {
+			t.Errorf("%+v: %+v answered %d, the line is %v", c, r.shadows["main"].ack("down"), got, r.lines["down"])
 		}
 	}
 }
@@ -462,12 +471,12 @@ func TestRefusalOfAnotherValueOfTheSameSecond(t *testing.T) {
 // TestAnswersOfADeletedDocument are not given in the one that follows it, not even
 // while the component stops and carries nothing out any more.
 func TestAnswersOfADeletedDocument(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"lamp":true}`)
 	r.pass(time.Second)
-	r.step(ShadowLost{"main", errors.New("cut")})
+	r.step(shadowLost{"main", errors.New("cut")})
 	r.step(Stop{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.updates = nil
 	r.fetched("main", `{"version":4,"state":{"desired":{"lamp":false}},"metadata":{"desired":{"lamp":{"timestamp":90}}}}`)
 	if _, got := r.update("main"); !strings.Contains(got, `"lamp":true`) || strings.Contains(got, "ack") {
@@ -476,13 +485,13 @@ func TestAnswersOfADeletedDocument(t *testing.T) {
 }
 
 func TestRateOfEdges(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	want := func(at string, speed, pause any) {
 		t.Helper()
-		if got := r.shadows["main"].want["speed"]; got != speed {
+		if got := r.shadows["main"].replica.Wanted("speed"); got != speed {
 			t.Errorf("%s: rate %v, want %v", at, got, speed)
 		}
-		if got := r.shadows["main"].want["pause"]; got != pause {
+		if got := r.shadows["main"].replica.Wanted("pause"); got != pause {
 			t.Errorf("%s: period %v, want %v", at, got, pause)
 		}
 	}
@@ -498,14 +507,14 @@ func TestRateOfEdges(t *testing.T) {
 	r.pass(600 * time.Millisecond)
 	want("with an edge each half second", 2.0, 0.5)
 	r.pass(4500 * time.Millisecond)
-	if got := r.shadows["main"].want["speed"].(float64); got <= 0.15 || got >= 0.3 {
+	if got := r.shadows["main"].replica.Wanted("speed").(float64); got <= 0.15 || got >= 0.3 {
 		t.Errorf("rate %v after 5 s of silence, want about 0.2", got)
 	}
 	r.pass(10 * time.Second)
 	want("after the time-out", 0.0, 0.0)
 	turn()
 	want("after the first edge since", 0.0, 0.0)
-	if got, want := r.shadows["main"].want["turned"], r.now.UTC().Format(timeFormat); got != want {
+	if got, want := r.shadows["main"].replica.Wanted("turned"), r.now.UTC().Format(timeFormat); got != want {
 		t.Errorf("changed %v, want %v", got, want)
 	}
 }
@@ -533,7 +542,7 @@ func TestLocalChange(t *testing.T) {
 	} {
 		for _, restart := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, apart %v, restart %v", c.line, c.apart, restart), func(t *testing.T) {
-				r := kinds(t, state.State{})
+				r := allKinds(t, state.State{})
 				r.desired(3, `{"`+c.line+`":false}`)
 				at := r.now.Unix()
 				r.reports("main", `{"ack":{"`+c.line+`":{"code":200,"version":3}}}`, 4)
@@ -542,7 +551,7 @@ func TestLocalChange(t *testing.T) {
 					"metadata":{"desired":{"%[1]s":{"timestamp":%[3]d}},"reported":{"ack":{"%[1]s":{"code":{"timestamp":%[4]d}}}}}}`,
 					c.line, asJSON(t, r.reportedNow("main")), at, at+1)
 				if c.apart {
-					r.step(ShadowLost{"main", errors.New("away")})
+					r.step(shadowLost{"main", errors.New("away")})
 				}
 				press(r, c.button)
 				if c.apart && !r.lines[c.line] {
@@ -556,7 +565,7 @@ func TestLocalChange(t *testing.T) {
 					r.step(Start{})
 				}
 				if c.apart || restart {
-					r.step(ShadowLive{"main"})
+					r.step(shadowLive{"main"})
 					r.fetched("main", document)
 				}
 				r.pass(time.Second)
@@ -580,19 +589,19 @@ func TestLocalChange(t *testing.T) {
 // first change, which is lost.
 func TestLocalChangesInARow(t *testing.T) {
 	for _, stored := range []bool{false, true} {
-		r := kinds(t, state.State{})
+		r := allKinds(t, state.State{})
 		r.desired(3, `{"lamp":false}`)
 		at := r.now.Unix()
 		r.reports("main", `{"ack":{"lamp":{"code":200,"version":3}}}`, 4)
 		r.pass(time.Second)
 		press(r, "button")
 		u := r.wrote(`{"lamp":true}`, `{"ack":null,"lamp":true}`, 4)
-		r.step(ShadowLost{"main", errors.New("away")})
-		r.step(Updated{Shadow: "main", Seq: u.Seq, Outcome: Unknown, Err: errors.New("away")})
+		r.step(shadowLost{"main", errors.New("away")})
+		r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Outcome: Unknown, Err: errors.New("away")})
 		r.pass(time.Second)
 		press(r, "button")
 		r.pass(time.Second)
-		r.step(ShadowLive{"main"})
+		r.step(shadowLive{"main"})
 		value, version := false, 4
 		if stored {
 			value, at, version = true, at+1, 5
@@ -611,17 +620,17 @@ func TestLocalChangesInARow(t *testing.T) {
 // TestRepliesThatOutrunMessages: the message of an older update says nothing of a lamp
 // that was switched since, though it is switched to the same.
 func TestRepliesThatOutrunMessages(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"lamp":false}`)
 	r.reports("main", `{"ack":{"lamp":{"code":200,"version":3}}}`, 4)
 	r.pass(time.Second)
 	press(r, "button")
 	first := r.wrote(`{"lamp":true}`, `{"ack":null,"lamp":true}`, 4)
-	r.step(Updated{Shadow: "main", Seq: first.Seq, Version: 5})
+	r.step(updateAnswered{Shadow: "main", Seq: first.Seq, Version: 5})
 	r.pass(reportInterval)
 	press(r, "button")
 	second := r.wrote(`{"lamp":false}`, `{"lamp":false}`, 5)
-	r.step(Updated{Shadow: "main", Seq: second.Seq, Version: 6})
+	r.step(updateAnswered{Shadow: "main", Seq: second.Seq, Version: 6})
 	press(r, "button")
 	r.message("main", fmt.Sprintf(`{"version":5,"clientToken":%q,"state":{"desired":{"lamp":true},"reported":{"ack":null,"lamp":true}},"metadata":{}}`, first.Token))
 	r.pass(reportInterval)
@@ -632,12 +641,12 @@ func TestRepliesThatOutrunMessages(t *testing.T) {
 func TestNewerDesiredValueWins(t *testing.T) {
 	for _, by := range []string{"message", "document", "conflict"} {
 		t.Run(by, func(t *testing.T) {
-			r := kinds(t, state.State{})
+			r := allKinds(t, state.State{})
 			r.desired(3, `{"lamp":false}`)
 			r.reports("main", `{"ack":{"lamp":{"code":200,"version":3}}}`, 4)
 			r.pass(time.Second)
 			if by == "document" {
-				r.step(ShadowLost{"main", errors.New("away")})
+				r.step(shadowLost{"main", errors.New("away")})
 			}
 			press(r, "button")
 			r.pass(2 * time.Second)
@@ -651,7 +660,7 @@ func TestNewerDesiredValueWins(t *testing.T) {
 				r.fails("main", Conflict)
 				r.fetched("main", document)
 			case "document":
-				r.step(ShadowLive{"main"})
+				r.step(shadowLive{"main"})
 				r.fetched("main", document)
 			}
 			if r.lines["lamp"] {
@@ -662,7 +671,7 @@ func TestNewerDesiredValueWins(t *testing.T) {
 }
 
 func TestLongestTimeIsWrittenAsDesired(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.desired(3, `{"fan":true}`)
 	r.reports("main", `{"ack":{"fan":{"code":200,"version":3}},"fan":true}`, 4)
 	r.pass(20 * time.Second)
@@ -679,7 +688,7 @@ func TestDesiredIsNotWrittenBeforeTheDocumentExists(t *testing.T) {
 	r := newRig(t, kindsConfig, state.State{})
 	r.step(Start{})
 	press(r, "button")
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", "")
 	u, _ := r.update("main")
 	if len(u.Desired) > 0 || u.Version != 0 {
@@ -693,7 +702,7 @@ func TestDesiredIsNotWrittenBeforeTheDocumentExists(t *testing.T) {
 }
 
 func TestControlsPulseIsNoCommand(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	press(r, "chime")
 	r.pass(time.Second)
 	r.reports("main", `{"gate":true}`, 3)
@@ -704,7 +713,7 @@ func TestControlsPulseIsNoCommand(t *testing.T) {
 }
 
 func TestNoPulseAfterStop(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	r.hold = true
 	r.desired(3, `{"gate":true}`)
 	r.step(Stop{})
@@ -721,7 +730,7 @@ lines: {meter: {line: M, direction: input}}
 shadows: {main: {properties: {turns: {line: meter, count: rising, interval: 1h}}}}
 `, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":1,"state":{"reported":{"turns":0}}}`)
 	for range 3 {
 		r.edge("meter", true)
@@ -736,9 +745,9 @@ shadows: {main: {properties: {turns: {line: meter, count: rising, interval: 1h}}
 // Within one second nothing tells a pulse that was carried out from one that was
 // desired again. It does not ring twice, and does not answer twice.
 func TestPulseOfTheSecondOfItsAnswerIsNotAnsweredAgain(t *testing.T) {
-	r := newRig(t, kindsConfig, state.State{Commands: map[string]state.Command{"main/gate": {Value: true, At: 100, Version: 4, Done: true}}})
+	r := newRig(t, kindsConfig, commanded(&state.Command{Value: true, At: 100, Version: 4, Done: true}))
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":9,
 		"state":{"desired":{"gate":true},"reported":{"ack":{"gate":{"code":200,"version":4}},"gate":false}},
 		"metadata":{"desired":{"gate":{"timestamp":100}},"reported":{"ack":{"gate":{"code":{"timestamp":100}}}}}}`)
@@ -754,13 +763,13 @@ func TestPulseOfTheSecondOfItsAnswerIsNotAnsweredAgain(t *testing.T) {
 // A pulse that is desired, taken back and desired again within a second, while the
 // disk is slow and the link lost, is one that is cleared when it is over.
 func TestPulseThatIsReadAgainIsCleared(t *testing.T) {
-	r := kinds(t, state.State{})
+	r := allKinds(t, state.State{})
 	second := r.now.Unix()
 	r.hold = true
 	r.desired(3, `{"gate":true}`)
 	r.desired(4, `{"gate":false}`)
-	r.step(ShadowLost{"main", errors.New("gone")})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLost{"main", errors.New("gone")})
+	r.step(shadowLive{"main"})
 	r.updates = nil
 	r.fetched("main", fmt.Sprintf(`{"version":7,"state":{"desired":{"gate":true},"reported":{"gate":false}},"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, second))
 	r.hold = false
@@ -772,7 +781,7 @@ func TestPulseThatIsReadAgainIsCleared(t *testing.T) {
 			if value, cleared := u.Desired["gate"]; cleared && value == nil {
 				return
 			}
-			r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
+			r.step(updateAnswered{Shadow: u.Shadow, Seq: u.Seq, Version: version})
 		}
 		r.pass(time.Second)
 	}

@@ -165,7 +165,7 @@ func playKindStorm(t *testing.T, seed uint64) {
 }
 
 // account takes note of an update of the engine that was stored.
-func (w *kindWorld) account(u UpdateShadow) {
+func (w *kindWorld) account(u sentUpdate) {
 	acks, _ := u.Reported[shadow.AckKey].(map[string]any)
 	if _, cleared := u.Desired["gate"]; cleared {
 		if ack, ok := acks["gate"].(map[string]any); ok && ack["code"] == shadow.Done {
@@ -274,7 +274,8 @@ func (w *kindWorld) press(button string) {
 	}
 	// Against a value that the engine had not seen, the desired one wins.
 	known := w.engine.shadows["main"]
-	seen := known.phase == synced && known.newest >= s.version && known.desired[w.locals[button]] == s.desired && known.desiredAt[w.locals[button]] == s.desiredAt.Unix()
+	desired, at := known.replica.Desired(w.locals[button])
+	seen := known.replica.InStep() && known.replica.View().Version >= s.version && desired == s.desired && at == s.desiredAt.Unix()
 	s.sure = w.now.Sub(s.desiredAt) > 2*time.Second && seen
 	s.pressedAt, s.on = w.now, !was
 }
@@ -290,6 +291,11 @@ func (w *kindWorld) pressValve() {
 func (w *kindWorld) turn() {
 	w.edges++
 	w.step(w.seen("meter", lines.Burst{Rising: 1, Falling: 1}))
+}
+
+// setting is the value of a setting that is in force.
+func (w *kindWorld) setting(key string) any {
+	return w.engine.shadows["main"].props[key].(*setting).inForce
 }
 
 func (w *kindWorld) deleteShadow() {
@@ -373,11 +379,7 @@ func (w *kindWorld) kill() {
 
 // counted is what the engine holds for the count.
 func (w *kindWorld) counted() int {
-	for _, p := range w.engine.inputs["meter"] {
-		_, edges, _ := w.engine.bank.Input("meter")
-		return int(p.meter.base) + edges.Rising
-	}
-	return 0
+	return int(w.engine.shadows["main"].props["turns"].(*count).total())
 }
 
 func (w *kindWorld) heal() {
@@ -533,8 +535,8 @@ func (w *kindWorld) checkSettings(desired, reported map[string]any) {
 			t.Errorf("limit is %v, want %v", limit, value)
 		}
 	}
-	if over := limit > 50; reported["over"] != over || w.engine.shadows["main"].props["limit"].value != limit {
-		t.Errorf("limit is reported as %v and is %v, over %v", limit, w.engine.shadows["main"].props["limit"].value, reported["over"])
+	if over := limit > 50; reported["over"] != over || w.setting("limit") != limit {
+		t.Errorf("limit is reported as %v and is %v, over %v", limit, w.setting("limit"), reported["over"])
 	}
 	band, _ := reported["band"].(map[string]any)
 	members, isObject := desired["band"].(map[string]any)

@@ -12,9 +12,9 @@ import (
 func TestLocalChangeIsAnsweredOverAnOlderAnswer(t *testing.T) {
 	const held = `{line: lamp, values: {"on": on, "off": off}, override: holdsUntilNextDesired}`
 	text := strings.Replace(testConfig, `{line: lamp, values: {"on": on, "off": off}}`, held, 1)
-	r := newRig(t, text, state.State{Locals: map[string]state.Local{"main/lights": {Value: "on", Made: 120, Seen: "off", At: 100}}})
+	r := newRig(t, text, state.State{Properties: map[string]state.Property{"gw//lights#level": {Read: true, Local: &state.Local{Output: "GPIO17", Value: "on", Made: 120, Seen: "off", At: 100}}}})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":9,
 		"state":{"desired":{"lights":"off"},"reported":{"lights":"on","locked":false,"ack":{"lights":{"code":500,"reason":"busy","version":5}}}},
 		"metadata":{"desired":{"lights":{"timestamp":100}},"reported":{"ack":{"lights":{"code":{"timestamp":90}}}}}}`)

@@ -1,126 +1,103 @@
 package engine
 
 import (
-	"fmt"
-	"maps"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// demand is what a desired value asks of the lines of an output. The error is for
-// the answer.
-func (e *Engine) demand(p *property, value any) (lines.Demand, error) {
-	switch p.Kind {
-	case config.PWM:
-		percent, err := p.ParseDuty(value)
-		if err != nil {
-			return lines.Demand{}, err
-		}
-		d, err := p.duty(percent, e.cfg.Lines[p.Line])
-		if err == nil {
-			p.percent, p.means = value, d
-		}
-		return d, err
-	case config.Pattern:
-		word, err := p.ParsePattern(value)
-		if err != nil {
-			return lines.Demand{}, err
-		}
-		return lines.Pattern(p.levels(word)), nil
-	}
-	on, err := p.Values.Line(value)
-	if err != nil {
-		return lines.Demand{}, err
-	}
-	return p.switched(on), nil
+// property is one key of a shadow, as the configuration has it.
+type property struct {
+	*core
+	config.Property
+	shadow  string // its label
+	id      shadow.ID
+	key     string
+	replica *replica.Replica
+	// identity is how the memory knows the property.
+	identity string
+
+	// read tells that the shadow was read with this property, by this run or an
+	// earlier one: what it reports is no newer than what is remembered.
+	read bool
+	// retyped is since when the key is of this kind, where it was of another one before,
+	// zero elsewhere: a request or a report of that kind is not of this one.
+	retyped time.Time
 }
 
-// switched is what "on" and "off" mean for a property of a single line.
-func (p *property) switched(on bool) lines.Demand {
-	switch {
-	case on && p.Kind == config.Pulse:
-		return lines.Pulse(p.Pulse)
-	case on && p.Kind == config.Blink:
-		return lines.Wave(p.On, p.Off)
-	}
-	return lines.Level(on)
+// name is how people know the property.
+func (p *property) name() string { return p.shadow + "/" + p.key }
+
+func (p *property) report(value any) { p.replica.Report(p.key, value) }
+
+func (p *property) acknowledge(code shadow.Code, reason string) {
+	p.replica.Acknowledge(p.key, code, reason)
 }
 
-// isOn reports whether a desired value of a switched property means on.
-func (p *property) isOn(value any) bool {
-	on, err := p.Values.Line(value)
-	return on && err == nil
+// kind is what a property does. Each kind is a file, kind_*.go, and a line in the
+// table of kinds.go; [plain] has the methods that a kind leaves out.
+type kind interface {
+	base() *property
+
+	// resume takes up what an earlier run, or the configuration before, remembered.
+	resume(saved state.Property)
+	// adopt carries on from the same property under the configuration before; old is
+	// of the same kind.
+	adopt(old kind)
+	// remember adds what a later run has to know.
+	remember(saved state.Property) state.Property
+	// drop ends what is under way, since the configuration no longer has the property.
+	drop()
+
+	// shadowRead tells that the document was read: what it reports may be newer than
+	// the memory. Requests follow.
+	shadowRead()
+	// obey carries out a request, or rejects it. Lines follow with the next drive.
+	obey(r replica.Request)
+	// withdrawn tells that nothing is requested any more.
+	withdrawn()
+	// stored tells that a proposed value is in the shadow; nil: that the request is cleared.
+	stored(value any)
+	// isCommand reports whether a request is carried out once and then cleared.
+	isCommand() bool
+	// differs reports whether the device is known not to be as requested.
+	differs(value any, settled bool) bool
+
+	// show reports what the property is now.
+	show()
+	// tick does what has become due.
+	tick()
+	// flush reports what an interval held back, since the component stops.
+	flush()
+	// value is what an alarm compares. known is false while there is none.
+	value() (v any, known bool)
 }
 
-// duty is the wave of a percentage. Parts that are too short for a program or for
-// the rules of the line are refused, as they would not be what was asked for.
-func (p *property) duty(percent float64, line config.Line) (lines.Demand, error) {
-	on := (time.Duration(float64(p.Period) * percent / 100)).Round(time.Millisecond)
-	off := p.Period - on
-	if on == 0 || off == 0 {
-		return lines.Level(on > 0), nil
-	}
-	switch {
-	case on < max(line.MinOn, config.MinWave):
-		return lines.Demand{}, fmt.Errorf("%v %% of %v is on for %v, want at least %v", percent, p.Period, on, max(line.MinOn, config.MinWave))
-	case off < max(line.MinOff, config.MinWave):
-		return lines.Demand{}, fmt.Errorf("%v %% of %v is off for %v, want at least %v", percent, p.Period, off, max(line.MinOff, config.MinWave))
-	case line.MaxOn > 0 && on > line.MaxOn:
-		return lines.Demand{}, fmt.Errorf("%v %% of %v is on for %v, want at most %v", percent, p.Period, on, line.MaxOn)
-	}
-	return lines.Wave(on, off), nil
-}
+// plain is a property that shows something and takes no requests.
+type plain struct{ *property }
 
-func (p *property) levels(word string) []bool {
-	var levels []bool
-	for _, line := range p.Lines() {
-		levels = append(levels, p.Patterns[word][line])
-	}
-	return levels
-}
+func (p plain) base() *property                            { return p.property }
+func (plain) resume(state.Property)                        {}
+func (plain) adopt(kind)                                   {}
+func (plain) remember(saved state.Property) state.Property { return saved }
+func (plain) drop()                                        {}
+func (plain) shadowRead()                                  {}
+func (plain) withdrawn()                                   {}
+func (plain) stored(any)                                   {}
+func (plain) isCommand() bool                              { return false }
+func (plain) differs(_ any, same bool) bool                { return !same }
+func (plain) show()                                        {}
+func (plain) tick()                                        {}
+func (plain) flush()                                       {}
+func (plain) value() (any, bool)                           { return nil, false }
 
-// shown is what an output shows in the shadow: what its lines read, or what they
-// do where that is more than they read at a moment. ok is false when it shows
-// nothing that the property has a value for.
-func (p *property) shown(s lines.Status) (value any, ok bool) {
-	if !s.Known {
-		return nil, false
+func (p plain) obey(replica.Request) {
+	reason := "it only shows a reading"
+	if p.Line != "" {
+		reason = "line " + p.Line + " is an input"
 	}
-	switch p.Kind {
-	case config.Pattern:
-		for _, word := range slices.Sorted(maps.Keys(p.Patterns)) {
-			if slices.Equal(p.levels(word), s.Levels) {
-				return word, true
-			}
-		}
-		return nil, false
-	case config.PWM:
-		now := lines.Level(s.Levels[0])
-		if s.Active.IsWave() {
-			now = s.Active
-		}
-		if now.Equal(p.means) {
-			return p.percent, true
-		}
-		return percentOf(now), true
-	case config.Blink:
-		return p.Values.Value(s.Active.IsWave() || s.Levels[0]), true
-	}
-	return p.Values.Value(s.Levels[0]), true
-}
-
-// percentOf is the part of the time that a demand is on, to the sixth digit after
-// the point.
-func percentOf(d lines.Demand) float64 {
-	switch {
-	case d.IsWave():
-		return math.Round(float64(d.On)/float64(d.On+d.Off)*100e6) / 1e6
-	case d.IsOn():
-		return 100
-	}
-	return 0
+	p.acknowledge(shadow.Refused, reason)
 }

@@ -37,7 +37,7 @@ func TestRetriesOfALineFollowTheClock(t *testing.T) {
 	r := newRig(t, testConfig, state.State{})
 	r.broken["lamp"] = errors.New("busy")
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":3,"state":{"desired":{"lights":"on"},"reported":{"lights":"off","locked":false}}}`)
 	asked := len(r.asked)
 	for version := int64(4); version < 54; version++ {
@@ -59,7 +59,7 @@ func TestRetriesOfALineFollowTheClock(t *testing.T) {
 func TestStoredNullsAreCleared(t *testing.T) {
 	r := newRig(t, testConfig+"    status: true\n", state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"plant"})
+	r.step(shadowLive{"plant"})
 	r.fetched("plant", `{"version":9,"state":{"desired":{"pump":false},"reported":{"pump":null,"gone":null,
 		"ack":{"pump":{"code":200,"version":7,"reason":null}},"status":{"running":true,"faults":null}}}}`)
 	r.reports("plant", `{"ack":null,"pump":false,"status":null}`, 10)

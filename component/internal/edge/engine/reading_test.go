@@ -31,7 +31,7 @@ func readings(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t, readingConfig, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":3,"state":{"reported":{"busy":0}}}`)
 	r.acceptAll()
 	return r
@@ -42,7 +42,7 @@ func (r *rig) acceptAll() (n int) {
 	for version := int64(100); len(r.updates) > 0; version++ {
 		u := r.updates[0]
 		r.updates = r.updates[1:]
-		r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
+		r.step(updateAnswered{Shadow: u.Shadow, Seq: u.Seq, Version: version})
 		r.pass(time.Second)
 		n++
 	}
@@ -50,7 +50,7 @@ func (r *rig) acceptAll() (n int) {
 }
 
 func (r *rig) sample(value float64) {
-	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Value: value})
+	r.step(sensorSampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Value: value})
 }
 
 func TestReadingIsReportedByItsRules(t *testing.T) {
@@ -80,7 +80,7 @@ func TestReadingIsReportedByItsRules(t *testing.T) {
 		t.Errorf("%d updates in 20 minutes of the same value, want one in 10", n)
 	}
 	// A sample of a sensor that was configured before is late.
-	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.gpu", Value: 99})
+	r.step(sensorSampled{Shadow: "main", Property: "temperature", Sensor: "thermal.gpu", Value: 99})
 	if n := r.acceptAll(); n != 0 {
 		t.Errorf("a sample of another sensor made %d updates", n)
 	}
@@ -89,10 +89,10 @@ func TestReadingIsReportedByItsRules(t *testing.T) {
 func TestSensorThatFailsIsTheFaultOfItsReading(t *testing.T) {
 	r := readings(t)
 	fail := func(err error) {
-		r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: err})
+		r.step(sensorSampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: err})
 	}
 	// No data yet is no fault, and no value.
-	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", NoData: true})
+	r.step(sensorSampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", NoData: true})
 	if n := r.acceptAll(); n != 0 {
 		t.Errorf("no data made %d updates", n)
 	}
@@ -127,7 +127,7 @@ func TestAlarmOfAReading(t *testing.T) {
 	if !r.lines["fan"] {
 		t.Error("the fan is off at 60.1, want on above 60")
 	}
-	r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: errors.New("gone")})
+	r.step(sensorSampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: errors.New("gone")})
 	r.pass(time.Minute)
 	if !r.lines["fan"] {
 		t.Error("the fan went off when the sensor failed, want it to stay")
@@ -188,7 +188,7 @@ shadows:
 `, state.State{})
 	r.step(Start{})
 	for _, key := range []string{"room", "far", "said"} {
-		r.step(Sampled{Shadow: "main", Property: key, Sensor: "thermal.room", Value: 20, Unit: "°C"})
+		r.step(sensorSampled{Shadow: "main", Property: key, Sensor: "thermal.room", Value: 20, Unit: "°C"})
 	}
 	views := r.Snapshot(r.now).Shadows["main"].Properties
 	for key, want := range map[string]string{"room": "°C", "far": "", "said": "°F", "busy": "%", "lastRun": "s", "pause": "s", "litres": "l", "flow": "l/min"} {
@@ -303,10 +303,10 @@ func TestConfigureKeepsReadings(t *testing.T) {
 // A value that an earlier run reported does not outlive its sensor, nor that there
 // never is data.
 func TestOldValueGoesWithItsSensor(t *testing.T) {
-	for name, in := range map[string]Sampled{"failed": {Err: errors.New("no such sensor")}, "no data": {NoData: true}, "no number": {Value: math.Inf(1)}} {
+	for name, in := range map[string]sensorSampled{"failed": {Err: errors.New("no such sensor")}, "no data": {NoData: true}, "no number": {Value: math.Inf(1)}} {
 		r := newRig(t, readingConfig, state.State{})
 		r.step(Start{})
-		r.step(ShadowLive{"main"})
+		r.step(shadowLive{"main"})
 		r.fetched("main", `{"version":3,"state":{"reported":{"temperature":41.5,"busy":0}}}`)
 		in.Shadow, in.Property, in.Sensor = "main", "temperature", "thermal.cpu"
 		r.step(in)
@@ -336,7 +336,7 @@ func TestGarbageIsNoTraffic(t *testing.T) {
 	r := readings(t)
 	n := 0
 	for i := range 600 {
-		r.step(Sampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: fmt.Errorf("want a number, got %d?", i)})
+		r.step(sensorSampled{Shadow: "main", Property: "temperature", Sensor: "thermal.cpu", Err: fmt.Errorf("want a number, got %d?", i)})
 		n += r.acceptAll()
 		r.pass(time.Second)
 	}

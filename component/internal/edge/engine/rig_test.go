@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -36,24 +37,25 @@ shadows:
 // are asked, and holds the clock.
 type rig struct {
 	*Engine
-	t        *testing.T
-	now      time.Time
-	lines    map[string]bool // what the lines are
-	broken   map[string]error
-	stuck    map[string]bool // outputs that do not follow
-	sets     []lines.Write
-	fetches  []FetchShadow
-	updates  []UpdateShadow
-	requests []time.Time // when each fetch and update was asked for
-	saves    []Save
-	noDisk   error
-	hold     bool // saves are answered by the test
-	held     bool // outputs were held since an earlier run
-	asked    []lines.Request
-	claims   map[string]lines.Request // the last one of each label, those of a pattern joined by +
-	released []lines.Release
-	guards   map[string]lines.Guard
-	moved    []lines.Moved
+	t                    *testing.T
+	now                  time.Time
+	lines                map[string]bool // what the lines are
+	broken               map[string]error
+	stuck                map[string]bool // outputs that do not follow
+	sets                 []lines.Write
+	fetches              []sentFetch
+	updates              []sentUpdate
+	requests             []time.Time // when each fetch and update was asked for
+	saves                []Save
+	noDisk               error
+	hold                 bool // saves are answered by the test
+	held                 bool // outputs were held since an earlier run
+	asked                []lines.Request
+	claims               map[string]lines.Request // the last one of each label, those of a pattern joined by +
+	released             []lines.Release
+	guards               map[string]lines.Guard
+	followed, unfollowed []shadow.ID
+	moved                []lines.Moved
 }
 
 func newRig(t *testing.T, text string, saved state.State) *rig {
@@ -78,7 +80,7 @@ func (r *rig) step(in Input) {
 	r.t.Helper()
 	queue := []Input{in}
 	for ; len(queue) > 0; queue = queue[1:] {
-		for _, effect := range r.Step(r.now, queue[0]) {
+		for _, effect := range r.Step(r.now, address(r.cfg, queue[0])) {
 			if answer := r.carryOut(effect); answer != nil {
 				queue = append(queue, answer)
 			}
@@ -87,7 +89,7 @@ func (r *rig) step(in Input) {
 }
 
 func (r *rig) carryOut(effect Effect) Input {
-	switch e := effect.(type) {
+	switch e := labeled(r.cfg, effect).(type) {
 	case lines.Request:
 		label := e.Label
 		r.asked, r.claims[label] = append(r.asked, e), e
@@ -122,10 +124,14 @@ func (r *rig) carryOut(effect Effect) Input {
 		r.guards[e.Claim] = e
 	case lines.Moved:
 		r.moved = append(r.moved, e)
-	case FetchShadow:
+	case FollowShadow:
+		r.followed = append(r.followed, e.ID)
+	case UnfollowShadow:
+		r.unfollowed = append(r.unfollowed, e.ID)
+	case sentFetch:
 		r.fetches = append(r.fetches, e)
 		r.requests = append(r.requests, r.now)
-	case UpdateShadow:
+	case sentUpdate:
 		r.updates = append(r.updates, e)
 		r.requests = append(r.requests, r.now)
 	case Save:
@@ -199,7 +205,7 @@ func (r *rig) pass(d time.Duration) {
 // their metadata; "" is a shadow that does not exist.
 func (r *rig) fetched(name, document string) {
 	r.t.Helper()
-	in := Fetched{Shadow: name, Seq: r.lastFetch(name).Seq}
+	in := documentFetched{Shadow: name, Seq: r.lastFetch(name).Seq}
 	if document == "" {
 		in.Outcome, in.Err = Missing, fmt.Errorf("no shadow found")
 	} else {
@@ -212,7 +218,7 @@ func (r *rig) fetched(name, document string) {
 	r.step(in)
 }
 
-func (r *rig) lastFetch(name string) FetchShadow {
+func (r *rig) lastFetch(name string) sentFetch {
 	r.t.Helper()
 	for i := len(r.fetches) - 1; i >= 0; i-- {
 		if r.fetches[i].Shadow == name {
@@ -220,7 +226,7 @@ func (r *rig) lastFetch(name string) FetchShadow {
 		}
 	}
 	r.t.Fatalf("shadow %s was not fetched", name)
-	return FetchShadow{}
+	return sentFetch{}
 }
 
 // accepted delivers an update/accepted message of a value that somebody else desires.
@@ -235,14 +241,14 @@ func (r *rig) message(name, payload string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.step(Accepted{name, a})
+	r.step(messageAccepted{name, a})
 }
 
 // update takes the one update that is under way for the shadow, and its report
 // as JSON.
-func (r *rig) update(name string) (UpdateShadow, string) {
+func (r *rig) update(name string) (sentUpdate, string) {
 	r.t.Helper()
-	var found []UpdateShadow
+	var found []sentUpdate
 	rest := r.updates[:0:0]
 	for _, u := range r.updates {
 		if u.Shadow == name {
@@ -269,9 +275,9 @@ func (r *rig) reports(name, want string, version int64) {
 }
 
 // accept answers an update, and delivers its message, as the shadow manager does.
-func (r *rig) accept(u UpdateShadow, version int64) {
+func (r *rig) accept(u sentUpdate, version int64) {
 	r.t.Helper()
-	r.step(Updated{Shadow: u.Shadow, Seq: u.Seq, Version: version})
+	r.step(updateAnswered{Shadow: u.Shadow, Seq: u.Seq, Version: version})
 	sections := map[string]any{}
 	if len(u.Desired) > 0 {
 		sections["desired"] = u.Desired
@@ -290,10 +296,10 @@ func (r *rig) reportsNothing() {
 	}
 }
 
-func (r *rig) fails(name string, outcome Outcome) {
+func (r *rig) fails(name string, outcome replica.Outcome) {
 	r.t.Helper()
 	u, _ := r.update(name)
-	r.step(Updated{Shadow: name, Seq: u.Seq, Outcome: outcome, Err: fmt.Errorf("outcome %d", outcome)})
+	r.step(updateAnswered{Shadow: name, Seq: u.Seq, Outcome: outcome, Err: fmt.Errorf("outcome %d", outcome)})
 }
 
 // keysOf are the keys of a JSON object.
@@ -308,10 +314,7 @@ func keysOf(t *testing.T, text string) []string {
 
 // reportedNow is what a shadow is known to report, answers included.
 func (r *rig) reportedNow(name string) map[string]any {
-	s := r.shadows[name]
-	reported := maps.Clone(s.have)
-	reported[shadow.AckKey] = s.haveAck
-	return reported
+	return r.shadows[name].replica.Reported()
 }
 
 func asJSON(t *testing.T, v any) string {
@@ -328,8 +331,8 @@ func settled(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t, testConfig, state.State{})
 	r.step(Start{})
-	r.step(ShadowLive{"main"})
-	r.step(ShadowLive{"plant"})
+	r.step(shadowLive{"main"})
+	r.step(shadowLive{"plant"})
 	r.fetched("main", `{"version":3,"state":{"reported":{"lights":"off","locked":false}}}`)
 	r.fetched("plant", `{"version":1,"state":{"reported":{"pump":false}}}`)
 	r.reportsNothing()

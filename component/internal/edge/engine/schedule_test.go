@@ -19,7 +19,7 @@ func planned(t *testing.T, at, schedule string) *rig {
 	r.now = moment(t, at)
 	r.step(Start{})
 	r.step(Clock{Synchronised: true})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":1,"state":{"desired":{"evening":`+schedule+`}},"metadata":{}}`)
 	if code, reason := r.answers("evening"); code != 200 {
 		t.Fatalf("answered with %d %s", code, reason)
@@ -52,7 +52,7 @@ func (r *rig) switches(claim, until string) (when []string) {
 	return when
 }
 
-func (r *rig) wallNow() time.Time { return r.wall(r.now) }
+func (r *rig) wallNow() time.Time { return r.now.Round(0).Add(r.clock.skew).UTC() }
 
 // again restarts the component from what it saved last, after that time.
 func (r *rig) again(after time.Duration) *rig {
@@ -106,7 +106,7 @@ func TestScheduleIsRefusedWithReason(t *testing.T) {
 		{`{"entries":[{"at":"06:30","set":1}]}`, `entries[0].set: want "on" or "off", got 1`},
 		{`{"entries":[{"at":"06:30","set":"` + strings.Repeat("x", 1024) + `"}]}`, "want at most 1024 bytes of JSON, got 10"},
 	} {
-		r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":`+c.desired+`}`)
+		r.desired(r.shadows["main"].replica.View().Version+1, `{"evening":`+c.desired+`}`)
 		if code, reason := r.answers("evening"); code != 400 || !strings.HasPrefix(reason, c.reason) {
 			t.Errorf("%s: answered with %d %q, want %q", c.desired, code, reason, c.reason)
 		}
@@ -343,7 +343,7 @@ func TestScheduleAdoptedByAClockThatIsAhead(t *testing.T) {
 	// What a schedule before it did is not done again.
 	r = planned(t, "2026-11-23T06:20:00Z", morning)
 	r.switches("lamp", "2026-11-23T06:35:00Z")
-	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"entries":[{"at":"06:30","set":"on"},{"at":"06:45","set":"off"}]}}`)
+	r.desired(r.shadows["main"].replica.View().Version+1, `{"evening":{"entries":[{"at":"06:30","set":"on"},{"at":"06:45","set":"off"}]}}`)
 	r.clock.skew = -10 * time.Minute
 	if got := strings.Join(r.switches("lamp", "2026-11-23T06:50:00Z"), ", "); got != "2026-11-23T06:45:00Z off" {
 		t.Errorf("adopted after a run, and set back before it: %s", got)
@@ -356,11 +356,11 @@ func TestStartDoesNotSayThatTheClockIsAwaited(t *testing.T) {
 	r := planned(t, "2026-11-23T06:20:00Z", `{"entries":[{"at":"06:30","set":"on"}]}`)
 	r.pass(5 * time.Second)
 	r = r.again(time.Minute)
-	if r.clock.said || strings.Contains(r.shows("evening")+r.shows("status"), "clock") {
+	if r.waiting || strings.Contains(r.shows("evening")+r.shows("status"), "clock") {
 		t.Errorf("shows %s, status %s", r.shows("evening"), r.shows("status"))
 	}
 	r.step(Clock{})
-	if !r.clock.said || !strings.Contains(r.shows("evening"), "the clock is not set") {
+	if !r.waiting || !strings.Contains(r.shows("evening"), "the clock is not set") {
 		t.Errorf("the clock is not set, and it shows %s", r.shows("evening"))
 	}
 }
@@ -385,7 +385,7 @@ func TestScheduledPulseIsMissedWhileTheDiskIsFull(t *testing.T) {
 		t.Errorf("it shows %s", got)
 	}
 	// A disk that is back in time only delays it.
-	r.desired(r.shadows["main"].gate.Seen()+1, `{"cups":{"entries":[{"at":"10:30","set":"on"}]}}`)
+	r.desired(r.shadows["main"].replica.View().Version+1, `{"cups":{"entries":[{"at":"10:30","set":"on"}]}}`)
 	r.noDisk = errors.New("no space left on device")
 	r.pass(moment(t, "2026-11-23T10:30:10Z").Sub(r.now))
 	r.noDisk = nil
@@ -399,7 +399,7 @@ func TestScheduledPulseIsMissedWhileTheDiskIsFull(t *testing.T) {
 func TestOneShotInAnotherZone(t *testing.T) {
 	r := planned(t, "2026-11-23T06:20:00Z", `{"entries":[{"once":"2026-11-23T06:30","set":"on"}]}`)
 	r.switches("lamp", "2026-11-23T06:35:00Z")
-	r.desired(r.shadows["main"].gate.Seen()+1, `{"evening":{"zone":"America/New_York","entries":[{"once":"2026-11-23T06:30","set":"off"}]}}`)
+	r.desired(r.shadows["main"].replica.View().Version+1, `{"evening":{"zone":"America/New_York","entries":[{"once":"2026-11-23T06:30","set":"off"}]}}`)
 	if got := r.shows("evening"); strings.Contains(got, "over") || !strings.Contains(got, `"next":{"at":"2026-11-23T11:30:00Z","set":"off"}`) {
 		t.Errorf("before it comes it shows %s", got)
 	}
@@ -415,7 +415,7 @@ func TestSameScheduleAgainGoesOn(t *testing.T) {
 	r := planned(t, "2026-11-23T06:00:00Z", schedule)
 	r.switches("lamp", "2026-11-23T06:20:00Z")
 	r = r.again(20 * time.Minute)
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":4,"state":{"desired":{"evening":`+schedule+`}},"metadata":{}}`)
 	r.step(Clock{Synchronised: true})
 	if !r.lines["lamp"] {
@@ -453,7 +453,7 @@ func TestNoRunIsLostOrDoubled(t *testing.T) {
 		}
 		begin := []string{"2026-03-29T00:00:00Z", "2026-10-24T23:30:00Z", "2026-03-08T05:00:00Z", "2026-04-04T13:00:00Z", "2028-02-28T22:00:00Z"}[random.IntN(5)]
 		r := planned(t, begin, lamp)
-		r.desired(r.shadows["main"].gate.Seen()+1, `{"cups":`+cup+`}`)
+		r.desired(r.shadows["main"].replica.View().Version+1, `{"cups":`+cup+`}`)
 		r.pass(2 * time.Second)
 		latest, settled, on, pulses, last := r.wallNow(), moment(t, begin), false, 0, time.Time{}
 		note := func() {
@@ -471,7 +471,7 @@ func TestNoRunIsLostOrDoubled(t *testing.T) {
 			if r.lines["lamp"] != on {
 				t.Fatalf("seed %d: at %s the lamp is %v, want %v since %s; it shows %s", seed, r.wallNow(), r.lines["lamp"], on, settled, r.shows("evening"))
 			}
-			if at := r.shadows["main"].props["cups"].plan.state.LastAt; !at.Equal(last) {
+			if at := r.shadows["main"].props["cups"].(*scheduled).plan.state.LastAt; !at.Equal(last) {
 				if at.Before(last) {
 					t.Fatalf("seed %d: the cup's run of %s came after that of %s", seed, at, last)
 				}

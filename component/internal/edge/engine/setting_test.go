@@ -47,7 +47,7 @@ func control(t *testing.T, saved state.State) *rig {
 	r := newRig(t, controlConfig, saved)
 	r.step(Start{})
 	r.step(Clock{Synchronised: true, Boot: "b1"})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":1,"state":{}}`)
 	u, _ := r.update("main")
 	r.accept(u, 2)
@@ -59,12 +59,12 @@ func control(t *testing.T, saved state.State) *rig {
 // shows is what the shadow is to report of a property, as JSON.
 func (r *rig) shows(key string) string {
 	r.t.Helper()
-	return asJSON(r.t, r.shadows["main"].want[key])
+	return asJSON(r.t, r.shadows["main"].replica.Wanted(key))
 }
 
 // answers is the answer to a desired value, its code and its reason.
 func (r *rig) answers(key string) (shadow.Code, string) {
-	a := r.shadows["main"].wantAck[key]
+	a := r.shadows["main"].ack(key)
 	return a.Code, a.Reason
 }
 
@@ -75,8 +75,8 @@ func (r *rig) lastSaved() state.State {
 	if len(r.saves) > 0 {
 		last = r.saves[len(r.saves)-1].State
 	}
-	last.Format = 1
-	saved, err := state.Decode([]byte(asJSON(r.t, last)))
+	last.Format = state.Format
+	saved, _, err := state.Decode([]byte(asJSON(r.t, last)))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestSettingIsCheckedAndAdopted(t *testing.T) {
 		{`{"band":{"hihg":null,"low":1.5}}`, "band", `{"high":90,"low":7}`, 400, "low: want a whole number, got 1.5"},
 		{`{"band":7}`, "band", `{"high":90,"low":7}`, 400, "want an object of high, low, got 7"},
 	} {
-		r.desired(r.shadows["main"].gate.Seen()+1, c.desired)
+		r.desired(r.shadows["main"].replica.View().Version+1, c.desired)
 		code, reason := r.answers(c.key)
 		if got := r.shows(c.key); got != c.shows || code != c.code || reason != c.reason {
 			t.Errorf("%s: shows %s, answered %d %q; want %s, %d %q", c.desired, got, code, reason, c.shows, c.code, c.reason)
@@ -134,7 +134,7 @@ func TestSettingOutlivesDesired(t *testing.T) {
 	if limit, band := r.shows("limit"), r.shows("band"); limit != "90" || band != `{"high":90,"low":7}` {
 		t.Errorf("after a restart limit is %s and band %s, before the shadow is read", limit, band)
 	}
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", "") // deleted meanwhile
 	if _, got := r.update("main"); !strings.Contains(got, `"limit":90`) {
 		t.Errorf("the shadow is created with %s", got)
@@ -142,6 +142,7 @@ func TestSettingOutlivesDesired(t *testing.T) {
 
 	narrow := strings.Replace(controlConfig, "max: 120, default: 10", "max: 50, default: 10", 1)
 	r = newRig(t, narrow, r.Engine.memory.last)
+	r.step(Start{})
 	if got := r.shows("limit"); got != "10" {
 		t.Errorf("a remembered setting that is out of the new range is %s, want the default", got)
 	}
@@ -172,7 +173,7 @@ func TestDefaultCountsForWhatWasNeverDesired(t *testing.T) {
 	if got := r.shows("band"); got != `{"high":40,"low":7}` {
 		t.Errorf("in a narrower range it is %s", got)
 	}
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":9,"state":{"desired":{"band":{"low":8,"high":100}}},"metadata":{}}`)
 	if code, reason := r.answers("band"); code != 400 || r.shows("band") != `{"high":40,"low":7}` {
 		t.Errorf("desired before the range was narrower it is answered with %d %s, and is %s", code, reason, r.shows("band"))
@@ -188,13 +189,13 @@ func TestDefaultCountsForWhatWasNeverDesired(t *testing.T) {
 func TestSettingIsRefusedAfterTheLinkWasCut(t *testing.T) {
 	r := control(t, state.State{})
 	r.desired(3, `{"limit":90}`)
-	r.step(ShadowLost{"main", errors.New("gone")})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLost{"main", errors.New("gone")})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":7,"state":{"desired":{"limit":900,"mode":null,"band":{"low":null}}},"metadata":{}}`)
 	if code, _ := r.answers("limit"); code != 400 || r.shows("limit") != "90" {
 		t.Errorf("answered with %d, limit is %s", code, r.shows("limit"))
 	}
-	if _, answered := r.shadows["main"].wantAck["mode"]; answered || r.shows("mode") != "null" {
+	if _, answered := r.shadows["main"].replica.Acknowledged("mode"); answered || r.shows("mode") != "null" {
 		t.Errorf("a null is answered: %v; mode is %s", answered, r.shows("mode"))
 	}
 	if got := r.shows("band"); got != `{"high":90,"low":5}` {
@@ -211,7 +212,7 @@ func TestSettingAfterRestartIsNotAnsweredAgain(t *testing.T) {
 	r = newRig(t, controlConfig, r.lastSaved())
 	r.step(Start{})
 	r.step(Clock{Synchronised: true})
-	r.step(ShadowLive{"main"})
+	r.step(shadowLive{"main"})
 	r.fetched("main", `{"version":4,"state":{"desired":{"limit":90},"reported":{"limit":90,"ack":{"limit":{"code":200,"version":3}}}},
 		"metadata":{"desired":{"limit":{"timestamp":1700000000}},"reported":{"ack":{"limit":{"code":{"timestamp":1700000001},"version":{"timestamp":1700000001}}}}}}`)
 	if _, got := r.update("main"); strings.Contains(got, "limit") {

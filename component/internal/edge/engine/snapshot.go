@@ -3,7 +3,6 @@ package engine
 import (
 	"time"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
@@ -16,8 +15,13 @@ type Snapshot struct {
 	Version string                `json:"version"`
 	Stopped bool                  `json:"stopped,omitempty"`
 	Refused string                `json:"refused,omitempty"` // why the latest configuration is not in force
+	Disk    map[string]string     `json:"disk,omitempty"`    // faults of the work directory, by its part: state, configuration, journal
 	Lines   map[string]LineView   `json:"lines"`             // by label
 	Shadows map[string]ShadowView `json:"shadows"`           // by label
+
+	// Withdrawing are shadows that the configuration no longer has, whose reported
+	// values are not deleted yet.
+	Withdrawing []string `json:"withdrawing,omitempty"`
 }
 
 // LineView is one line.
@@ -35,20 +39,12 @@ type LineView struct {
 type ShadowView struct {
 	Thing   string `json:"thing"`
 	Name    string `json:"name,omitempty"` // none for the classic shadow
-	Sync    string `json:"sync"`           // one of the words of Sync…
+	Sync    string `json:"sync"`           // one of the words of package replica
 	Version int64  `json:"version,omitempty"`
 	Warning string `json:"warning,omitempty"` // the trouble of the moment
 
 	Properties map[string]PropertyView `json:"properties"`
 }
-
-// How well a shadow is known.
-const (
-	SyncOutOfReach = "out of reach" // its messages do not arrive
-	SyncReading    = "reading"
-	SyncReporting  = "reporting" // there are differences to be reported
-	SyncInStep     = "in step"
-)
 
 // PropertyView is one property, or a desired key that is none.
 type PropertyView struct {
@@ -58,10 +54,10 @@ type PropertyView struct {
 	Sensor   string      `json:"sensor,omitempty"`   // of a reading
 	Unit     string      `json:"unit,omitempty"`     // of the value
 	Fault    string      `json:"fault,omitempty"`    // why a reading has no value, or an alarm stays as it is
-	Value    any         `json:"value"`              // what it is, nil while that is not known
+	Value    any         `json:"value"`              // nil while it is not known
 	Reported any         `json:"reported,omitempty"` // what the shadow is known to report, if that is not the same
 	Desired  any         `json:"desired,omitempty"`
-	Ack      *shadow.Ack `json:"ack,omitempty"`     // the answer to what was desired last
+	Ack      *shadow.Ack `json:"ack,omitempty"`     // the answer to the last desired value
 	Pending  bool        `json:"pending,omitempty"` // the answer is not in the shadow yet
 }
 
@@ -74,16 +70,17 @@ func (e *Engine) Snapshot(now time.Time) Snapshot {
 	for label, l := range e.bank.Lines() {
 		s.Lines[label] = viewLine(l)
 	}
-	for label, state := range e.shadows {
-		s.Shadows[label] = state.view()
+	for label, bound := range e.shadows {
+		s.Shadows[label] = bound.view()
 	}
-	for _, a := range e.alarms {
-		for _, p := range e.flags[a.label] {
-			if view := s.Shadows[p.shadow.label].Properties[p.key]; a.silent {
-				view.Fault = silence
-				s.Shadows[p.shadow.label].Properties[p.key] = view
-			}
+	for what, err := range e.faults {
+		if s.Disk == nil {
+			s.Disk = map[string]string{}
 		}
+		s.Disk[what] = err.Error()
+	}
+	for _, id := range e.ghosts() {
+		s.Withdrawing = append(s.Withdrawing, id.String())
 	}
 	return s
 }
@@ -109,24 +106,28 @@ func viewLine(l lines.LineStatus) LineView {
 	return v
 }
 
-func (s *shadowState) view() ShadowView {
+func (s *boundShadow) view() ShadowView {
+	r := s.replica.View()
 	v := ShadowView{
-		Thing: s.id.Thing, Name: s.id.Name, Sync: s.sync(), Version: max(s.newest, s.gate.Seen(), s.replied), Warning: s.warned,
+		Thing: s.id.Thing, Name: s.id.Name, Sync: r.Sync, Version: r.Version, Warning: r.Warning,
 		Properties: map[string]PropertyView{},
 	}
-	for key := range s.desired {
-		v.Properties[key] = s.viewProperty(key)
+	for _, key := range s.replica.DesiredKeys() {
+		v.Properties[key] = s.viewKey(key)
 	}
-	for key, p := range s.props {
-		view := s.viewProperty(key)
-		view.Kind, view.Output, view.Line, view.Unit = p.Kind.String(), p.Output, p.Line, p.unit()
-		switch p.Kind {
-		case config.Pattern:
-			view.Line = p.output
-		case config.Reading:
-			view.Sensor = p.Sensor
-			if p.meter.fault != nil {
-				view.Fault = p.meter.fault.Error()
+	for key, k := range s.props {
+		view, p := s.viewKey(key), k.base()
+		view.Kind, view.Output, view.Line, view.Sensor, view.Unit = p.Kind.String(), p.Output, p.Line, p.Sensor, unitOf(k)
+		switch k := k.(type) {
+		case outputKind:
+			view.Line = outputOf(k).output
+		case *sensorReading:
+			if k.fault != nil {
+				view.Fault = k.fault.Error()
+			}
+		case *alarmFlag:
+			if k.alarm.silent {
+				view.Fault = silence
 			}
 		}
 		v.Properties[key] = view
@@ -134,25 +135,19 @@ func (s *shadowState) view() ShadowView {
 	return v
 }
 
-func (s *shadowState) viewProperty(key string) PropertyView {
-	v := PropertyView{Value: s.want[key], Desired: s.desired[key]}
-	if have := s.have[key]; !shadow.Equal(have, v.Value) {
-		v.Reported = have
-	}
-	if ack, ok := s.wantAck[key]; ok {
-		v.Ack, v.Pending = &ack, ack != s.haveAck[key]
-	}
-	return v
+func (s *boundShadow) viewKey(key string) PropertyView {
+	v := s.replica.ViewKey(key)
+	return PropertyView{Value: v.Value, Reported: v.Reported, Desired: v.Desired, Ack: v.Ack, Pending: v.Pending}
 }
 
-func (s *shadowState) sync() string {
-	switch {
-	case !s.live:
-		return SyncOutOfReach
-	case s.phase != synced:
-		return SyncReading
-	case s.flight != nil || !s.difference().empty():
-		return SyncReporting
+// unitOf is the unit of the value. Of a scaled value only the configuration knows it.
+func unitOf(k kind) string {
+	p := k.base()
+	if p.Unit != "" || p.Scale != 0 && p.Scale != 1 {
+		return p.Unit
 	}
-	return SyncInStep
+	if u, ok := k.(interface{ unit() string }); ok {
+		return u.unit()
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"errors"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"testing"
 	"time"
 
@@ -20,7 +21,7 @@ func TestSnapshot(t *testing.T) {
 	if want := (lines.Cause{Kind: lines.ByDesired, Name: "main", Version: 4}); lamp.Cause == nil || *lamp.Cause != want {
 		t.Errorf("the cause is %v, want %v", lamp.Cause, want)
 	}
-	if main.Sync != SyncReporting || main.Version != 4 || main.Thing != "gw" {
+	if main.Sync != replica.Reporting || main.Version != 4 || main.Thing != "gw" {
 		t.Errorf("before the report: %+v", main)
 	}
 	lights := main.Properties["lights"]
@@ -34,13 +35,13 @@ func TestSnapshot(t *testing.T) {
 	r.accept(u, 5)
 	r.pass(time.Second)
 	s = r.Snapshot(r.now)
-	if main := s.Shadows["main"]; main.Sync != SyncInStep || main.Version != 5 || main.Properties["lights"].Pending || main.Properties["lights"].Reported != nil {
+	if main := s.Shadows["main"]; main.Sync != replica.InStep || main.Version != 5 || main.Properties["lights"].Pending || main.Properties["lights"].Reported != nil {
 		t.Errorf("after the report: %+v", main)
 	}
-	r.step(ShadowLost{"main", errors.New("gone")})
+	r.step(shadowLost{"main", errors.New("gone")})
 	r.step(r.failed("lamp", errors.New("chip is gone")))
 	s = r.Snapshot(r.now)
-	if main, lamp := s.Shadows["main"], s.Lines["lamp"]; main.Sync != SyncOutOfReach || main.Warning == "" || lamp.Fault != "chip is gone" || lamp.Value != "" {
+	if main, lamp := s.Shadows["main"], s.Lines["lamp"]; main.Sync != replica.OutOfReach || main.Warning == "" || lamp.Fault != "chip is gone" || lamp.Value != "" {
 		t.Errorf("without link and chip: %+v, %+v", main, lamp)
 	}
 	if _, err := json.Marshal(s); err != nil {

@@ -77,8 +77,8 @@ type world struct {
 	shadows map[string]*service
 	times   []time.Time // of requests, for the budget
 
-	turns  map[string]int     // how often each line went on
-	stored func(UpdateShadow) // told of each update of the engine that was stored, if not nil
+	turns  map[string]int   // how often each line went on
+	stored func(sentUpdate) // told of each update of the engine that was stored, if not nil
 }
 
 func (w *world) labels() []string { return slices.Sorted(maps.Keys(w.shadows)) }
@@ -102,8 +102,8 @@ func (w *world) read(labels []string) []bool {
 // between streams there is none.
 type service struct {
 	doc     *shadowdoc.Document
-	streams [3][]Input     // updates, deletions, replies
-	late    []UpdateShadow // those that are on their way still, whatever was answered
+	streams [3][]Input   // updates, deletions, replies
+	late    []sentUpdate // those that are on their way still, whatever was answered
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
@@ -205,7 +205,7 @@ func (w *world) update(label, document string) *shadowdoc.Change {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		s.streams[0] = append(s.streams[0], Accepted{label, a})
+		s.streams[0] = append(s.streams[0], messageAccepted{label, a})
 	}
 	return change
 }
@@ -227,7 +227,7 @@ func (w *world) delete(label string) {
 	}
 	s.doc = nil
 	if w.link {
-		s.streams[1] = append(s.streams[1], Deleted{label})
+		s.streams[1] = append(s.streams[1], shadowDeleted{label})
 	}
 }
 
@@ -256,12 +256,12 @@ func (w *world) setLink(up bool) {
 	for _, label := range w.labels() {
 		s := w.shadows[label]
 		if up {
-			w.step(ShadowLive{label})
+			w.step(shadowLive{label})
 			continue
 		}
 		replies := s.streams[2]
 		s.streams = [3][]Input{}
-		w.step(ShadowLost{label, errors.New("connection lost")})
+		w.step(shadowLost{label, errors.New("connection lost")})
 		for _, r := range replies { // calls fail when the connection does
 			w.step(lost(r))
 		}
@@ -271,10 +271,10 @@ func (w *world) setLink(up bool) {
 func lost(reply Input) Input {
 	err := errors.New("connection lost")
 	switch r := reply.(type) {
-	case Fetched:
-		return Fetched{Shadow: r.Shadow, Seq: r.Seq, Outcome: Unknown, Err: err}
-	case Updated:
-		return Updated{Shadow: r.Shadow, Seq: r.Seq, Outcome: Unknown, Err: err}
+	case documentFetched:
+		return documentFetched{Shadow: r.Shadow, Seq: r.Seq, Outcome: Unknown, Err: err}
+	case updateAnswered:
+		return updateAnswered{Shadow: r.Shadow, Seq: r.Seq, Outcome: Unknown, Err: err}
 	}
 	return reply
 }
@@ -332,7 +332,7 @@ func (w *world) restart() {
 func (w *world) step(in Input) {
 	queue := []Input{in}
 	for ; len(queue) > 0; queue = queue[1:] {
-		for _, effect := range w.engine.Step(w.now, queue[0]) {
+		for _, effect := range w.engine.Step(w.now, address(w.cfg, queue[0])) {
 			if answer := w.carryOut(effect); answer != nil {
 				queue = append(queue, answer)
 			}
@@ -341,7 +341,7 @@ func (w *world) step(in Input) {
 }
 
 func (w *world) carryOut(effect Effect) Input {
-	switch e := effect.(type) {
+	switch e := labeled(w.cfg, effect).(type) {
 	case lines.Request:
 		label := e.Label
 		w.claims[label] = e
@@ -368,9 +368,9 @@ func (w *world) carryOut(effect Effect) Input {
 			}
 		}
 		return LinesWritten{e.Claim, w.read(asked.Lines)}
-	case FetchShadow:
+	case sentFetch:
 		w.reply(e.Shadow, w.fetch(e))
-	case UpdateShadow:
+	case sentUpdate:
 		w.reply(e.Shadow, w.report(e))
 	case Save:
 		if w.disk != nil {
@@ -411,8 +411,8 @@ func (w *world) reply(label string, in Input) {
 	s.streams[2] = append(s.streams[2], in)
 }
 
-func (w *world) fetch(e FetchShadow) Input {
-	in := Fetched{Shadow: e.Shadow, Seq: e.Seq}
+func (w *world) fetch(e sentFetch) Input {
+	in := documentFetched{Shadow: e.Shadow, Seq: e.Seq}
 	doc := w.shadows[e.Shadow].doc
 	switch {
 	case w.chance(10):
@@ -429,8 +429,8 @@ func (w *world) fetch(e FetchShadow) Input {
 	return in
 }
 
-func (w *world) report(e UpdateShadow) Input {
-	in := Updated{Shadow: e.Shadow, Seq: e.Seq}
+func (w *world) report(e sentUpdate) Input {
+	in := updateAnswered{Shadow: e.Shadow, Seq: e.Seq}
 	if w.chance(8) {
 		in.Outcome, in.Err = pick(w, Throttled, NotSent), errors.New("not now")
 		return in
@@ -459,7 +459,7 @@ func (w *world) report(e UpdateShadow) Input {
 }
 
 // store carries out an update of the engine; nil is a conflict.
-func (w *world) store(e UpdateShadow) *shadowdoc.Change {
+func (w *world) store(e sentUpdate) *shadowdoc.Change {
 	payload, err := shadow.Update{Reported: e.Reported, Desired: e.Desired, Version: e.Version, ClientToken: e.Token}.Encode()
 	if err != nil {
 		w.t.Fatal(err)
@@ -533,7 +533,7 @@ func (w *world) check() {
 			}
 		}
 		for key, value := range document.Reported {
-			if holdsRemnant(value) {
+			if hasRemnant(value) {
 				w.t.Errorf("%s is reported with a null or an empty object: %v", key, value)
 			}
 		}

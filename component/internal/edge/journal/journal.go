@@ -4,7 +4,10 @@
 // It is two files of JSON lines in the work directory, of which the older one is
 // replaced when the newer one is full. Nothing is synced, to spare the flash: what
 // was written outlives the process however that ends, and a power cut loses what
-// the kernel had not written yet, some 30 s. A line that is damaged is passed over.
+// the kernel had not written yet, some 30 s. A damaged line is skipped.
+//
+// Files that cannot be read are left alone: entries stay in memory until the files
+// can be read, and are written then.
 package journal
 
 import (
@@ -19,7 +22,9 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
@@ -34,6 +39,8 @@ const (
 	fileSize = 128 << 10
 	// longest is the longest line in bytes that is taken for an entry.
 	longest = 4 << 10
+	// retryPause is the pause after the files could not be read or written.
+	retryPause = 30 * time.Second
 )
 
 // Journal is safe for concurrent use.
@@ -42,31 +49,93 @@ type Journal struct {
 
 	mu      sync.Mutex
 	entries []Entry // the last ones, the oldest first
+	unsaved int     // how many of them, at the end, are not in a file
 	count   int64   // of all entries so far: the number of the last one
+	unread  bool    // the files have yet to be read
+	failed  error   // why the last attempt failed; nil if it did not
+	tried   time.Time
 	file    *os.File
 	size    int64
 }
 
-// Open reads the journal of a directory, which must exist, and goes on with it. A
-// journal that cannot be read or written is kept in memory alone: the error says
-// why, and the Journal is usable nevertheless. Close it.
-func Open(dir string) (*Journal, error) {
-	j := &Journal{dir: dir}
-	return j, errors.Join(j.read(j.path(".1")), j.read(j.path("")), j.open())
+// New makes the journal of a directory, which must exist. It reads and writes no file
+// yet: the first Retry or Add does, and goes on with what an earlier run left there.
+// Close it.
+func New(dir string) *Journal {
+	// Numbers are left free for what is in the files, which may be read late.
+	return &Journal{dir: dir, unread: true, count: Kept}
 }
 
 func (j *Journal) path(suffix string) string {
 	return filepath.Join(j.dir, "journal"+suffix+".jsonl")
 }
 
-// Add appends an entry. An error says that it is in memory alone.
+// Add appends an entry. An error says that it is in memory alone until the files can
+// be read and written.
 func (j *Journal) Add(e Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.keep(e)
+	j.unsaved = min(j.unsaved+1, Kept)
+	return j.save()
+}
+
+// Retry reads the files if they were not read, and writes the entries that are in
+// memory alone. The error is that of the last attempt: after a failure there is one
+// each 30 s at most.
+func (j *Journal) Retry() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.save()
+}
+
+func (j *Journal) save() error {
+	if j.failed != nil && time.Since(j.tried) < retryPause {
+		return j.failed
+	}
+	return j.attempt()
+}
+
+// attempt reads the files unless they were read, and writes what is in none.
+func (j *Journal) attempt() error {
+	j.tried = time.Now()
+	err := j.load()
+	for err == nil && j.unsaved > 0 {
+		if err = j.write(j.entries[len(j.entries)-j.unsaved]); err == nil {
+			j.unsaved--
+		}
+	}
+	if err == nil && j.file == nil {
+		err = j.turn()
+	}
+	if err != nil {
+		err = fmt.Errorf("journal: %w", err)
+	}
+	j.failed = err
+	return err
+}
+
+// load reads the files. Entries that were added before are newer.
+func (j *Journal) load() error {
+	if !j.unread {
+		return nil
+	}
+	var found []Entry
+	for _, suffix := range []string{".1", ""} {
+		if err := read(j.path(suffix), func(e Entry) { found = append(found, e) }); err != nil {
+			return err
+		}
+	}
+	found = found[max(0, len(found)-Kept):]
+	j.entries = append(found, j.entries...)
+	j.unread = false
+	return nil
+}
+
+func (j *Journal) write(e Entry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return nil // it stays in memory, and the others are written
 	}
 	if j.size >= fileSize || j.file == nil {
 		if err := j.turn(); err != nil {
@@ -79,9 +148,8 @@ func (j *Journal) Add(e Entry) error {
 		// The next entry begins on a line of its own, or in another file.
 		j.file.Close()
 		j.file = nil
-		return fmt.Errorf("journal: %w", err)
 	}
-	return nil
+	return err
 }
 
 // Last returns up to n entries, the oldest first.
@@ -96,8 +164,8 @@ func (j *Journal) last(n int) []Entry {
 }
 
 // After returns the entries after the one of that number, as far as they are kept,
-// the oldest first, and the number of the last one. Numbers begin at 1 with what
-// [Open] found; each Journal has its own.
+// the oldest first, and the number of the last one. Numbers grow by one, from 1 or
+// more; each Journal has its own.
 func (j *Journal) After(number int64) (entries []Entry, last int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -107,10 +175,13 @@ func (j *Journal) After(number int64) (entries []Entry, last int64) {
 	return j.last(int(min(j.count-number, Kept))), j.count
 }
 
-// Close closes the file.
+// Close writes what is in memory alone, if it can, and closes the file.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.unsaved > 0 {
+		j.attempt()
+	}
 	if j.file == nil {
 		return nil
 	}
@@ -133,7 +204,7 @@ func (j *Journal) turn() error {
 	}
 	if j.size >= fileSize {
 		if err := os.Rename(j.path(""), j.path(".1")); err != nil {
-			return fmt.Errorf("journal: %w", err)
+			return err
 		}
 	}
 	return j.open()
@@ -141,9 +212,9 @@ func (j *Journal) turn() error {
 
 // open opens the newer file, and ends a line that was cut short.
 func (j *Journal) open() error {
-	file, err := os.OpenFile(j.path(""), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
+	file, err := durable.Open(j.path(""), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	info, err := file.Stat()
 	if err == nil && info.Size() > 0 {
@@ -154,19 +225,19 @@ func (j *Journal) open() error {
 	}
 	if err != nil {
 		file.Close()
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	j.file, j.size = file, info.Size()
 	return nil
 }
 
-func (j *Journal) read(path string) error {
-	file, err := os.Open(path)
+func read(path string, take func(Entry)) error {
+	file, err := durable.Open(path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return err
 	}
 	defer file.Close()
 	r := bufio.NewReaderSize(io.LimitReader(file, 2*fileSize), longest)
@@ -174,11 +245,11 @@ func (j *Journal) read(path string) error {
 		line, err := r.ReadSlice('\n')
 		switch e, ok := parse(line); {
 		case err == nil && ok:
-			j.keep(e)
+			take(e)
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
-			return fmt.Errorf("journal: %w", err)
+			return err
 		}
 	}
 }

@@ -2,10 +2,13 @@ package journal
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
@@ -17,8 +20,8 @@ func entry(i int) Entry {
 
 func open(t *testing.T, dir string) *Journal {
 	t.Helper()
-	j, err := Open(dir)
-	if err != nil {
+	j := New(dir)
+	if err := j.Retry(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
@@ -54,11 +57,14 @@ func TestJournalGoesOnAfterAKill(t *testing.T) {
 	holds(t, again.Last(100), 0, 10)
 	add(t, again, 10, 12)
 	holds(t, again.Last(3), 9, 12)
-	entries, last := again.After(10)
+	_, last := again.After(math.MaxInt64)
+	entries, _ := again.After(last - 2)
 	holds(t, entries, 10, 12)
-	if entries, _ := again.After(last); last != 12 || len(entries) != 0 {
+	if entries, _ := again.After(last); len(entries) != 0 {
 		t.Errorf("after the last one, %d, there is %v", last, entries)
 	}
+	entries, _ = again.After(0)
+	holds(t, entries, 0, 12)
 	holds(t, open(t, dir).Last(Kept), 0, 12)
 	if got := again.Last(0); len(got) != 0 {
 		t.Errorf("the last 0 are %v", got)
@@ -111,22 +117,100 @@ func TestDamagedLinesArePassedOver(t *testing.T) {
 	}
 }
 
-func TestJournalThatCannotBeWrittenStaysInMemory(t *testing.T) {
+// A journal that cannot be written is in memory; when there is room again, all that
+// is missing is written.
+func TestJournalThatCannotBeWrittenIsWrittenLater(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
-	j, err := Open(dir)
-	if err == nil {
-		t.Fatal("a directory that is missing is no error")
+	synctest.Test(t, func(t *testing.T) {
+		j := New(dir)
+		defer j.Close()
+		if err := j.Retry(); err == nil {
+			t.Error("a directory that is missing is no error")
+		}
+		if err := j.Add(entry(0)); err == nil {
+			t.Error("an entry that is not on disk is no error")
+		}
+		holds(t, j.Last(10), 0, 1)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Add(entry(1)); err == nil {
+			t.Error("it was tried again at once")
+		}
+		time.Sleep(retryPause)
+		if err := j.Retry(); err != nil {
+			t.Fatal(err)
+		}
+		add(t, j, 2, 3)
+	})
+	holds(t, open(t, dir).Last(10), 0, 3)
+}
+
+// Files that cannot be read are left alone, also when the journal is full. When they
+// can be read, what was added meanwhile follows them.
+func TestJournalThatCannotBeReadIsLeftAlone(t *testing.T) {
+	for _, name := range []string{"journal.jsonl", "journal.1.jsonl"} {
+		for what, block := range map[string]func(path string) error{
+			"input/output error": func(path string) error { return os.Symlink("/proc/self/mem", path) },
+			"directory":          func(path string) error { return os.Mkdir(path, 0o700) },
+			"pipe":               func(path string) error { return syscall.Mkfifo(path, 0o600) },
+			"endless device":     func(path string) error { return os.Symlink("/dev/zero", path) },
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				dir := t.TempDir()
+				const n = 2 * Kept
+				add(t, open(t, dir), 0, n)
+				path := filepath.Join(dir, name)
+				if err := os.Rename(path, path+".hidden"); err != nil {
+					t.Fatal(err)
+				}
+				if err := block(path); err != nil {
+					t.Fatal(err)
+				}
+				before, err := os.Lstat(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				synctest.Test(t, func(t *testing.T) {
+					j := New(dir)
+					defer j.Close()
+					if err := j.Retry(); err == nil {
+						t.Error("it is no error")
+					}
+					_, seen := j.After(math.MaxInt64)
+					const more = Kept / 2
+					for i := n; i < n+more; i++ {
+						if err := j.Add(entry(i)); err == nil {
+							t.Fatal("an entry that is not on disk is no error")
+						}
+					}
+					time.Sleep(retryPause)
+					if err := j.Retry(); err == nil {
+						t.Error("it is no error any more")
+					}
+					if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+						t.Errorf("the file was touched: %v, %v", after, err)
+					}
+					holds(t, j.Last(more), n, n+more)
+
+					if err := os.Remove(path); err != nil {
+						t.Fatal(err)
+					}
+					if err := os.Rename(path+".hidden", path); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(retryPause)
+					if err := j.Retry(); err != nil {
+						t.Fatal(err)
+					}
+					holds(t, j.Last(Kept), n+more-Kept, n+more)
+					entries, _ := j.After(seen)
+					holds(t, entries, n, n+more) // who watches sees each once
+				})
+				holds(t, open(t, dir).Last(Kept), n+500-Kept, n+500)
+			})
+		}
 	}
-	if err := j.Add(entry(0)); err == nil {
-		t.Error("an entry that is not on disk is no error")
-	}
-	holds(t, j.Last(10), 0, 1)
-	// When there is room again, it goes on.
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	add(t, j, 1, 2)
-	holds(t, open(t, dir).Last(10), 1, 2)
 }
 
 func FuzzParse(f *testing.F) {

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	examination "github.com/shadowgpio/shadowgpio/component/internal/gateway/doctor"
@@ -70,6 +71,11 @@ func isTerminal(w io.Writer) bool {
 	if !ok {
 		return false
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	raw, err := file.SyscallConn() // Fd would make the file a blocking one
+	if err != nil {
+		return false
+	}
+	var terminal bool
+	err = raw.Control(func(fd uintptr) { terminal = term.IsTerminal(int(fd)) })
+	return err == nil && terminal
 }

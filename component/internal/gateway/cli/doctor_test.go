@@ -11,9 +11,14 @@ func TestColouredOnATerminalOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	device, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0) // a character device, as a terminal is
 	if err != nil {
 		t.Fatal(err)
+	}
+	defer null.Close()
+	device, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("this machine has no pseudo terminals: ", err)
 	}
 	defer device.Close()
 	for _, c := range []struct {
@@ -22,6 +27,7 @@ func TestColouredOnATerminalOnly(t *testing.T) {
 		want bool
 	}{
 		{file, nil, false},
+		{null, nil, false},
 		{device, nil, true},
 		{device, map[string]string{"NO_COLOR": "1"}, false},
 		{device, map[string]string{"TERM": "dumb"}, false},

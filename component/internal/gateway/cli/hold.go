@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -87,7 +88,9 @@ func holdLines(ctx context.Context, env Env, socket string, stay bool) error {
 	// owner is told what matters.
 	signal.Ignore(syscall.SIGPIPE)
 	fmt.Fprintln(env.Stdout, holder.Ready)
-	log := newLogger(env.Stderr, env.Stderr, slog.LevelInfo)
+	errs := logpipe.New(env.Stderr)
+	defer errs.Close(logPatience)
+	log := newLogger(errs, errs, slog.LevelInfo)
 	holder.Server{Adopter: adopter, Stay: stay, Logger: log}.Serve(ctx, listener)
 	return nil
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +19,9 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/workdir"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/ipc"
 )
@@ -27,7 +32,24 @@ by hand it needs the environment that the nucleus gives a component:
   SVCUID                                               the component's token
   AWS_IOT_THING_NAME                                   the core device
 Without --config it takes the component configuration of the deployment.
-SIGTERM or SIGINT ends it: outputs take their stop state and the last reports are sent.`
+SIGTERM or SIGINT ends it: outputs take their stop state and the last reports are sent.
+
+One run at a time works in a work directory. A second one reads and writes nothing
+there: it names the process that has it, and waits for its end or, on a terminal,
+ends with code 7; --if-busy says which. What a crashed nucleus left running ends by
+itself when it learns that its token is refused.`
+
+// Values of --if-busy.
+const (
+	busyWaits = "wait"
+	busyEnds  = "end"
+)
+
+// lockPatience is how long a work directory that cannot be opened is tried again.
+const lockPatience = 5 * time.Second
+
+// logPatience is how long the last lines of the log may take to be read.
+const logPatience = 200 * time.Millisecond
 
 // refusedPause is the pause before a token that was never accepted is tried again.
 const refusedPause = 30 * time.Second
@@ -40,15 +62,33 @@ func runCommand(env Env) *cobra.Command {
 	}
 	file := c.Flags().String("config", "", "configuration `FILE` (YAML or JSON) instead of the deployment's")
 	dir := c.Flags().String("state-dir", ".", "`DIRECTORY` of the local state; the nucleus starts us in our work directory")
+	ifBusy := c.Flags().String("if-busy", "", "`WHAT` to do while another process has the state directory: wait or end; default end on a terminal, else wait")
 	c.MarkFlagFilename("config", "yaml", "yml", "json")
 	c.MarkFlagDirname("state-dir")
-	c.RunE = command.Ends(func(ctx context.Context, _ []string) int { return run(ctx, env, *file, *dir) })
+	c.RegisterFlagCompletionFunc("if-busy", cobra.FixedCompletions([]cobra.Completion{busyWaits, busyEnds}, cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = command.Ends(func(ctx context.Context, _ []string) int {
+		switch {
+		case *ifBusy == busyWaits, *ifBusy == busyEnds:
+		case *ifBusy != "":
+			fmt.Fprintf(env.Stderr, "shadowgpio run: --if-busy: want wait or end, got %q\n", *ifBusy)
+			return command.Usage
+		case isTerminal(env.Stderr): // somebody reads who it is
+			*ifBusy = busyEnds
+		}
+		return run(ctx, env, *file, *dir, *ifBusy != busyEnds)
+	})
 	return c
 }
 
-func run(ctx context.Context, env Env, file, dir string) int {
+func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 	level := new(slog.LevelVar)
-	log := newLogger(env.Stdout, env.Stderr, level)
+	// The pipes of the log break when the nucleus dies, and fill up when nobody reads
+	// them. Neither must end the component, or hold up a line.
+	signal.Ignore(syscall.SIGPIPE)
+	out, errs := logpipe.New(env.Stdout), logpipe.New(env.Stderr)
+	defer out.Close(logPatience)
+	defer errs.Close(logPatience)
+	log := newLogger(out, errs, level)
 	ipcConfig, err := ipc.ConfigFromEnv(env.Getenv)
 	if err != nil {
 		log.Error("the nucleus is out of reach", "error", err)
@@ -61,6 +101,10 @@ func run(ctx context.Context, env Env, file, dir string) int {
 		return command.Usage
 	}
 	r := &runner{env: env, log: log, session: session}
+	if r.lock, err = r.takeDirectory(ctx, dir, waits); err != nil {
+		return r.exit(ctx, err)
+	}
+	defer r.lock.Release()
 
 	// The session outlives ctx, since the last reports need it.
 	sessionCtx, endSession := context.WithCancel(context.WithoutCancel(ctx))
@@ -80,9 +124,9 @@ func run(ctx context.Context, env Env, file, dir string) int {
 	defer func() { endFollowing(); follower.Wait() }()
 
 	updates := make(chan deployed.Update)
-	var cfg *config.Config
+	var first deployed.Update
 	if file != "" {
-		cfg, err = readConfig(file, thingName(env.Getenv))
+		first.Config, err = readConfig(file, thingName(env.Getenv))
 	} else {
 		source := &deployed.Source{
 			Session:   session,
@@ -91,25 +135,27 @@ func run(ctx context.Context, env Env, file, dir string) int {
 			Logger:    log,
 		}
 		follower.Go(func() { source.Follow(following, updates) })
-		cfg, err = r.firstConfig(ctx, updates)
+		first, err = r.firstConfig(ctx, updates)
 	}
-	if err == nil {
+	if cfg := first.Config; err == nil {
 		level.Set(cfg.LogLevel)
 		log.Info("shadowgpio starts", "version", Version, "lines", len(cfg.Lines), "shadows", len(cfg.Shadows))
 		err = agent.Run(ctx, agent.Parts{
-			Config:  cfg,
-			Updates: updates,
-			Backend: env.Backend(),
-			Session: session,
-			State:   state.In(dir),
-			Version: Version,
-			Holder:  holder.Config{Command: holdCommand(env)},
-			Dir:     dir,
-			Control: filepath.Join(dir, control.SocketName),
-			Clock:   env.Clock,
-			Sensors: env.Sensors,
-			Logger:  log,
-			Level:   level,
+			Config:     cfg,
+			ConfigFile: first.File,
+			Updates:    updates,
+			Backend:    env.Backend(),
+			Session:    session,
+			State:      state.In(dir),
+			Version:    Version,
+			Holder:     holder.Config{Command: holdCommand(env)},
+			Dir:        dir,
+			Control:    filepath.Join(dir, control.SocketName),
+			Clock:      env.Clock,
+			Sensors:    env.Sensors,
+			LogDropped: func() int64 { return out.Dropped() + errs.Dropped() },
+			Logger:     log,
+			Level:      level,
 		})
 	}
 	return r.exit(ctx, err)
@@ -119,12 +165,54 @@ type runner struct {
 	env     Env
 	log     *slog.Logger
 	session *ipc.Session
+	lock    *workdir.Lock
+}
+
+// takeDirectory takes the work directory before anything in it is touched. While
+// another process has it, it waits or returns that error. A directory that cannot be
+// locked for another reason is no obstacle for lines: the run goes on without a lock.
+func (r *runner) takeDirectory(ctx context.Context, dir string, waits bool) (*workdir.Lock, error) {
+	take := func() (*workdir.Lock, error) { return workdir.Take(dir) }
+	if waits {
+		take = func() (*workdir.Lock, error) { return workdir.Wait(ctx, dir, r.waits) }
+	}
+	for patience := time.After(lockPatience); ; {
+		lock, err := take()
+		_, busy := errors.AsType[*workdir.BusyError](err)
+		switch {
+		case err == nil, busy, ctx.Err() != nil:
+			return lock, err
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+			return nil, fmt.Errorf("no work directory; create it, or choose another with --state-dir: %w", err)
+		case errors.Is(err, workdir.ErrNoLocks):
+			r.unlocked(err)
+			return nil, nil
+		}
+		select {
+		case <-time.After(lockPatience / 20): // such as too many open files
+		case <-patience:
+			r.unlocked(err)
+			return nil, nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// waits tells which process this run waits for.
+func (r *runner) waits(busy *workdir.BusyError) {
+	r.log.Warn("another run has the work directory; waiting for its end", "error", busy)
+}
+
+func (r *runner) unlocked(err error) {
+	r.log.Warn("work directory is not locked; a second run would not be noticed", "error", err)
 }
 
 // connect runs the session until ctx ends. A token that was never accepted is
 // tried again slowly: lines keep working meanwhile, and whoever starts us may yet
 // come up. One that was accepted before belongs to a nucleus that is gone; its
 // successor starts a second copy of us, which needs our lines, so that is an error.
+// So is a token that was never accepted, once a second copy waits.
 func (r *runner) connect(ctx context.Context) error {
 	for {
 		err := r.session.Run(ctx)
@@ -132,40 +220,63 @@ func (r *runner) connect(ctx context.Context) error {
 			return nil
 		}
 		if r.session.Status().Connects > 0 {
-			return orphanError{err}
+			return orphanError{fmt.Errorf("the nucleus no longer knows this component: %w", err)}
 		}
 		r.log.Error("the nucleus refuses this component; lines work, shadows do not", "error", err, "retry", refusedPause)
-		select {
-		case <-time.After(refusedPause):
-		case <-ctx.Done():
+		if r.wantedWithin(ctx, refusedPause) {
+			return orphanError{fmt.Errorf("the nucleus does not know this component, and another run waits for the work directory: %w", err)}
+		}
+		if ctx.Err() != nil {
 			return nil
 		}
 	}
 }
 
-// orphanError says that the nucleus that started us is gone.
-type orphanError struct{ err error }
-
-func (e orphanError) Error() string {
-	return fmt.Sprintf("the nucleus no longer knows this component: %v", e.err)
+// wantedWithin reports whether another run waits for the work directory, and returns
+// as soon as one does.
+func (r *runner) wantedWithin(ctx context.Context, pause time.Duration) bool {
+	over := time.NewTimer(pause)
+	defer over.Stop()
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		if r.lock.Wanted() {
+			return true
+		}
+		select {
+		case <-look.C:
+		case <-over.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
+
+// orphanError says that the nucleus that started us is gone, or never knew us.
+type orphanError struct{ error }
+
+func (e orphanError) Unwrap() error { return e.error }
 
 // firstConfig waits for a configuration that is good. One that is not is waited
 // out: the next deployment may bring a better one, and three quick ends would leave
 // the component broken.
-func (r *runner) firstConfig(ctx context.Context, updates <-chan deployed.Update) (*config.Config, error) {
+func (r *runner) firstConfig(ctx context.Context, updates <-chan deployed.Update) (deployed.Update, error) {
 	for {
 		select {
 		case u := <-updates:
+			if u.Config != nil {
+				return u, nil
+			}
 			if u.Err == nil {
-				return u.Config, nil
+				continue
 			}
 			for _, fault := range config.Faults(u.Err) {
 				r.log.Error("configuration refused", "fault", fault)
 			}
 			r.log.Error("no line is touched before there is a configuration without faults")
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return deployed.Update{}, context.Cause(ctx)
 		}
 	}
 }
@@ -176,6 +287,7 @@ func (r *runner) exit(ctx context.Context, err error) int {
 	cause := context.Cause(ctx)
 	var orphan orphanError
 	var fault *config.FieldError
+	var busy *workdir.BusyError
 	switch {
 	case errors.As(cause, &orphan):
 		r.log.Error("shadowgpio ends", "error", orphan)
@@ -183,6 +295,9 @@ func (r *runner) exit(ctx context.Context, err error) int {
 	case cause != nil && (err == nil || errors.Is(err, cause)):
 		r.log.Info("shadowgpio ends", "cause", cause)
 		return command.OK
+	case errors.As(err, &busy):
+		r.log.Error("another run has the work directory; this one ends", "error", busy, "instead", "end that process, choose another --state-dir, or wait for it with --if-busy wait")
+		return command.Busy
 	case errors.As(err, &fault):
 		for _, e := range config.Faults(err) {
 			r.log.Error("configuration", "fault", e)

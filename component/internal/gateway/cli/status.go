@@ -95,6 +95,12 @@ func printStatus(w io.Writer, paint painter, s control.Status) {
 	if s.Refused != "" {
 		fmt.Fprintf(w, "%s\n", paint.bad("the latest configuration is not in force: "+s.Refused))
 	}
+	for _, what := range slices.Sorted(maps.Keys(s.Disk)) {
+		fmt.Fprintf(w, "%s\n", paint.bad("disk: "+what+" "+s.Disk[what]))
+	}
+	if s.LogDropped > 0 {
+		fmt.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("log: %d lines dropped, since nobody read them", s.LogDropped)))
+	}
 	printLineViews(w, paint, s)
 	printShadowViews(w, paint, s)
 	printProperties(w, paint, s)

@@ -17,6 +17,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -137,7 +138,7 @@ func changes(old, now control.Status) []event {
 	}
 	for _, label := range slices.Sorted(maps.Keys(now.Shadows)) {
 		a, b := old.Shadows[label], now.Shadows[label]
-		if a.Sync != b.Sync && (b.Sync == engine.SyncOutOfReach || a.Sync != engine.SyncReporting && b.Sync == engine.SyncInStep) || a.Warning != b.Warning && b.Warning != "" {
+		if a.Sync != b.Sync && (b.Sync == replica.OutOfReach || a.Sync != replica.Reporting && b.Sync == replica.InStep) || a.Warning != b.Warning && b.Warning != "" {
 			add(event{Kind: "shadow", Name: label, Value: b.Sync, Text: b.Warning, bad: b.Warning != ""})
 		}
 		for _, key := range slices.Sorted(maps.Keys(b.Properties)) {

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +27,7 @@ const (
 	Refused    = 4 // it has refused the value
 	NotRunning = 5 // no component runs here
 	Stopped    = 6 // a guard rail has stopped a change of a fleet
+	Busy       = 7 // another run has the work directory
 )
 
 // exit is the end of a command that has said itself what there is to say.
@@ -114,6 +117,40 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, st
 	}
 	fmt.Fprintf(stderr, "%s: %v\n%s --help tells what it takes\n", c.CommandPath(), err, c.CommandPath())
 	return Usage
+}
+
+// AddGroup adds commands to those of root, under a heading of their own.
+func AddGroup(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
+}
+
+// usageError is an error about what was typed.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// UsageError is an error about what was typed: [Fail] returns [Usage] for it.
+func UsageError(err error) error { return usageError{err} }
+
+// Fail prints an error as the last word of a program, and returns the exit code.
+func Fail(stderr io.Writer, program string, err error) int {
+	fmt.Fprintf(stderr, "%s: %v\n", program, err)
+	if errors.As(err, new(usageError)) {
+		return Usage
+	}
+	return Failure
+}
+
+// Invocation is how this program was started, as a person types it again.
+func Invocation() string {
+	if strings.Contains(os.Args[0], string(filepath.Separator)+"go-build") {
+		return "go run ./component/cmd/" + filepath.Base(os.Args[0])
+	}
+	return os.Args[0]
 }
 
 // PrintJSON prints what --json asks for.

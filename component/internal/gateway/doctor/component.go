@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"path"
 	"strconv"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/workdir"
 )
 
 // component finds the running component, and where and as whom it works.
@@ -13,7 +16,7 @@ func (x *examination) component() {
 	x.Dir, x.file = here.at(x.Dir), here.at(x.Config)
 	all := x.copies(x.Self)
 	for i := range all {
-		// An elder one may be left over from a nucleus that is gone.
+		// The younger one was started by the nucleus that runs now.
 		if x.Dir == "" || all[i].dir == x.Dir {
 			x.running = &all[i]
 		}
@@ -103,8 +106,9 @@ func (x *examination) presence() {
 }
 
 // others finds a component that outlived its nucleus: the next nucleus starts
-// another, and both want the lines.
+// another, which waits for the work directory.
 func (x *examination) others(all []process) {
+	owner, known := x.owner()
 	for _, p := range all {
 		switch {
 		case x.running == nil || p.pid == x.running.pid:
@@ -113,8 +117,24 @@ func (x *examination) others(all []process) {
 		case p.dir != x.running.dir:
 			x.ok("copies", "process %d is another component, in %s; to examine it: --dir %[2]s", p.pid, p.dir)
 		default:
-			x.report("copies", Copies, fmt.Sprintf("processes %d and %d both run in %s; %[1]d is the elder", p.pid, x.running.pid, p.dir),
-				"one process for one work directory", fmt.Sprintf("sudo kill %d", p.pid))
+			found := fmt.Sprintf("processes %d and %d both run in %s; %[1]d is the elder", p.pid, x.running.pid, p.dir)
+			if known {
+				found += fmt.Sprintf("; %d has the directory since %s, the other waits for its end", owner.PID, owner.Since.Format(time.RFC3339))
+			}
+			x.report("copies", Copies, found, "one process for one work directory", fmt.Sprintf("sudo kill %d", p.pid))
 		}
 	}
+	if known {
+		x.ok("lock", "process %d has %s since %s", owner.PID, x.workDir(), owner.Since.Format(time.RFC3339))
+	}
+}
+
+// owner is the process that has the work directory, as far as is known.
+func (x *examination) owner() (workdir.Owner, bool) {
+	text, err := x.read(path.Join(x.workDir(), workdir.NoteName))
+	if err != nil {
+		return workdir.Owner{}, false
+	}
+	owner, ok := workdir.ParseNote(text)
+	return owner, ok && x.args(owner.PID) != nil
 }

@@ -85,6 +85,10 @@ var processFaults = []one{
 		p.options.User = "gardener"
 	}, `no user "gardener"`, "getent passwd", []Kind{ComponentAway}},
 	{"elder one left over", Copies, func(p *patient) { p.component(900, 500, nil) }, "processes 900 and 812 both run", "sudo kill 900", nil},
+	{"elder one that has the directory", Copies, func(p *patient) {
+		p.component(900, 500, nil)
+		p.write(workDir+"/lock", `{"pid":900,"since":"2026-11-30T08:00:00Z","program":"/shadowgpio"}`)
+	}, "900 has the directory since 2026-11-30T08:00:00Z, the other waits for its end", "sudo kill 900", nil},
 	{"without token", EnvironmentMissing, func(p *patient) { p.component2(map[string]string{"SVCUID": ""}) }, "SVCUID", "sudo", nil},
 	{"without socket", EnvironmentMissing, func(p *patient) {
 		p.component2(map[string]string{"AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": ""})
@@ -240,9 +244,17 @@ var workFaults = []one{
 	{"directory", StateUnreadable, func(p *patient) {
 		p.remove(workDir + "/state.json")
 		p.must(os.Mkdir(p.at(workDir+"/state.json"), 0o755))
-	}, "is a directory", "mv", nil},
-	{"half", StateBroken, func(p *patient) { p.write(workDir+"/state.json", `{"format":1,"outp`) }, "not understood", "cp ", nil},
-	{"of a newer version", StateBroken, func(p *patient) { p.write(workDir+"/state.json", `{"format":2}`) }, "want format 1, got 2", "cp ", nil},
+	}, "got a directory", "mv", nil},
+	{"pipe", StateUnreadable, func(p *patient) {
+		p.remove(workDir + "/state.json")
+		p.must(syscall.Mkfifo(p.at(workDir+"/state.json"), 0o600))
+		p.own(workDir+"/state.json", p.uid, p.gid, 0o600)
+	}, "want a regular file, got a named pipe", "mv", nil},
+	{"half", StateBroken, func(p *patient) { p.write(workDir+"/state.json", `{"format":1,"outp`) }, "is broken: the text is cut short", "cp ", nil},
+	{"of a newer version", StateNewer, func(p *patient) { p.write(workDir+"/state.json", `{"format":99}`) }, "a newer version of the component wrote it (format 99", "mv ", nil},
+	{"one entry", StateDamaged, func(p *patient) {
+		p.write(workDir+"/state.json", `{"format":2,"properties":{"gw//n#count":{"count":-1}}}`)
+	}, `properties["gw//n#count"]: count: want 0 to`, "cp ", nil},
 	{"earlier", StateAside, func(p *patient) { p.write(workDir+"/state.json.20260101T000000.000", "{") }, "set aside", "rm ", nil},
 }
 

@@ -40,6 +40,8 @@ const (
 	DiskFailed         Kind = "disk-failed"
 	StateUnreadable    Kind = "state-unreadable"
 	StateBroken        Kind = "state-broken"
+	StateNewer         Kind = "state-newer"
+	StateDamaged       Kind = "state-damaged"
 	StateAside         Kind = "state-aside"
 )
 
@@ -76,7 +78,8 @@ var severity = map[Kind]Status{
 	ChipMissing: Fault, LineMissing: Fault, LineAmbiguous: Fault, LineBusy: Fault,
 
 	ConfigurationFault: Fault, WorkMissing: Fault, WorkOwner: Fault, DiskFull: Fault, DiskLow: Warning, DiskReadOnly: Fault,
-	DiskFailed: Fault, StateUnreadable: Fault, StateBroken: Fault, StateAside: Warning,
+	DiskFailed: Fault, StateUnreadable: Fault, StateBroken: Fault,
+	StateNewer: Fault, StateDamaged: Warning, StateAside: Warning,
 
 	NucleusOld: Fault, SocketMissing: Fault, SocketKind: Fault, SocketRefused: Fault, SocketDenied: Fault, NucleusMute: Fault,
 	TokenRefused: Fault, AccessDenied: Fault, AccessMalformed: Fault, ShadowManagerMissing: Fault, ShadowFailed: Fault,

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/durable"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -108,7 +110,25 @@ func name(p string) string {
 
 func (m Machine) stat(p string) (fs.FileInfo, error) { return fs.Stat(m.Files, name(p)) }
 
-func (m Machine) read(p string) ([]byte, error) { return fs.ReadFile(m.Files, name(p)) }
+// longestFile bounds what is read of a file, in bytes.
+const longestFile = 16 << 20
+
+// read reads a regular file. It does not wait for the other end of a named pipe.
+func (m Machine) read(p string) ([]byte, error) {
+	info, err := m.stat(p)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: p, Err: &durable.KindError{Mode: info.Mode()}}
+	}
+	file, err := m.Files.Open(name(p))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, longestFile))
+}
 
 func (m Machine) link(p string) (string, error) { return fs.ReadLink(m.Files, name(p)) }
 

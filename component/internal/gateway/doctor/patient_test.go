@@ -140,7 +140,7 @@ func (p *patient) files() {
 	p.write("/sys/class/rtc/rtc0/name", "rtc\n")
 	p.write("/dev/gpiochip0", "")
 	p.own("/dev/gpiochip0", 0, p.gid, 0o660)
-	p.write(workDir+"/state.json", `{"format":1,"outputs":{"lamp":true}}`)
+	p.write(workDir+"/state.json", `{"format":2,"outputs":{"GPIO17":true}}`)
 	for _, file := range []string{workDir, workDir + "/state.json"} {
 		p.own(file, p.uid, p.gid, 0o700)
 	}

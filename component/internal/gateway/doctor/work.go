@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 	"syscall"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
 // What is kept in the work directory.
-const stateFile = "state.json"
+const stateFile = state.FileName
 
 // Space that is too little. What the component writes is a few kB, in a file beside
 // the one that it replaces.
@@ -125,19 +124,27 @@ func (x *examination) files(dir string) {
 }
 
 func (x *examination) stateText(file string, text []byte) {
-	s, err := state.Decode(text)
-	if err != nil {
-		x.report("state", StateBroken, fmt.Sprintf("%s is not understood: %v", file, err), "the state of this version; at its next start the component sets it aside and begins without",
-			script("sudo cp "+file+" "+file+".copy", x.restart()))
-		return
+	s, damages, err := state.Decode(text)
+	_, newer := errors.AsType[*state.NewerError](err)
+	keep := script("sudo cp "+file+" "+file+".copy", x.restart())
+	switch {
+	case newer:
+		x.report("state", StateNewer, fmt.Sprintf("%s: %v", file, err), "a state of this version; the component leaves the file alone, and saves nothing as long as it is there",
+			script("sudo mv "+file+" "+file+".newer", x.restart()))
+	case err != nil:
+		x.report("state", StateBroken, fmt.Sprintf("%s is broken: %v", file, err), "one whole JSON object; at its next start the component sets the file aside, and uses the entries before the damage", keep)
+	default:
+		x.ok("state", "%s has %d outputs, %d properties and %d alarms", file, len(s.Outputs), len(s.Properties), len(s.Alarms))
 	}
-	x.ok("state", "%s has %d outputs, %d counts and %d commands", file, len(s.Outputs), len(s.Counts), len(s.Commands))
+	for _, d := range damages.First {
+		x.report("state", StateDamaged, fmt.Sprintf("%s: %s: %s", file, d.Path, d.Reason), fmt.Sprintf("entries that the component can have written; %d are damaged, and left out at its next start", damages.Count), keep)
+	}
 }
 
 // aside finds states that were set aside.
 func (x *examination) aside(dir string) {
 	for _, name := range x.list(dir) {
-		if strings.HasPrefix(name, stateFile+".2") {
+		if state.IsAside(name) {
 			x.report("state", StateAside, path.Join(dir, name)+" was not understood, and set aside", "a look at why (a newer version wrote it, or the disk lost it); then it may go", "sudo rm "+path.Join(dir, name))
 		}
 	}

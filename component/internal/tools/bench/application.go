@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application"
-	"github.com/shadowgpio/shadowgpio/component/internal/app/application/aws"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/app/client/aws"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	names "github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
@@ -147,12 +147,12 @@ func (a *applications) oneThing(ctx context.Context) error {
 	}
 	for _, c := range []struct {
 		name    string
-		service application.Service
-	}{{"application.Desire over REST, polling", rest}, {"application.Desire over MQTT, connected", mqtt}} {
-		pace := application.Paced(c.service, rate.Inf)
+		service client.Service
+	}{{"client.Desire over REST, polling", rest}, {"client.Desire over MQTT, connected", mqtt}} {
+		pace := client.Paced(c.service, rate.Inf)
 		d, err := a.times(func(value string) error {
-			answers, err := application.Desire(ctx, pace, names.ID{Thing: "MyGateway"}, map[string]any{"lights": value}, answerIn, func(int64) {})
-			if err == nil && application.Worst(answers) != application.Done {
+			answers, err := client.Desire(ctx, pace, names.ID{Thing: "MyGateway"}, map[string]any{"lights": value}, answerIn, func(int64) {})
+			if err == nil && client.Worst(answers) != client.Done {
 				err = fmt.Errorf("%s: %v", c.name, answers)
 			}
 			return err

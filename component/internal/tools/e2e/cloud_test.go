@@ -16,7 +16,6 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/shadows"
-	"github.com/shadowgpio/shadowgpio/internal/shadowsync"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -106,7 +105,7 @@ func TestFromTheApplicationToTheLineAndBack(t *testing.T) {
 	var err error
 	r.core, err = devcore.New(devcore.Config{
 		Dir: filepath.Join(r.dir, "core"), ThingName: thing, Observe: r.events.add, Broker: c.Broker.CoreDevice(thing),
-		Synchronize: devcore.Synchronize{Cloud: c.CoreDevice(), Shadows: []shadowsync.Key{{Thing: thing}}},
+		Synchronize: devcore.Synchronize{Cloud: c.CoreDevice(), Shadows: []devcore.ShadowName{{Thing: thing}}},
 	})
 	if err == nil {
 		err = r.core.LoadConfiguration(componentName, filepath.Join(r.dir, "config.yaml"))

@@ -22,18 +22,24 @@ import (
 // deploy puts another configuration in the place of the component's.
 func (r *rig) deploy(config string) error {
 	r.t.Helper()
-	var tree map[string]any
-	if err := yaml.Unmarshal([]byte(config), &tree); err != nil {
-		r.t.Fatal(err)
-	}
-	full, err := json.Marshal(tree)
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	return r.core.Deploy(r.t.Context(), devcore.Deployment{
-		Configurations: map[string]devcore.ConfigurationChange{componentName: {Full: full}},
+		Configurations: map[string]devcore.ConfigurationChange{componentName: {Full: asJSON(r.t, config)}},
 		Notify:         true,
 	})
+}
+
+// asJSON is a configuration as a deployment has it.
+func asJSON(t *testing.T, config string) []byte {
+	t.Helper()
+	var tree map[string]any
+	if err := yaml.Unmarshal([]byte(config), &tree); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestDeploymentChangesOnlyWhatIsDifferent(t *testing.T) {

@@ -52,9 +52,17 @@ func (r *rig) remembers(what string, is func(state.State) bool) {
 		if err != nil {
 			return false
 		}
-		s, err := state.Decode(text)
+		s, _, err := state.Decode(text)
 		return err == nil && is(s)
 	})
+}
+
+// runs are what became of the entries of the schedule for one moment.
+func runs(s state.State) map[string]string {
+	if plan := s.Properties[thing+"//times#schedule"].Schedule; plan != nil {
+		return plan.Over
+	}
+	return nil
 }
 
 // open opens the door that often, each time seen.
@@ -79,7 +87,8 @@ func TestKilledComponentKeepsItsControls(t *testing.T) {
 	r.open(2, 0)
 	e := r.reported("", `{"worn":true,"fan":true}`)
 	r.remembers("setting and alarm", func(s state.State) bool {
-		return fmt.Sprint(s.Settings["main/limit"]) == "1" && s.Alarms["worn"] && s.Outputs["fan"] && s.Counts["main/opened"] == 2
+		count := s.Properties[thing+"//opened#count"].Count
+		return fmt.Sprint(s.Properties[thing+"//limit#setting"].Setting) == "1" && s.Alarms[thing+"//opened#count above worn"] && s.Outputs["FAN"] && count != nil && *count == 2
 	})
 	p.signal(syscall.SIGKILL)
 	p.ends()
@@ -109,10 +118,10 @@ func TestKilledComponentRunsOneShotOnce(t *testing.T) {
 	version := r.desire("", `{"times":{"missed":"last","entries":[{"once":"`+at+`","set":"on"}]}}`)
 	r.answered("", version, fmt.Sprintf(`{"ack":{"times":{"code":200,"version":%d}}}`, version))
 	r.reported("", `{"lamp":true,"times":{"over":{"`+at+`":"done"}}}`)
-	r.remembers("the run", func(s state.State) bool { return s.Plans["main/times"].Over[at] == "done" && s.Outputs["lamp"] })
+	r.remembers("the run", func(s state.State) bool { return runs(s)[at] == "done" && s.Outputs["LAMP"] })
 	version = r.desire("", `{"lamp":false}`)
 	r.answered("", version, fmt.Sprintf(`{"lamp":false,"ack":{"lamp":{"code":200,"version":%d}}}`, version))
-	r.remembers("the lamp", func(s state.State) bool { return !s.Outputs["lamp"] })
+	r.remembers("the lamp", func(s state.State) bool { return !s.Outputs["LAMP"] })
 	p.signal(syscall.SIGKILL)
 	p.ends()
 	p = r.start()
@@ -181,7 +190,7 @@ shadows:
 			}
 			moves = r.moves(lampOffset)
 			r.press(doorOffset)
-			waits := func(s state.State) bool { d := s.Demands["lamp"]; return len(d.Levels) == 1 && d.Levels[0] == c.on }
+			waits := func(s state.State) bool { d := s.Demands["LAMP"]; return len(d.Levels) == 1 && d.Levels[0] == c.on }
 			r.remembers("a switch that waits", waits)
 			for range 2 { // the second process has nothing but what the first has saved
 				p.signal(syscall.SIGKILL)
@@ -198,7 +207,7 @@ shadows:
 			p = r.startWithFile(config("10ms"))
 			p.says("line", "line=lamp", "value="+onOff(c.on), "wall")
 			await(t, moves, 1)
-			r.remembers("no switch that waits", func(s state.State) bool { return len(s.Demands) == 0 && s.Outputs["lamp"] == c.on })
+			r.remembers("no switch that waits", func(s state.State) bool { return len(s.Demands) == 0 && s.Outputs["LAMP"] == c.on })
 			if got := moves.all(); len(got) != 1 || r.level(lampOffset) != c.on {
 				t.Errorf("the lamp moved %v and is on: %v, want once, to %v", got, r.level(lampOffset), c.on)
 			}

@@ -124,7 +124,7 @@ func TestDev(t *testing.T) {
 		{"certificate my-lamp", 0, []string{"ca ", "ca.pem", "my-lamp.pem", "my-lamp.key"}},
 		{"certificate ../x", 2, []string{"name of a certificate: want 1 to 128"}},
 		{"link slow 1ms", 0, nil},
-		{"link slow soon", 1, []string{`delay: want a duration from 0s to 1m0s, got "soon"`}},
+		{"link slow soon", 2, []string{`link slow: want a DURATION from 0s to 1m0s, got "soon"`}},
 		{"delete --shadow room", 0, []string{"shadow MyGateway/room deleted"}},
 		{"dev", 1, []string{"another shadowctl dev uses"}},
 		{"frobnicate", 2, []string{`unknown command "frobnicate"`}},

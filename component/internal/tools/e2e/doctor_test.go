@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -78,12 +79,13 @@ func TestDoctorFindsTheRunningComponent(t *testing.T) {
 // TestDoctorFindsTwoCopies has a second copy started in the same work directory, as
 // after a nucleus that crashed.
 func TestDoctorFindsTwoCopies(t *testing.T) {
-	r, _ := house(t)
+	r, first := house(t)
 	second := r.start()
-	second.says("shadowgpio starts")
+	second.says("another run has the work directory; waiting for its end")
 	code, findings := r.doctor()
 	found := slices.DeleteFunc(of(findings, "copies"), func(f finding) bool { return f.Kind == "" }) // those of other tests
-	if code != 1 || len(found) != 1 || !strings.Contains(found[0].Found, "both run in "+r.work()) {
+	if code != 1 || len(found) != 1 || !strings.Contains(found[0].Found, "both run in "+r.work()) ||
+		!strings.Contains(found[0].Found, fmt.Sprintf("; %d has the directory since ", first.cmd.Process.Pid)) {
 		t.Errorf("exit code %d, %+v", code, found)
 	}
 }

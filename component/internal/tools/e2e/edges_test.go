@@ -76,7 +76,9 @@ func TestKernelEdges(t *testing.T) {
 		n, _ := strconv.Atoi(match[1])
 		lost += n
 	}
-	var state struct{ Counts map[string]int }
+	var state struct {
+		Properties map[string]struct{ Count int }
+	}
 	saved, err := os.ReadFile(filepath.Join(r.work(), "state.json"))
 	if err == nil {
 		err = json.Unmarshal(saved, &state)
@@ -84,8 +86,8 @@ func TestKernelEdges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, n := range state.Counts {
-		counted += n
+	for _, p := range state.Properties {
+		counted += p.Count
 	}
 	if counted+lost != total {
 		t.Errorf("%d edges: %d counted, %d declared lost", total, counted, lost)

@@ -259,13 +259,13 @@ func TestFullDisk(t *testing.T) {
 	r.serve()
 	p := r.start()
 	r.reported("", `{"lights":"off"}`)
-	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":false`)
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"LAMP":false`)
 	if err := fillDisk(p.cmd.Process.Pid, true); err != nil {
 		t.Skip("no limit of the size of files can be set: ", err)
 	}
 	v := r.desire("", `{"lights":"on"}`)
 	r.answered("", v, fmt.Sprintf(`{"lights":"on","ack":{"lights":{"code":200,"version":%d}}}`, v))
-	p.says("level=ERROR", "state not saved; it is tried again", "retry=30s")
+	p.says("level=ERROR", "state not saved; retrying", "retry=30s")
 	if err := fillDisk(p.cmd.Process.Pid, false); err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestFullDisk(t *testing.T) {
 	if code := p.ends(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
-	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":true`)
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"LAMP":true`)
 }
 
 // TestShadowManagerThatStoresAndFails: after an application has withdrawn what nobody had

@@ -287,7 +287,7 @@ func section(t *testing.T, e devcore.Event, name string) map[string]any {
 // kill, when its state was not saved yet, does not go off at the restart.
 func TestHeldOutputIsNewerThanTheState(t *testing.T) {
 	r, p := house(t)
-	awaitFile(t, filepath.Join(r.work(), "state.json"), `"lamp":false`)
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"LAMP":false`)
 	r.held("fan", "lamp")
 	r.answered("", r.desire("", `{"lights":"on"}`), `{"lights":"on"}`)
 	moves := r.moves(lampOffset)

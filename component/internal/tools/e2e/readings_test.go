@@ -65,7 +65,7 @@ func TestSensorThatHangsDelaysNothing(t *testing.T) {
 		}
 		r.reported("", fmt.Sprintf(`{"temperature":%d}`, 21+i))
 	}
-	p.says("sensor not read; it is tried again", "property=pressure", "does not answer")
+	p.says("sensor not read; retrying", "property=pressure", "does not answer")
 	watch.says("main/pressure", "is -, sensor", "does not answer")
 	watch.says("main/depth", "is 46 m")
 	status := run(t, r.work(), r.environment(), "status", "--socket", filepath.Join(r.work(), control.SocketName))

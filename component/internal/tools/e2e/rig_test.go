@@ -26,7 +26,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/dev/ctl"
+	ctl "github.com/shadowgpio/shadowgpio/component/internal/dev/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"

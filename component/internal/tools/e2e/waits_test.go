@@ -70,12 +70,12 @@ func TestWorkDirectoryInDisorder(t *testing.T) {
 		}
 	}
 	p := r.start()
-	p.says("level=ERROR", "outputs start without their last state", "state.json")
+	p.says("level=ERROR", "state file not read; it is left alone", "state.json", "got a directory")
 	p.says("level=WARN", "configuration not kept for the next start")
 	p.says("level=WARN", "journal not written")
 	v := r.desire("", `{"lights":"on"}`)
 	r.answered("", v, `{"lights":"on","locked":false,"ack":{"lights":{"code":200}}}`)
-	p.says("level=ERROR", "state not saved; it is tried again")
+	p.says("level=ERROR", "state not saved; retrying")
 	staysUntilAsked(t, p)
 }
 
@@ -114,7 +114,7 @@ func TestStopThoughTheNucleusIsFrozen(t *testing.T) {
 	if r.level(fanOffset) {
 		t.Error("the fan is high, want low as its stop state says")
 	}
-	awaitFile(t, filepath.Join(r.work(), "state.json"), `"fan":true`) // as it was before the stop
+	awaitFile(t, filepath.Join(r.work(), "state.json"), `"FAN":true`) // as it was before the stop
 
 	// The report that nobody took is made up for by the next start.
 	if err := freeze.Signal(syscall.SIGCONT); err != nil {

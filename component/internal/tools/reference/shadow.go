@@ -101,7 +101,7 @@ func statusSchema() schema {
 		"since":   schema{"type": "string", "format": "date-time", "description": "When it started."},
 		"version": schema{"type": "string", "description": "Of the component."},
 		"faults": schema{
-			"type": "object", "description": "What is wrong, by the label of the line, or under configuration.",
+			"type": "object", "description": "What is wrong, by the label of the line, or under state, journal or configuration.",
 			"minProperties": 1, "additionalProperties": orNull(reasonSchema("The fault." + nullWords)),
 		},
 	})

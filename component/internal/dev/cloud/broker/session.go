@@ -1,10 +1,8 @@
 package broker
 
 import (
-	"errors"
 	"sync"
 
-	core "github.com/shadowgpio/shadowgpio/internal/broker"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
@@ -21,7 +19,7 @@ type coreDevice struct {
 	client string
 }
 
-func (d coreDevice) Open(deliver func(core.Message)) devcore.BrokerSession {
+func (d coreDevice) Open(deliver func(devcore.Message)) devcore.BrokerSession {
 	return &session{broker: d.broker, client: d.client, number: d.broker.number(), deliver: deliver, filters: map[string]model.QOS{}}
 }
 
@@ -31,12 +29,12 @@ type session struct {
 	broker  *Broker
 	client  string
 	number  int // of its subscriptions
-	deliver func(core.Message)
+	deliver func(devcore.Message)
 
 	mu        sync.Mutex // held while a message is delivered, so that they come in order
 	connected bool
 	filters   map[string]model.QOS
-	waiting   []core.Message
+	waiting   []devcore.Message
 }
 
 func (s *session) Connect() {
@@ -57,18 +55,16 @@ func (s *session) Disconnect() {
 	s.broker.SetConnected(s.client, false)
 }
 
-var errDisconnected = errors.New("not connected")
-
 func (s *session) ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.connected {
-		return errDisconnected
+		return devcore.ErrDisconnected
 	}
 	return nil
 }
 
-func (s *session) Publish(m core.Message) error {
+func (s *session) Publish(m devcore.Message) error {
 	if err := s.ready(); err != nil {
 		return err
 	}
@@ -100,7 +96,7 @@ func (s *session) Unsubscribe(filter string) error {
 }
 
 func (s *session) receive(m Message) {
-	got := core.Message{MQTTMessage: model.MQTTMessage{TopicName: m.Topic, Payload: m.Payload, Retain: m.Retain}, QOS: model.AtMostOnce}
+	got := devcore.Message{MQTTMessage: model.MQTTMessage{TopicName: m.Topic, Payload: m.Payload, Retain: m.Retain}, QOS: model.AtMostOnce}
 	if m.QoS > 0 {
 		got.QOS = model.AtLeastOnce
 	}

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
+)
+
+const deployText = `shadowctl deploy deploys a configuration (YAML or JSON) as the cloud does:
+the update is announced, components that want to are asked whether the configuration
+is valid, and it is put in force, or not at all.
+
+Exit codes: 0; 1 refused, or failed; 2 wrong usage; 3 not done in time.`
+
+func deployCommand(env Env) *cobra.Command {
+	c := &cobra.Command{Use: "deploy CONFIG-FILE", Short: "deploy a configuration, which the component may refuse", Long: deployText, Args: command.Arguments(1, 1, "one CONFIG-FILE")}
+	d := control.Deployment{}
+	c.Flags().StringVar(&d.Component, "component", environment.ComponentName, "`NAME` of the component")
+	merge := c.Flags().Bool("merge", false, "merge the file into the present configuration instead of replacing it")
+	c.Flags().StringSliceVar(&d.Reset, "reset", nil, "with --merge: first reset these `POINTERS`, such as /lines/lamp,/controls")
+	quiet := c.Flags().Bool("skip-notify", false, "do not announce the update to components")
+	c.Flags().BoolVar(&d.Restart, "restart", false, "restart the component afterwards")
+	wait := c.Flags().Duration("wait", time.Minute, "`DURATION` it may take, deferrals by components included")
+	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
+		if len(d.Reset) > 0 && !*merge {
+			fmt.Fprintln(env.Stderr, "shadowctl deploy: --reset wants --merge; without it the file replaces everything")
+			return command.Usage
+		}
+		content, err := readObject(args[0])
+		if err != nil {
+			return fail(env, err)
+		}
+		d.Notify = !*quiet
+		if d.Full = content; *merge {
+			d.Full, d.Merge = nil, content
+		}
+		return deploy(ctx, env, d, *wait)
+	})
+	return c
+}
+
+func deploy(ctx context.Context, env Env, d control.Deployment, wait time.Duration) int {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := env.control().Deploy(ctx, d)
+	if ctx.Err() == context.DeadlineExceeded {
+		fmt.Fprintf(env.Stderr, "shadowctl: the deployment is not done in %v and was called off\n", wait)
+		return command.Timeout
+	}
+	if err != nil {
+		return fail(env, err)
+	}
+	fmt.Fprintf(env.Stdout, "%s: configuration deployed\n", d.Component)
+	return command.OK
+}
+
+// readObject reads a file whose content is a map, as JSON.
+func readObject(file string) (json.RawMessage, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var tree map[string]any
+	if err := yaml.Unmarshal(text, &tree); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if tree == nil {
+		return nil, fmt.Errorf("%s: want a map, got nothing", file)
+	}
+	object, err := json.Marshal(tree)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return object, nil
+}

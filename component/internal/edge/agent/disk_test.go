@@ -1,0 +1,234 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+)
+
+// diskRig is an agent without lines and shadows, in simulated time.
+type diskRig struct {
+	*agent
+	t      *testing.T
+	path   string // of the state file
+	logged strings.Builder
+}
+
+func newDiskRig(t *testing.T, dir string) *diskRig {
+	r := &diskRig{t: t, path: filepath.Join(dir, state.FileName)}
+	r.agent = newAgent(t.Context(), Parts{State: state.In(dir), Dir: dir, Logger: slog.New(slog.NewTextHandler(&r.logged, nil))})
+	return r
+}
+
+// start reads the state as run does, and returns how long that took.
+func (r *diskRig) start() (state.State, time.Duration) {
+	begun := time.Now()
+	go readState(r.ctx, r.State, r.states)
+	s := r.firstState(r.t.Context())
+	return s, time.Since(begun)
+}
+
+// told is the next fault that the engine is told of.
+func (r *diskRig) told() engine.DiskFault {
+	r.t.Helper()
+	synctest.Wait()
+	select {
+	case in := <-r.inputs:
+		if fault, ok := in.(engine.DiskFault); ok {
+			return fault
+		}
+		r.t.Fatalf("told %+v", in)
+	default:
+		r.t.Fatal("told nothing")
+	}
+	return engine.DiskFault{}
+}
+
+// breaks has the state file fail with an input/output error: page 0 of a process is
+// not mapped.
+func breaks(t *testing.T, path string) {
+	t.Helper()
+	os.Remove(path)
+	if err := os.Symlink("/proc/self/mem", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counted is a state with a count, which count reads.
+func counted(n int64) state.State {
+	return state.State{Properties: map[string]state.Property{"gw//n#count": {Count: &n}}}
+}
+
+func count(s state.State) int64 {
+	if n := s.Properties["gw//n#count"].Count; n != nil {
+		return *n
+	}
+	return -1
+}
+
+// saves writes a state with a count, in place of whatever is there.
+func saves(t *testing.T, path string, n int64) {
+	t.Helper()
+	text, err := state.Encode(counted(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(path)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A failure that passes holds lines up until it has passed, and no longer.
+func TestStateIsReadAgainBeforeLinesStart(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		defer r.end()
+		breaks(t, r.path)
+		time.AfterFunc(2*time.Second, func() { saves(t, r.path, 7) })
+		s, took := r.start()
+		if count(s) != 7 || took > readPatience || took < 2*time.Second {
+			t.Errorf("read %+v after %v", s, took)
+		}
+		if r.unread || r.logged.Len() > 0 || len(r.inputs) > 0 {
+			t.Errorf("told of a failure that has passed: %s", r.logged.String())
+		}
+	})
+}
+
+// Lines wait for five seconds. Without the state nothing is saved, and the agent
+// starts again when it can be read.
+func TestLinesStartWithoutTheState(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		defer r.end()
+		breaks(t, r.path)
+		s, took := r.start()
+		if s.Entries() != 0 || took != readPatience {
+			t.Errorf("started with %+v after %v, want nothing after %v", s, took, readPatience)
+		}
+		if fault := r.told(); fault.What != "state" || !errors.Is(fault.Err, syscall.EIO) || fault.Err.Error() != "not read: input/output error" {
+			t.Errorf("told %+v", fault)
+		}
+		r.work.Go(r.saver)
+		r.saves <- engine.Save{Seq: 1, State: counted(1)}
+		synctest.Wait()
+		for len(r.inputs) > 0 {
+			if saved, ok := (<-r.inputs).(engine.Saved); ok && !errors.Is(saved.Err, engine.ErrNotRead) {
+				t.Errorf("saved: %+v", saved)
+			}
+		}
+		select {
+		case <-r.again:
+			t.Error("it starts again without the state")
+		default:
+		}
+		saves(t, r.path, 7)
+		time.Sleep(longReread)
+		synctest.Wait()
+		select {
+		case <-r.again:
+		default:
+			t.Error("it does not start again")
+		}
+		// Nothing is saved between then and the next start.
+		r.saves <- engine.Save{Seq: 2, State: counted(1)}
+		synctest.Wait()
+		if s, _, err := state.In(dir).Load(); err != nil || count(s) != 7 {
+			t.Errorf("the file has %+v, %v", s, err)
+		}
+	})
+}
+
+// What time does not mend is not waited for. A file that was moved away ends the
+// fault, and the state is saved again.
+func TestStateOfANewerVersionIsMovedAway(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		defer r.end()
+		if err := os.WriteFile(r.path, []byte(`{"format":99}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, took := r.start(); took != 0 {
+			t.Errorf("lines waited for %v", took)
+		}
+		if fault := r.told(); fault.Err == nil || !strings.Contains(fault.Err.Error(), "newer version") {
+			t.Errorf("told %+v", fault)
+		}
+		r.work.Go(r.saver)
+		os.Remove(r.path)
+		time.Sleep(longReread)
+		var last engine.DiskFault
+		for synctest.Wait(); len(r.inputs) > 0; synctest.Wait() {
+			last = r.told()
+		}
+		if last.What != "state" || last.Err != nil {
+			t.Errorf("told %+v last", last)
+		}
+		r.saves <- engine.Save{Seq: 1, State: counted(1)}
+		synctest.Wait()
+		if s, _, err := state.In(dir).Load(); err != nil || count(s) != 1 {
+			t.Errorf("the file has %+v, %v", s, err)
+		}
+	})
+}
+
+// A stop does not wait for a disk that fails.
+func TestStopBeforeTheStateIsRead(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		defer r.end()
+		breaks(t, r.path)
+		begun := time.Now()
+		go readState(r.ctx, r.State, r.states)
+		ctx, stop := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, stop)
+		r.firstState(ctx)
+		if took := time.Since(begun); took != time.Second || !r.unread {
+			t.Errorf("it took %v, unread %v", took, r.unread)
+		}
+	})
+}
+
+// A journal that fails is a fault until it works again.
+func TestJournalThatFailsIsAFault(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		path := filepath.Join(dir, "journal.jsonl")
+		breaks(t, path)
+		r.journal = journal.New(dir)
+		r.work.Go(r.journalist)
+		if fault := r.told(); fault.What != "journal" || fault.Err == nil || fault.Err.Error() != "not written: input/output error" {
+			t.Errorf("told %+v", fault)
+		}
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if len(r.inputs) > 0 {
+			t.Errorf("told %+v again", <-r.inputs)
+		}
+		os.Remove(path)
+		time.Sleep(2 * journalPause)
+		if fault := r.told(); fault.What != "journal" || fault.Err != nil {
+			t.Errorf("told %+v", fault)
+		}
+		r.end()
+		r.work.Wait()
+		r.journal.Close()
+	})
+}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+)
+
+// alarmFlag is whether an alarm is raised. A latched one is reset by a request.
+type alarmFlag struct {
+	plain
+	alarm   *alarm
+	command command
+}
+
+func newFlag(p *property, a *alarm) kind {
+	f := &alarmFlag{plain{p}, a, command{property: p}}
+	a.changed = append(a.changed, f.show)
+	return f
+}
+
+func (f *alarmFlag) isCommand() bool { return true }
+
+func (f *alarmFlag) resume(saved state.Property) {
+	f.command.resume(saved)
+	f.show()
+}
+
+func (f *alarmFlag) remember(saved state.Property) state.Property { return f.command.remember(saved) }
+
+func (f *alarmFlag) adopt(old kind) {
+	before := old.(*alarmFlag)
+	f.command.adopt(before.command)
+	switch {
+	case !f.command.waiting():
+	case f.alarm.watches == before.alarm.watches:
+		f.command.beginWhenSaved(f.identity, f.reset)
+	default:
+		f.command.stopWaiting()
+		f.command.over("it was of another alarm")
+	}
+}
+
+func (f *alarmFlag) drop() { f.command.stopWaiting() }
+
+// shadowRead takes up a latched alarm that the shadow has and the memory lost.
+func (f *alarmFlag) shadowRead() {
+	f.command.readCleared()
+	if !f.read && f.retyped.IsZero() && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
+		f.log.Info("latched alarm taken from the shadow, since none is remembered", "shadow", f.id, "alarm", f.alarm.label)
+		f.alarm.raise(true)
+	}
+}
+
+func (f *alarmFlag) show() {
+	if f.alarm.known {
+		f.report(f.alarm.raised)
+	}
+}
+
+// obey takes a reset. It is carried out when it is on the disk, so that one that was
+// requested once resets once.
+func (f *alarmFlag) obey(r replica.Request) {
+	switch {
+	case r.Value != false:
+		f.acknowledge(shadow.Refused, fmt.Sprintf("want false, to reset the alarm, got %s", brief(r.Value)))
+	case !f.alarm.Latched:
+		f.acknowledge(shadow.Refused, "the alarm is not latched: it is over by itself")
+	case f.stopped:
+		// The next run does it.
+	case f.command.isNew(r) && f.command.isForeign(r):
+		f.command.rejectForeign(r)
+	case f.command.isNew(r):
+		f.command.begin(r, f.reset)
+	case f.command.waiting():
+		f.command.seenAgain(r)
+	default:
+		f.command.conclude(shadow.Conflict)
+	}
+}
+
+// reset resets the alarm unless its cause goes on.
+func (f *alarmFlag) reset(failed error) {
+	switch {
+	case !f.command.stillRequested() || f.stopped:
+		f.command.stopWaiting()
+	case failed != nil:
+		f.command.notSaved(failed)
+	default:
+		f.command.stopWaiting()
+		f.command.over(f.alarm.reset())
+		f.command.conclude(shadow.Conflict)
+	}
+}
+
+func (f *alarmFlag) withdrawn() { f.command.cleared() }
+
+func (f *alarmFlag) stored(value any) {
+	if value == nil {
+		f.command.cleared()
+	}
+}

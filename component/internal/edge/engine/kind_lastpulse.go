@@ -1,0 +1,21 @@
+package engine
+
+import "github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+
+// lastPulse is the seconds that an input was on, or off, the last time.
+type lastPulse struct{ metered }
+
+func newLastPulse(p *property) kind {
+	l := &lastPulse{newMetered(p)}
+	l.does = l
+	return l
+}
+
+func (l *lastPulse) sample(bool, lines.Edges) (float64, bool) {
+	if l.Pulsed {
+		return l.on, l.on > 0
+	}
+	return l.off, l.off > 0
+}
+
+func (l *lastPulse) unit() string { return "s" }

@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+)
+
+// pattern is several outputs that are set together to the levels of a word.
+type pattern struct {
+	output
+	words []string // sorted
+}
+
+func newPattern(p *property) kind {
+	t := &pattern{newOutput(p), slices.Sorted(maps.Keys(p.Patterns))}
+	t.does = t
+	return t
+}
+
+func (t *pattern) adopt(old kind) { t.carryOn(outputOf(old)) }
+func (t *pattern) drop()          { t.dropLocal() }
+
+func (t *pattern) demandOf(value any) (lines.Demand, error) {
+	word, err := t.ParsePattern(value)
+	if err != nil {
+		return lines.Demand{}, err
+	}
+	return lines.Pattern(t.levels(word)), nil
+}
+
+func (t *pattern) levels(word string) []bool {
+	var levels []bool
+	for _, line := range t.Lines() {
+		levels = append(levels, t.Patterns[word][line])
+	}
+	return levels
+}
+
+func (t *pattern) shown(s lines.Status) (any, bool) {
+	for _, word := range t.words {
+		if s.Known && slices.Equal(t.levels(word), s.Levels) {
+			return word, true
+		}
+	}
+	return nil, false
+}
+
+// switched is never asked for: local changes are about lines that no pattern holds.
+func (t *pattern) switched(bool) (lines.Demand, any) { return lines.Demand{}, nil }

@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+)
+
+// pwm is an output that is on for a requested percentage of each period.
+type pwm struct {
+	output
+
+	// The percentage that the lines took last, as it was written, and its demand.
+	// Rounded to milliseconds and back it might differ.
+	percent any
+	means   lines.Demand
+}
+
+func newPWM(p *property) kind {
+	w := &pwm{output: newOutput(p)}
+	w.does = w
+	return w
+}
+
+func (w *pwm) adopt(old kind) {
+	before := old.(*pwm)
+	if w.carryOn(&before.output) && w.Period == before.Period {
+		w.percent, w.means = before.percent, before.means
+	}
+}
+
+func (w *pwm) drop() { w.dropLocal() }
+
+// demandOf is the wave of a percentage. Parts that are too short for a program or
+// for the rules of the line are rejected.
+func (w *pwm) demandOf(value any) (lines.Demand, error) {
+	percent, err := w.ParseDuty(value)
+	if err != nil {
+		return lines.Demand{}, err
+	}
+	line := w.cfg.Lines[w.Line]
+	on := (time.Duration(float64(w.Period) * percent / 100)).Round(time.Millisecond)
+	off := w.Period - on
+	if on == 0 || off == 0 {
+		return lines.Level(on > 0), nil
+	}
+	switch {
+	case on < max(line.MinOn, config.MinWave):
+		return lines.Demand{}, fmt.Errorf("%v %% of %v is on for %v, want at least %v", percent, w.Period, on, max(line.MinOn, config.MinWave))
+	case off < max(line.MinOff, config.MinWave):
+		return lines.Demand{}, fmt.Errorf("%v %% of %v is off for %v, want at least %v", percent, w.Period, off, max(line.MinOff, config.MinWave))
+	case line.MaxOn > 0 && on > line.MaxOn:
+		return lines.Demand{}, fmt.Errorf("%v %% of %v is on for %v, want at most %v", percent, w.Period, on, line.MaxOn)
+	}
+	return lines.Wave(on, off), nil
+}
+
+func (w *pwm) taken(value any, d lines.Demand) { w.percent, w.means = value, d }
+
+func (w *pwm) shown(s lines.Status) (any, bool) {
+	if !s.Known {
+		return nil, false
+	}
+	now := lines.Level(s.Levels[0])
+	if s.Active.IsWave() {
+		now = s.Active
+	}
+	if now.Equal(w.means) {
+		return w.percent, true
+	}
+	return percentOf(now), true
+}
+
+// switched goes back to the last percentage that was not 0.
+func (w *pwm) switched(on bool) (lines.Demand, any) {
+	if on && w.means.IsOn() {
+		return w.means, w.percent
+	}
+	return lines.Level(on), percentOf(lines.Level(on))
+}
+
+// percentOf is the part of the time that a demand is on, to the sixth digit after
+// the point.
+func percentOf(d lines.Demand) float64 {
+	switch {
+	case d.IsWave():
+		return math.Round(float64(d.On)/float64(d.On+d.Off)*100e6) / 1e6
+	case d.IsOn():
+		return 100
+	}
+	return 0
+}

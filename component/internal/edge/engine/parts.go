@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+)
+
+// parts are what the engine is made of under one configuration.
+type parts struct {
+	shadows   map[string]*boundShadow   // by label
+	ordered   []*boundShadow            // in the order of their labels
+	outputs   map[string]outputKind     // by the label of the output
+	inputs    map[string][]kind         // that show an input, by its label
+	controls  map[string][]inputControl // by the label of the input, in the order of their labels
+	ticking   []kind                    // all but outputs
+	schedules []*scheduled              // in the order of their identities
+	readings  []*sensorReading          // in the same order
+	alarms    []*alarm                  // in the order of their labels
+}
+
+// assemble makes the parts of a configuration, and resumes them from what is
+// remembered under their identities.
+func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
+	p := parts{shadows: map[string]*boundShadow{}, outputs: map[string]outputKind{}, inputs: map[string][]kind{}, controls: map[string][]inputControl{}}
+	setup := Setup(c.cfg)
+	c.momentary, c.claims = map[string]bool{}, map[string]string{}
+	for _, use := range setup.Uses {
+		c.momentary[lines.Label(use.Lines...)] = use.Momentary
+	}
+	for identity, label := range lines.Claims(setup) {
+		c.claims[label] = identity
+	}
+	for _, label := range sortedKeys(c.cfg.Controls) {
+		control := c.cfg.Controls[label]
+		p.controls[control.Input] = append(p.controls[control.Input], inputControl{control, label})
+	}
+	was := map[string]string{} // by place, the identity of the property that was configured there
+	for id := range remembered.Properties {
+		if _, aside := remembered.Aside["properties/"+id]; !aside {
+			was[id[:strings.LastIndexByte(id, '#')+1]] = id
+		}
+	}
+	alarms := map[string]*alarm{}
+	for _, label := range sortedKeys(c.cfg.Alarms) {
+		a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
+		a.watches, a.drives = watched(c.cfg, a.Alarm), c.claims[a.Output]
+		alarms[label] = a
+		p.alarms = append(p.alarms, a)
+	}
+	resumeAlarms(p.alarms, remembered.Alarms)
+	for _, label := range sortedKeys(c.cfg.Shadows) {
+		cfg := c.cfg.Shadows[label]
+		s := newShadow(c, label, cfg, replicas)
+		p.shadows[label] = s
+		p.ordered = append(p.ordered, s)
+		for _, key := range sortedKeys(cfg.Properties) {
+			k := s.add(key, cfg.Properties[key], alarms)
+			saved := remembered.Properties[k.base().identity]
+			k.base().read = saved.Read
+			if was[place(k)] != "" && was[place(k)] != k.base().identity {
+				k.base().retyped = c.now
+			}
+			k.resume(saved)
+			p.add(k)
+		}
+	}
+	for _, a := range p.alarms {
+		a.source = p.watch(c, a.Alarm)
+		a.limit = p.limit(a.Alarm)
+	}
+	return p
+}
+
+// add sorts a property by what it takes part in.
+func (p *parts) add(k kind) {
+	switch k := k.(type) {
+	case outputKind:
+		p.outputs[outputOf(k).output] = k
+		return
+	case *scheduled:
+		p.schedules = append(p.schedules, k)
+	case *sensorReading:
+		p.readings = append(p.readings, k)
+	}
+	p.ticking = append(p.ticking, k)
+	if line := k.base().Line; line != "" {
+		p.inputs[line] = append(p.inputs[line], k)
+	}
+}
+
+// all are the properties in the order of the labels of their shadows and keys.
+func (p *parts) all() []kind {
+	var all []kind
+	for _, s := range p.ordered {
+		all = append(all, sorted(s.props)...)
+	}
+	return all
+}
+
+// watched is the identity of what an alarm watches, and how.
+func watched(cfg *config.Config, a config.Alarm) string {
+	watched := "line " + lines.Identity(cfg.Lines[a.Line])
+	if a.Line == "" {
+		s := cfg.Shadows[a.Property.Shadow]
+		watched = state.PropertyID(s.ID, a.Property.Key, s.Properties[a.Property.Key].Kind.String())
+	}
+	return watched + " " + a.Test.String()
+}
+
+// resumeAlarms takes up whether alarms were raised. One that was relabelled is known
+// by what it watches, where no other alarm watches the same.
+func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
+	left := maps.Clone(remembered)
+	for _, a := range alarms {
+		if raised, known := left[a.identity()]; known {
+			a.resume(a.identity(), raised)
+			delete(left, a.identity())
+		}
+	}
+	for _, a := range alarms {
+		same := func(other *alarm) bool { return other != a && !other.known && other.watches == a.watches }
+		if a.known || slices.ContainsFunc(alarms, same) {
+			continue
+		}
+		var found []string
+		for id := range left {
+			if strings.HasPrefix(id, a.watches+" ") {
+				found = append(found, id)
+			}
+		}
+		if len(found) == 1 {
+			a.resume(found[0], left[found[0]])
+			delete(left, found[0])
+		}
+	}
+}
+
+// watch is the value that an alarm compares.
+func (p *parts) watch(c *core, a config.Alarm) func() (any, bool) {
+	if a.Line != "" {
+		return func() (any, bool) { return c.input(a.Line) }
+	}
+	return p.shadows[a.Property.Shadow].props[a.Property.Key].value
+}
+
+// limit is what the alarm compares it with.
+func (p *parts) limit(a config.Alarm) func() (any, bool) {
+	if a.Limit != nil {
+		return func() (any, bool) { return a.Limit, true }
+	}
+	return p.shadows[a.Setting.Shadow].props[a.Setting.Key].value
+}
+
+// adopt has what was there before go on where it was: a property by its shadow, key
+// and kind, an alarm by what it watches. What is gone is dropped, and what it
+// reported is withdrawn.
+func (p *parts) adopt(old parts) {
+	was := map[string]kind{}
+	for _, k := range old.all() {
+		was[place(k)] = k
+	}
+	for _, k := range p.all() {
+		before := was[place(k)]
+		delete(was, place(k))
+		switch {
+		case before == nil:
+		case before.base().Kind == k.base().Kind:
+			k.base().retyped = before.base().retyped
+			k.adopt(before)
+		default:
+			before.drop()
+			k.base().retyped = k.base().now
+			k.base().replica.Disown(k.base().key)
+		}
+	}
+	for _, id := range sortedKeys(was) {
+		was[id].drop()
+		was[id].base().replica.Disown(was[id].base().key)
+	}
+	for _, a := range p.alarms {
+		if before := find(old.alarms, a); before != nil {
+			a.adopt(before)
+			a.assert(before)
+		}
+	}
+}
+
+// place is where a property stands: its shadow and key.
+func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "") }
+
+// find is the alarm under the configuration before that an alarm goes on with.
+func find(alarms []*alarm, a *alarm) *alarm {
+	for _, other := range alarms {
+		if other.identity() == a.identity() || other.identity() == a.resumed {
+			return other
+		}
+	}
+	return nil
+}
+
+// shows reports whether a shadow means the same under both configurations.
+func (p *parts) shows(before *config.Config, s *boundShadow, after *config.Config) bool {
+	for _, old := range p.shadows {
+		if old.id != s.id {
+			continue
+		}
+		a, b := before.Shadows[old.label], after.Shadows[s.label]
+		return maps.EqualFunc(a.Properties, b.Properties, func(x, y config.Property) bool { return sameMeaning(before, x, after, y) })
+	}
+	return false
+}
+
+// sameMeaning reports whether two properties mean the same, whatever their lines are
+// called.
+func sameMeaning(before *config.Config, a config.Property, after *config.Config, b config.Property) bool {
+	if !slices.EqualFunc(a.Lines(), b.Lines(), func(x, y string) bool { return reflect.DeepEqual(before.Lines[x], after.Lines[y]) }) {
+		return false
+	}
+	if a.Kind == config.Flag && before.Alarms[a.Alarm].Latched != after.Alarms[b.Alarm].Latched {
+		return false
+	}
+	a.Line, a.Alarm, a.Drives = b.Line, b.Alarm, b.Drives
+	return reflect.DeepEqual(a, b)
+}
+
+// remember adds what a later run has to know.
+func (p *parts) remember(s *state.State) {
+	for _, bound := range p.ordered {
+		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
+		for _, k := range bound.props {
+			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read})
+		}
+	}
+	for _, a := range p.alarms {
+		if a.known {
+			s.Alarms[a.identity()] = a.raised
+		}
+	}
+}
+
+// identities are those of all that is configured: lines, properties and alarms.
+func (p *parts) identities(cfg *config.Config) map[string]bool {
+	configured := map[string]bool{}
+	for _, line := range cfg.Lines {
+		configured[lines.Identity(line)], configured["!"+lines.Identity(line)] = true, true
+	}
+	for _, k := range p.all() {
+		configured[k.base().identity] = true
+	}
+	for _, a := range p.alarms {
+		configured[a.identity()], configured[a.resumed] = true, true
+	}
+	return configured
+}
+
+// troubles are what is wrong with them, by name.
+func (p *parts) troubles() map[string]string {
+	all := map[string]string{}
+	for _, a := range p.alarms {
+		if a.silent {
+			all["alarm "+a.label] = silence
+		}
+	}
+	if p.clockAwaited() {
+		all["clock"] = "not set since the machine started; schedules wait"
+	}
+	for _, r := range p.readings {
+		if r.fault != nil {
+			all["reading "+r.name()] = r.fault.Error()
+		}
+	}
+	return all
+}
+
+// clockAwaited reports whether a schedule waits for the clock.
+func (p *parts) clockAwaited() bool {
+	return slices.ContainsFunc(p.schedules, func(s *scheduled) bool { return s.waits })
+}
