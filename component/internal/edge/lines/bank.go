@@ -107,7 +107,7 @@ func New(setup Setup, memory Memory, random *rand.Rand, log *slog.Logger) *Bank 
 		u.restore(memory)
 	}
 	for _, g := range b.groups {
-		b.settle(g)
+		b.settle(g, Cause{})
 	}
 	return b
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// benchBank is a bank at rest, and the number of the request of its input "in".
-func benchBank(b *testing.B, now time.Time) (bank *lines.Bank, request uint64) {
+// benchBank is a bank at rest, and the request of its input "in".
+func benchBank(b *testing.B, now time.Time) (bank *lines.Bank, in lines.Request) {
 	b.Helper()
 	bank = lines.New(stormSetup(), lines.Memory{}, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler))
 	bank.Start(now)
@@ -18,13 +18,13 @@ func benchBank(b *testing.B, now time.Time) (bank *lines.Bank, request uint64) {
 }
 
 // answer plays lines that follow at once, and returns the last request of "in".
-func answer(bank *lines.Bank, now time.Time) (request uint64) {
+func answer(bank *lines.Bank, now time.Time) (in lines.Request) {
 	for effects := bank.Effects(); len(effects) > 0; effects = bank.Effects() {
 		for _, effect := range effects {
 			switch e := effect.(type) {
 			case lines.Request:
-				if bank.Ready(now, e.Claim, make([]bool, len(e.Lines))); e.Claim == "in" {
-					request = e.Request
+				if bank.Ready(now, e.Claim, make([]bool, len(e.Lines))); e.Label == "in" {
+					in = e
 				}
 			case lines.Write:
 				bank.Written(now, e.Claim, e.Values)
@@ -32,20 +32,20 @@ func answer(bank *lines.Bank, now time.Time) (request uint64) {
 		}
 	}
 	bank.Notices()
-	return request
+	return in
 }
 
 // BenchmarkEdge is one edge of an input.
 func BenchmarkEdge(b *testing.B) {
 	now := time.Unix(1_700_000_000, 0)
-	bank, request := benchBank(b, now)
+	bank, in := benchBank(b, now)
 	b.ReportAllocs()
 	for on := true; b.Loop(); on = !on {
 		now = now.Add(time.Second)
 		if on {
-			bank.Seen(now, "in", request, lines.Burst{Value: true, Rising: 1})
+			bank.Seen(now, in.Claim, in.Request, lines.Burst{Value: true, Rising: 1})
 		} else {
-			bank.Seen(now, "in", request, lines.Burst{Falling: 1})
+			bank.Seen(now, in.Claim, in.Request, lines.Burst{Falling: 1})
 		}
 		bank.Tick(now)
 		bank.Notices()

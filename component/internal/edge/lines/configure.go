@@ -44,7 +44,7 @@ func (b *Bank) Configure(now time.Time, setup Setup) {
 	}
 	*b = *next
 	for _, g := range b.groups {
-		b.settle(g)
+		b.settle(g, Cause{ByInterlock, g.label, 0})
 	}
 	for _, u := range b.outputOrder {
 		if u.state == released {
@@ -85,16 +85,20 @@ func (b *Bank) goOn(u, old *output) {
 	b.count(&u.claim)
 	for i, cfg := range u.cfgs {
 		u.failsafed[i] = u.failsafed[i] && sameFailsafe(cfg, old.cfgs[i])
-		if u.since[i].IsZero() && cfg.Start != old.cfgs[i].Start {
-			u.initial[i] = is.initial[i] // it has not begun yet
+		if u.since[i].IsZero() {
+			u.initial[i] = is.startOf(i, member{old, i})
 		}
 	}
 	if u.use.timedLike(old.use) {
 		return
 	}
-	on := slices.Contains(u.levels(), true)
-	if u.demand.Timed() || u.use.Momentary && on {
-		b.replace(u, u.off(), Cause{Kind: ByChange})
+	// What was demanded for another use must not switch anything on.
+	levels, timed := u.levels(), u.demand.Timed()
+	for i, on := range levels {
+		levels[i] = on && !timed && !u.use.Momentary && (u.values[i] || u.set[i])
+	}
+	if timed || !slices.Equal(levels, u.levels()) {
+		b.replace(u, Pattern(levels), Cause{Kind: ByChange})
 	}
 }
 
@@ -140,10 +144,12 @@ func (b *Bank) inherit(m, was member) {
 		return
 	}
 	u.failsafed[i] = old.failsafed[j] && sameFailsafe(u.cfgs[i], old.cfgs[j])
-	if old.since[j].IsZero() {
-		return // it was never read
+	unread := old.since[j].IsZero()
+	if unread && old.demand.Levels == nil {
+		u.initial[i] = u.startOf(i, was)
+		return
 	}
-	if old.state == held {
+	if old.state == held && !unread {
 		u.from[i], u.seen[i] = &level, true
 	}
 	u.values[i], u.set[i], u.asked[i], u.since[i] = old.values[j], old.set[j], old.asked[j], old.since[j]
@@ -154,8 +160,18 @@ func (b *Bank) inherit(m, was member) {
 	case old.demand.Levels == nil && old.initial[j] == nil:
 		u.initial[i] = nil // nothing was demanded
 	default:
-		u.initial[i] = new(old.wantsOn(j) && old.values[j])
+		u.initial[i] = new(old.wantsOn(j) && (old.values[j] || old.set[j]))
 	}
+}
+
+// startOf is the start state of a line that was never read under the setup before
+// either: what is remembered of it counts still.
+func (u *output) startOf(i int, was member) *bool {
+	remembered := was.initial[was.index]
+	if remembered != nil && u.cfgs[i].Start == was.cfgs[was.index].Start && !u.use.Momentary {
+		return remembered
+	}
+	return u.initial[i]
 }
 
 // inheritDemand hands a whole demand over to the claim of the same lines, if it means

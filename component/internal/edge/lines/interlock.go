@@ -34,8 +34,8 @@ func (b *Bank) addInterlock(label string, c config.Interlock) {
 // settle leaves at most one line of an interlock to be on, where a configuration or
 // what is remembered has more: a line that is on already comes first, then one that is
 // configured to start on, then one that an earlier run was asked for, then one that is
-// remembered as on.
-func (b *Bank) settle(g *interlock) {
+// remembered as on. cause is why the others are off.
+func (b *Bank) settle(g *interlock, cause Cause) {
 	rank := func(m member) int {
 		switch {
 		case (m.known || m.seen[m.index]) && m.value():
@@ -57,10 +57,10 @@ func (b *Bank) settle(g *interlock) {
 		switch {
 		case !m.wantsOn(m.index) || m == *chosen:
 		case m.state == released && m.from[m.index] == nil: // nothing is known of it
-			m.initial[m.index], m.demand, m.cause = new(false), Demand{}, Cause{}
+			m.initial[m.index], m.demand, m.cause = new(false), Demand{}, cause
 		default:
 			b.log.Error("line is on against its interlock; it is turned off", "line", m.line(), "other", chosen.line())
-			b.replace(m.output, m.without(m.index), Cause{ByInterlock, g.label, 0})
+			b.replace(m.output, m.without(m.index), cause)
 		}
 	}
 }
@@ -98,10 +98,12 @@ func (m member) mayBeOn() bool {
 	return m.value() || m.set[m.index] || m.state == writing && m.asked[m.index]
 }
 
-// contended reports whether another line of the interlock is on as well, as it may
-// be when lines are taken over. Then no minimum time counts.
+// contended reports whether another line of the interlock is on as well, and is not
+// just going off, as it may be when lines are taken over. Then no minimum time counts.
 func (m member) contended() bool {
-	return slices.ContainsFunc(m.rivals(), func(o member) bool { return o != m && o.known && o.mayBeOn() })
+	return slices.ContainsFunc(m.rivals(), func(o member) bool {
+		return o != m && o.known && o.mayBeOn() && (o.state != writing || o.asked[o.index])
+	})
 }
 
 // opposed reports whether another line of the interlock is on, or may be as far as is known.

@@ -199,7 +199,8 @@ func (b *Bank) request(now time.Time, u *output) {
 }
 
 // begin makes the start state of a new output its demand, and settles what was
-// found on against the interlocks.
+// found on against the interlocks. A line that was to stay as it was, and reads
+// otherwise, is to be what it reads.
 func (b *Bank) begin(u *output) {
 	levels := slices.Clone(u.values)
 	for i, value := range u.initial {
@@ -207,9 +208,10 @@ func (b *Bank) begin(u *output) {
 			levels[i] = *value
 		}
 	}
-	if u.demand.Levels == nil && slices.ContainsFunc(u.initial, func(v *bool) bool { return v != nil }) {
+	started := slices.ContainsFunc(u.initial, func(v *bool) bool { return v != nil })
+	if u.demand.Levels == nil && (started || !slices.Equal(u.set, u.values)) {
 		u.demand = Pattern(levels)
-		if u.cause.Kind != ByChange {
+		if u.cause.Kind != ByChange && u.cause.Kind != ByInterlock {
 			u.cause = Cause{Kind: ByStart}
 		}
 	}
@@ -321,9 +323,6 @@ func (b *Bank) take(now time.Time, u *output, d Demand, cause Cause) {
 	case d.Timed() && u.state == held && u.is(d.Levels):
 		u.begun = now
 	}
-	if u.state == held {
-		u.retryAt = time.Time{} // a new demand deserves a new attempt
-	}
 	b.changed(u)
 	b.advance(now, u)
 }
@@ -334,6 +333,9 @@ func (b *Bank) replace(u *output, d Demand, cause Cause) {
 		b.notify(PulseEnded{u.label, cause.String()})
 	}
 	u.demand, u.begun, u.cause = d, time.Time{}, cause
+	if u.state == held {
+		u.retryAt = time.Time{} // a new demand deserves a new attempt
+	}
 }
 
 // off demands all lines off.

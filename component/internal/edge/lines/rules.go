@@ -22,7 +22,6 @@ func (b *Bank) limit(now time.Time, u *output) {
 		}
 		b.log.Warn("line was on for its longest time", "line", u.lines[i], "maxOn", cfg.MaxOn)
 		b.replace(u, u.off(), Cause{Kind: ByMaxOn})
-		u.retryAt = time.Time{}
 		b.notify(ForcedOff{u.label})
 	}
 }
@@ -33,6 +32,8 @@ func (b *Bank) permitted(now time.Time, u *output, want []bool) (levels []bool, 
 	var offs, ons []bar
 	for i, on := range want {
 		switch {
+		case on && u.values[i] && !u.set[i]: // it was set off, and may have followed meanwhile
+			ons = append(ons, b.locked(now, member{u, i}))
 		case on == u.values[i]:
 		case on:
 			ons = append(ons, holds(now, u, i, "minOff", u.cfgs[i].MinOff), b.locked(now, member{u, i}))
@@ -41,16 +42,33 @@ func (b *Bank) permitted(now time.Time, u *output, want []bool) (levels []bool, 
 		}
 	}
 	if why, until := strictest(offs); why != "" {
-		return nil, why, until
+		return u.parted(now, want), why, until
 	}
 	if why, until = strictest(ons); why == "" {
 		return want, "", time.Time{}
 	}
 	levels = slices.Clone(want)
 	for i, on := range want {
-		levels[i] = on && u.values[i]
+		levels[i] = on && u.values[i] && u.set[i]
 	}
 	return levels, why, until
+}
+
+// parted turns off only those lines for which nothing waits: they are on beside another
+// line of their interlock, or have been on for their longest time. It is nil if there
+// are none.
+func (u *output) parted(now time.Time, want []bool) (levels []bool) {
+	for i, on := range want {
+		limit := u.cfgs[i].MaxOn
+		over := limit > 0 && !now.Before(u.since[i].Add(limit))
+		if !on && u.values[i] && (over || (member{u, i}).contended()) {
+			if levels == nil {
+				levels = slices.Clone(u.values)
+			}
+			levels[i] = false
+		}
+	}
+	return levels
 }
 
 // bar is what keeps a line from changing; the zero bar is none.

@@ -30,15 +30,17 @@ func (b *Bank) Stop(now time.Time, kept bool) {
 }
 
 func (b *Bank) stopLevel(now time.Time, m member, cfg config.Line, kept bool) bool {
+	// A line that was set off and does not read so may go off at any moment.
+	on := m.value() && m.set[m.index]
 	switch {
 	case cfg.Stop == config.StopOff:
 		return false
 	case cfg.Stop == config.StopOn:
-		return m.value() || b.locked(now, m).why == ""
+		return on || b.locked(now, m).why == ""
 	case m.demand.Timed() || cfg.MaxOn > 0 && !kept:
 		return false
 	}
-	return m.value() && m.wantsOn(m.index)
+	return on && m.wantsOn(m.index)
 }
 
 // guard tells what is to become of an output should this process vanish.
