@@ -100,7 +100,7 @@ func (e *Engine) withdraw(reported map[string][]string) {
 		switch id, ok := state.ParseShadowID(name); {
 		case s != nil:
 			s.replica.Withdraw(gone)
-		case ok && len(gone) > 0:
+		case ok: // also without keys: there may be acknowledgements
 			e.replicas.Open(id, nil).Withdraw(gone)
 		}
 	}
