@@ -48,8 +48,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	}
 	alarms := map[string]*alarm{}
 	for _, label := range sortedKeys(c.cfg.Alarms) {
-		a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
-		a.watches = watched(c.cfg, a.Alarm)
+		a := newAlarm(c, label)
 		alarms[label] = a
 		p.alarms = append(p.alarms, a)
 	}
@@ -102,40 +101,30 @@ func (p *parts) all() []kind {
 	return all
 }
 
-// watched is the identity of what an alarm watches, and how.
-func watched(cfg *config.Config, a config.Alarm) string {
-	watched := "line " + lines.Identity(cfg.Lines[a.Line])
-	if a.Line == "" {
-		s := cfg.Shadows[a.Property.Shadow]
-		watched = state.PropertyID(s.ID, a.Property.Key, s.Properties[a.Property.Key].Kind.String())
-	}
-	return watched + " " + a.Test.String()
-}
-
-// resumeAlarms takes up whether alarms were raised. One that was relabelled is known
-// by what it watches, where no other alarm watches the same.
+// resumeAlarms takes up whether alarms were raised. An alarm with another label or
+// limit is known by the rest, where no other alarm could be meant.
 func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	left := maps.Clone(remembered)
-	for _, a := range alarms {
-		if raised, known := left[a.identity()]; known {
-			a.resume(a.identity(), raised)
-			delete(left, a.identity())
-		}
-	}
-	for _, a := range alarms {
-		same := func(other *alarm) bool { return other != a && !other.known && other.watches == a.watches }
-		if a.known || slices.ContainsFunc(alarms, same) {
-			continue
-		}
-		var found []string
-		for id := range left {
-			if strings.HasPrefix(id, a.watches+" ") {
-				found = append(found, id)
+	for _, same := range []func(a *alarm, id string) bool{
+		func(a *alarm, id string) bool { return id == a.identity() },
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watches, a.limits, "")) },
+		func(a *alarm, id string) bool {
+			return strings.HasPrefix(id, a.watches+" ") && strings.HasSuffix(id, " "+a.label)
+		},
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, a.watches+" ") },
+	} {
+		for _, a := range alarms {
+			var found []string
+			for id := range left {
+				if !a.known && same(a, id) {
+					found = append(found, id)
+				}
 			}
-		}
-		if len(found) == 1 {
-			a.resume(found[0], left[found[0]])
-			delete(left, found[0])
+			other := func(other *alarm) bool { return other != a && !other.known && same(other, found[0]) }
+			if len(found) == 1 && !slices.ContainsFunc(alarms, other) {
+				a.resume(found[0], left[found[0]])
+				delete(left, found[0])
+			}
 		}
 	}
 }
@@ -196,7 +185,7 @@ func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "
 // find is the alarm under the configuration before that an alarm goes on with.
 func find(alarms []*alarm, a *alarm) *alarm {
 	for _, other := range alarms {
-		if other.identity() == a.identity() || other.identity() == a.resumed {
+		if a.goesOn(other) {
 			return other
 		}
 	}
