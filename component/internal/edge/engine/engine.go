@@ -212,7 +212,7 @@ func (e *Engine) start() {
 	remembered := e.memory.last
 	e.parts = assemble(&e.core, e.replicas, remembered)
 	e.withdraw(remembered.Shadows)
-	e.aside = putAside(e.now, remembered, e.identities(e.cfg))
+	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
 	e.bank.Start(e.now)
 	e.restoreAlarms()
@@ -350,14 +350,15 @@ func (e *Engine) configure(cfg *config.Config) {
 	if e.stopped {
 		return
 	}
+	e.drop(cfg) // first: what it ends is remembered as ended
 	remembered := e.snapshot()
 	before, old := e.cfg, e.parts
 	e.cfg, e.refused, e.statusStale = cfg, "", true
 	e.bank.Configure(e.now, Setup(cfg))
 	e.orders, e.switches = map[string]order{}, nil
 	e.parts = assemble(&e.core, e.replicas, remembered)
+	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(cfg))
 	e.adopt(old)
-	e.aside = putAside(e.now, remembered, e.identities(cfg))
 	e.switchAll()
 	e.follow()
 	for _, label := range sortedKeys(e.shadows) {

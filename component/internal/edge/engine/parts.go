@@ -9,6 +9,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
@@ -145,31 +146,33 @@ func (p *parts) limit(a config.Alarm) func() (any, bool) {
 	return p.shadows[a.Setting.Shadow].props[a.Setting.Key].value
 }
 
+// drop ends what the next configuration lacks, and withdraws what it reported: a
+// property by its shadow, key and kind.
+func (p *parts) drop(next *config.Config) {
+	properties := map[shadow.ID]map[string]config.Property{}
+	for _, s := range next.Shadows {
+		properties[s.ID] = s.Properties
+	}
+	for _, k := range p.all() {
+		was := k.base()
+		if property, stays := properties[was.id][was.key]; !stays || !sameKind(was.Property, property) {
+			k.drop()
+			was.replica.Disown(was.key)
+		}
+	}
+}
+
 // adopt has what was there before go on where it was: a property by its shadow, key
-// and kind, an alarm by what it watches. What is gone is dropped, and what it
-// reported is withdrawn.
+// and kind, an alarm by what it watches.
 func (p *parts) adopt(old parts) {
 	was := map[string]kind{}
 	for _, k := range old.all() {
 		was[place(k)] = k
 	}
 	for _, k := range p.all() {
-		before := was[place(k)]
-		delete(was, place(k))
-		switch {
-		case before == nil:
-		case before.base().Kind == k.base().Kind:
-			k.base().retyped = before.base().retyped
+		if before := was[place(k)]; before != nil && sameKind(before.base().Property, k.base().Property) {
 			k.adopt(before)
-		default:
-			before.drop()
-			k.base().retyped = k.base().now
-			k.base().replica.Disown(k.base().key)
 		}
-	}
-	for _, id := range sortedKeys(was) {
-		was[id].drop()
-		was[id].base().replica.Disown(was[id].base().key)
 	}
 	for _, a := range p.alarms {
 		if before := find(old.alarms, a); before != nil {
@@ -178,6 +181,10 @@ func (p *parts) adopt(old parts) {
 		}
 	}
 }
+
+// sameKind reports whether two properties are of one kind. The level of an input and
+// that of an output have nothing in common.
+func sameKind(a, b config.Property) bool { return a.Kind == b.Kind && a.Output == b.Output }
 
 // place is where a property stands: its shadow and key.
 func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "") }

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+)
+
+// What one configuration hands over to the next.
+
+// An input and an output of one key are both levels, and have nothing in common.
+func TestInputBecomesOutput(t *testing.T) {
+	const text = "lines: {lamp: {line: A, direction: output}, door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	other := strings.Replace(text, "it: {line: door}", "it: {line: lamp}", 1)
+	for _, c := range [][2]string{{text, other}, {other, text}} {
+		r := newRig(t, c[0], state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":100}}}}`)
+		r.pass(2 * time.Second)
+		was := r.lines["lamp"]
+		r.updates = nil
+		r.configure(c[1])
+		r.fetched("main", `{"version":8,"state":{"desired":{"it":true},"reported":{"it":false}},"metadata":{"desired":{"it":{"timestamp":100}}}}`)
+		r.pass(2 * time.Second)
+		want := shadow.Done
+		if c[1] == text {
+			want = shadow.Refused
+		}
+		if ack := r.shadows["main"].ack("it"); ack.Code != want || !r.lines["lamp"] {
+			t.Errorf("lamp was %v, is %v; answered with %+v, want %v", was, r.lines["lamp"], ack, want)
+		}
+	}
+}
+
+// The "on" of a lamp does not open the gate that the key became, either, if the process
+
+// What is saved while a configuration is put in force lacks nothing.
+func TestSaveDuringAConfigurationKeepsAll(t *testing.T) {
+	const text = `
+lines: {bell: {line: A, direction: output}, meter: {line: M, direction: input}}
+shadows:
+  main:
+    properties:
+      bell: {line: bell, pulse: 5s}
+      n:    {line: meter, count: rising}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":1,"state":{}}`)
+	r.edge("meter", true)
+	r.pass(20 * time.Second)
+	r.noDisk = errors.New("disk is full") // the pulse waits, and no save is under way
+	r.desired(r.shadows["main"].replica.View().Version+1, `{"bell":true}`)
+	if len(r.memory.waiting) == 0 || r.memory.saving {
+		t.Fatal("the pulse does not wait for the disk")
+	}
+	r.noDisk = nil
+	known := len(r.saves)
+	r.configure(strings.Replace(text, "      n:    {line: meter, count: rising}\n", "", 1))
+	for _, save := range r.saves[known:] {
+		if p, kept := save.State.Properties["gw//n#count"]; !kept || p.Count == nil || *p.Count != 1 {
+			t.Errorf("save %d lacks the total: %v", save.Seq, asJSON(t, save.State.Properties))
+		}
+	}
+	if len(r.saves) == known {
+		r.pass(time.Second)
+	}
+	if len(r.saves) == known {
+		t.Error("nothing was saved")
+	}
+}
+
+// A total is remembered as read before it is reported: else a run that is killed
+
+// A clock that was not set yet does not let what is kept for a rollback expire.
+func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {
+	live := withTotals(t)
+	live.step(Clock{Synchronised: true, Boot: "b1"})
+	live.edge("meter", false)
+	live.pass(20 * time.Second)
+	const without = "lines: {meter: {line: M, direction: input}}\nshadows: {main: {properties: {}}}\n"
+	boot := newRig(t, without, live.lastSaved())
+	boot.now = time.Unix(1000, 0)
+	boot.step(Start{})
+	boot.step(Clock{})
+	boot.pass(5 * time.Second)
+	later := newRig(t, without, boot.lastSaved())
+	later.now = live.now.Add(time.Hour)
+	later.step(Start{})
+	later.pass(5 * time.Second)
+	back := newRig(t, totals, later.lastSaved())
+	back.now = later.now.Add(time.Hour)
+	back.step(Start{})
+	back.pass(5 * time.Second)
+	checkTotals(t, back, "main", "after a rollback")
+}
