@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,56 @@ func TestInputBecomesOutput(t *testing.T) {
 }
 
 // The "on" of a lamp does not open the gate that the key became, either, if the process
+
+// is killed before it reads the shadow.
+func TestStandingRequestDoesNotBecomeACommandAfterAKill(t *testing.T) {
+	const text = "lines: {lamp: {line: A, direction: output}}\nshadows: {main: {properties: {it: {line: lamp}}}}\n"
+	gate := strings.Replace(text, "{line: lamp}", "{line: lamp, pulse: 1s}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	at := r.now.Unix() - 100
+	r.fetched("main", fmt.Sprintf(`{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`, at))
+	r.pass(2 * time.Second)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.configure(gate)
+	r.pass(time.Minute)
+	next := newRig(t, gate, r.lastSaved())
+	next.now = r.now.Add(time.Minute)
+	next.step(Start{})
+	next.pass(time.Minute)
+	again := newRig(t, gate, next.lastSaved())
+	again.now = next.now.Add(time.Minute)
+	again.step(Start{})
+	again.step(shadowLive{"main"})
+	again.fetched("main", fmt.Sprintf(`{"version":8,"state":{"desired":{"it":true},"reported":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`, at))
+	again.pass(3 * time.Second)
+	if n := again.pulses("lamp"); n > 0 {
+		t.Error("the gate opened for the on of a lamp")
+	}
+}
+
+// Nor is a reported value of the lamp taken for a total or setting of the new kind.
+func TestReportOfAnotherKindIsNotTakenUpAfterAKill(t *testing.T) {
+	const text = "lines: {meter: {line: A, direction: input}}\nshadows: {main: {properties: {it: {setting: number, default: 0}}}}\n"
+	count := strings.Replace(text, "{setting: number, default: 0}", "{line: meter, count: rising}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":500}}}`)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.configure(count)
+	r.pass(time.Minute)
+	next := newRig(t, count, r.lastSaved())
+	next.now = r.now.Add(time.Minute)
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", `{"version":8,"state":{"reported":{"it":500}}}`)
+	next.pass(3 * time.Second)
+	if got := next.shadows["main"].replica.Wanted("it"); !shadow.Equal(got, int64(0)) {
+		t.Errorf("a limit of 500 became a total of %v", got)
+	}
+}
 
 // What is saved while a configuration is put in force lacks nothing.
 func TestSaveDuringAConfigurationKeepsAll(t *testing.T) {
@@ -77,6 +128,24 @@ shadows:
 }
 
 // A total is remembered as read before it is reported: else a run that is killed
+
+// between the two would be followed by one that adds it to itself.
+func TestTotalIsRememberedAsReadBeforeItIsReported(t *testing.T) {
+	r := newRig(t, totals, state.State{})
+	r.step(Start{})
+	r.edge("meter", true)
+	r.pass(20 * time.Second)
+	r.step(shadowLive{"main"})
+	r.fetched("main", "")
+	u, _ := r.update("main")
+	next := newRig(t, totals, r.lastSaved()) // killed here
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", fmt.Sprintf(`{"version":1,"state":{"reported":%s}}`, asJSON(t, u.Reported)))
+	if got := next.shadows["main"].replica.Wanted("n"); !shadow.Equal(got, int64(1)) {
+		t.Errorf("one turn was counted as %v", got)
+	}
+}
 
 // A clock that was not set yet does not let what is kept for a rollback expire.
 func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {

@@ -51,7 +51,7 @@ func (f *alarmFlag) drop() { f.command.stopWaiting() }
 // shadowRead takes up a latched alarm that the shadow has and the memory lost.
 func (f *alarmFlag) shadowRead() {
 	f.command.readCleared()
-	if !f.read && f.retyped.IsZero() && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
+	if !f.read && f.retyped == 0 && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
 		f.log.Info("latched alarm taken from the shadow, since none is remembered", "shadow", f.id, "alarm", f.alarm.label)
 		f.alarm.raise(true)
 	}

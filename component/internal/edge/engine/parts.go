@@ -61,9 +61,9 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		for _, key := range sortedKeys(cfg.Properties) {
 			k := s.add(key, cfg.Properties[key], alarms)
 			saved := remembered.Properties[k.base().identity()]
-			k.base().read = saved.Read
+			k.base().read, k.base().retyped = saved.Read, saved.Retyped
 			if was[place(k)] != "" && was[place(k)] != k.base().identity() {
-				k.base().retyped = c.now
+				k.base().retyped = c.clock.latest(c.now).Unix()
 			}
 			k.resume(saved)
 			p.add(k)
@@ -229,7 +229,7 @@ func (p *parts) remember(s *state.State) {
 	for _, bound := range p.shadows {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
 		for _, k := range bound.props {
-			saved := state.Property{Read: k.base().read}
+			saved := state.Property{Read: k.base().read, Retyped: k.base().retyped}
 			k.remember(&saved)
 			s.Properties[k.base().identity()] = saved
 		}
