@@ -39,7 +39,6 @@ func TestInputBecomesOutput(t *testing.T) {
 }
 
 // The "on" of a lamp does not open the gate that the key became, either, if the process
-
 // is killed before it reads the shadow.
 func TestStandingRequestDoesNotBecomeACommandAfterAKill(t *testing.T) {
 	const text = "lines: {lamp: {line: A, direction: output}}\nshadows: {main: {properties: {it: {line: lamp}}}}\n"
@@ -127,8 +126,75 @@ shadows:
 	}
 }
 
-// A total is remembered as read before it is reported: else a run that is killed
+// A relabeled input goes on being measured.
+func TestRelabelingKeepsMeasurements(t *testing.T) {
+	const text = `
+lines: {meter: {line: M, direction: input}}
+shadows:
+  main:
+    properties:
+      flow: {line: meter, rate: rising}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":1,"state":{}}`)
+	for range 4 {
+		r.edge("meter", true)
+		r.edge("meter", false)
+		r.pass(2 * time.Second)
+	}
+	value := func() any { v, _ := r.shadows["main"].props["flow"].value(); return v }
+	before := value()
+	if before == nil || before == 0.0 {
+		t.Fatalf("measured %v", before)
+	}
+	r.configure(strings.NewReplacer("meter:", "water:", "line: meter", "line: water").Replace(text))
+	if got := value(); got != before {
+		t.Errorf("measures %v after a relabeling, want %v", got, before)
+	}
+}
 
+// A local change that waits for the link is told in the words of the configuration.
+func TestLocalChangeIsToldInTheWordsOfTheConfiguration(t *testing.T) {
+	text := strings.Replace(withButton, "lights: {line: lamp}", `lights: {line: lamp, values: {"on": on, "off": off}}`, 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{},"metadata":{}}`)
+	r.pass(time.Second)
+	r.updates = nil
+	r.step(shadowLost{"main", errors.New("away")})
+	press(r, "button")
+	r.pass(3 * time.Second)
+	saved := r.lastSaved()
+	check := func(r *rig, when string) {
+		t.Helper()
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":7,"state":{"reported":{"lights":"off"}},"metadata":{}}`)
+		r.pass(time.Second)
+		if !r.lines["lamp"] {
+			t.Errorf("%s: the lamp is off", when)
+		}
+		for _, u := range r.updates {
+			if d, wrote := u.Desired["lights"]; wrote && d != "bright" {
+				t.Errorf("%s: desired %v, which is no value any more", when, d)
+			}
+			if u.Reported["lights"] != "bright" {
+				t.Errorf("%s: reported %v", when, u.Reported)
+			}
+		}
+	}
+	text = strings.Replace(text, `{"on": on, "off": off}`, `{bright: on, dark: off}`, 1)
+	next := newRig(t, text, saved)
+	next.lines["lamp"] = true
+	next.step(Start{})
+	check(next, "after a restart")
+	r.configure(text)
+	check(r, "in one run")
+}
+
+// A total is remembered as read before it is reported: else a run that is killed
 // between the two would be followed by one that adds it to itself.
 func TestTotalIsRememberedAsReadBeforeItIsReported(t *testing.T) {
 	r := newRig(t, totals, state.State{})
