@@ -6,6 +6,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
 // silence is what the status shows of an alarm without a value.
@@ -18,7 +19,8 @@ type alarm struct {
 	config.Alarm
 	label   string
 	watches string // the identity of what it watches, and its test
-	drives  string // the identity of its output
+	limits  string // the identity of its limit
+	drives  string // the identity and polarity of its output; "" for none
 	resumed string // the identity under which it was remembered; "" if it was not
 
 	source, limit func() (value any, known bool)
@@ -31,13 +33,55 @@ type alarm struct {
 	silent bool      // that was logged
 }
 
-// identity is how the memory knows the alarm: by what it watches and, since several
-// alarms may watch the same, by its label.
-func (a *alarm) identity() string { return a.watches + " " + a.label }
+func newAlarm(c *core, label string) *alarm {
+	a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
+	a.watches, a.limits = watched(c.cfg, a.Alarm), limitOf(c.cfg, a.Alarm)
+	if a.Output != "" {
+		a.drives = memoryKey(c.cfg.Lines[a.Output])
+	}
+	return a
+}
+
+// identity is how the memory knows the alarm: by what it watches, its limit and, since
+// several alarms may watch the same, its label.
+func (a *alarm) identity() string { return alarmID(a.watches, a.limits, a.label) }
+
+func alarmID(watches, limits, label string) string { return watches + " " + limits + " " + label }
+
+// watched is the identity of what an alarm watches, and how.
+func watched(cfg *config.Config, a config.Alarm) string {
+	watched := "line " + lines.Identity(cfg.Lines[a.Line])
+	if a.Line == "" {
+		watched = propertyAt(cfg, a.Property)
+	}
+	return watched + " " + a.Test.String()
+}
+
+// limitOf is the identity of the limit of an alarm: its value, or its setting.
+func limitOf(cfg *config.Config, a config.Alarm) string {
+	if a.Limit != nil {
+		return brief(a.Limit)
+	}
+	return propertyAt(cfg, a.Setting)
+}
+
+// propertyAt is the identity of a property.
+func propertyAt(cfg *config.Config, at config.Path) string {
+	s := cfg.Shadows[at.Shadow]
+	return state.PropertyID(s.ID, at.Key, s.Properties[at.Key].Kind.String())
+}
 
 // resume takes up whether the alarm was raised.
 func (a *alarm) resume(identity string, raised bool) {
 	a.resumed, a.raised, a.known = identity, raised, true
+}
+
+// goesOn reports whether the alarm is the one of the configuration before.
+func (a *alarm) goesOn(old *alarm) bool {
+	if a.resumed != "" {
+		return old.identity() == a.resumed
+	}
+	return old.identity() == a.identity()
 }
 
 // cause is what the alarm is called where it switches something.

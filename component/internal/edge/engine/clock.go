@@ -25,6 +25,15 @@ const firstYear = 2025
 // wall is what the clock on the wall shows at the time of a step.
 func (c *clock) wall(now time.Time) time.Time { return now.Round(0).Add(c.skew).UTC() }
 
+// latest is the time by the wall clock, or the latest time that an earlier run saw
+// if the clock is behind: it may not be set yet.
+func (c *clock) latest(now time.Time) time.Time {
+	if wall := c.wall(now); wall.After(c.saved.Latest) {
+		return wall
+	}
+	return c.saved.Latest
+}
+
 // judge decides whether the clock is set, and reports whether it has become so. One
 // that the kernel synchronises is set, and so is one that was in the same run of the
 // kernel, whatever became of the time server. A hardware clock is believed unless it is

@@ -48,7 +48,7 @@ func (c *command) isNew(r replica.Request) bool {
 // isForeign reports whether a request was written when the key was of another kind:
 // a standing "on" of a lamp must not open a gate.
 func (c *command) isForeign(r replica.Request) bool {
-	return !c.retyped.IsZero() && !r.Fresh && r.At <= c.retyped.Unix()
+	return c.retyped != 0 && !r.Fresh && r.At <= c.retyped
 }
 
 // rejectForeign concludes such a request, for later runs, too.

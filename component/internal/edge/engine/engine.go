@@ -101,12 +101,12 @@ func (e *Engine) withdraw(remembered state.State) {
 		switch id, ok := state.ParseShadowID(name); {
 		case s != nil:
 			s.replica.Withdraw(gone)
-		case ok && len(gone) > 0:
+		case ok: // also without keys: there may be acknowledgements
 			since, known := remembered.Aside["shadows/"+name]
 			if !known {
-				since = e.now.Round(0).UTC()
+				since = e.clock.latest(e.now)
 			}
-			if e.now.Sub(since) < keepAside {
+			if e.clock.latest(e.now).Sub(since) < keepAside {
 				e.replicas.Open(id, nil).Withdraw(gone)
 				e.retired[id] = since
 			}
@@ -220,7 +220,7 @@ func (e *Engine) start() {
 	remembered := e.memory.last
 	e.parts = assemble(&e.core, e.replicas, remembered)
 	e.withdraw(remembered)
-	e.aside = putAside(e.now, remembered, e.identities(e.cfg))
+	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
 	e.bank.Start(e.now)
 	e.restoreAlarms()
@@ -362,14 +362,15 @@ func (e *Engine) configure(cfg *config.Config) {
 	if e.stopped {
 		return
 	}
+	e.drop(cfg) // first: what it ends is remembered as ended
 	remembered := e.snapshot()
 	before, old := e.cfg, e.parts
 	e.cfg, e.refused, e.statusStale = cfg, "", true
 	e.bank.Configure(e.now, Setup(cfg))
 	e.orders, e.switches = map[string]order{}, nil
 	e.parts = assemble(&e.core, e.replicas, remembered)
+	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(cfg))
 	e.adopt(old)
-	e.aside = putAside(e.now, remembered, e.identities(cfg))
 	e.switchAll()
 	e.follow()
 	for _, s := range e.ordered {
@@ -392,7 +393,7 @@ func (e *Engine) follow() {
 	}
 	for _, id := range e.replicas.IDs() {
 		if _, retired := e.retired[id]; !bound[id] && !retired {
-			e.retired[id] = e.now.Round(0).UTC()
+			e.retired[id] = e.clock.latest(e.now)
 			e.replicas.Retire(id)
 			e.log.Info("shadow is no longer configured; its reported values are deleted", "shadow", id)
 		}

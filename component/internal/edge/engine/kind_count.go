@@ -66,7 +66,7 @@ func (c *count) drop() { c.command.stopWaiting() }
 func (c *count) shadowRead() {
 	c.command.readCleared()
 	held := c.replica.Held(c.key)
-	if c.read || !c.retyped.IsZero() || held == nil {
+	if c.read || c.retyped != 0 || held == nil {
 		return
 	}
 	if total, err := c.ParseCount(held); err == nil && total > 0 {

@@ -35,11 +35,14 @@ func (f *alarmFlag) adopt(old kind) {
 	f.command.adopt(before.command)
 	switch {
 	case !f.command.waiting():
-	case f.alarm.watches == before.alarm.watches:
+	case f.alarm.goesOn(before.alarm):
 		f.command.beginWhenSaved(f.identity, f.reset)
 	default:
 		f.command.stopWaiting()
-		f.command.over("it was of another alarm")
+		f.command.over("requested of another alarm")
+		if f.command.stillRequested() {
+			f.command.conclude(shadow.Conflict)
+		}
 	}
 }
 
@@ -48,7 +51,7 @@ func (f *alarmFlag) drop() { f.command.stopWaiting() }
 // shadowRead takes up a latched alarm that the shadow has and the memory lost.
 func (f *alarmFlag) shadowRead() {
 	f.command.readCleared()
-	if !f.read && f.retyped.IsZero() && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
+	if !f.read && f.retyped == 0 && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
 		f.log.Info("latched alarm taken from the shadow, since none is remembered", "shadow", f.id, "alarm", f.alarm.label)
 		f.alarm.raise(true)
 	}
@@ -72,10 +75,10 @@ func (f *alarmFlag) obey(r replica.Request) {
 		// The next run does it.
 	case f.command.isNew(r) && f.command.isForeign(r):
 		f.command.rejectForeign(r)
-	case f.command.isNew(r):
-		f.command.begin(r, f.reset)
-	case f.command.waiting():
+	case f.command.waiting() && !f.command.isNew(r):
 		f.command.seenAgain(r)
+	case f.command.isNew(r), !f.command.last.Done: // the run that took it ended before
+		f.command.begin(r, f.reset)
 	default:
 		f.command.conclude(shadow.Conflict)
 	}

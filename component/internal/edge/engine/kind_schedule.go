@@ -26,7 +26,7 @@ const (
 // scheduled is a schedule of an output, which a request puts in force.
 type scheduled struct {
 	plain
-	drives  string // the identity of the output
+	line    string // the identity and polarity of the line that it drives
 	inForce any    // as it was requested; nil for none
 	plan    *plan
 	waits   bool // it is shown to wait for the clock
@@ -42,15 +42,16 @@ type plan struct {
 	pending *pending // a pulse that begins when it is saved
 }
 
-// pending is a run that is saved first, and the last one before it.
+// pending is a run that is saved first, and how far the schedule had come before it.
 type pending struct {
 	schedule.Run
-	lastAt time.Time
-	lastOn bool
+	settled time.Time
+	lastAt  time.Time
+	lastOn  bool
 }
 
 func newSchedule(p *property) kind {
-	return &scheduled{plain: plain{p}, drives: p.claims[p.Drives]}
+	return &scheduled{plain: plain{p}, line: memoryKey(p.cfg.Lines[p.Drives])}
 }
 
 func (s *scheduled) resume(saved state.Property) {
@@ -68,12 +69,22 @@ func (s *scheduled) resume(saved state.Property) {
 	s.show()
 }
 
+// remember leaves out a pulse that has not begun when the component stops: the next
+// run carries it out, unless it is too late by then.
 func (s *scheduled) remember(saved state.Property) state.Property {
-	if s.plan != nil {
-		progress := s.plan.state
-		progress.Over = maps.Clone(progress.Over)
-		saved.Schedule = &progress
+	if s.plan == nil {
+		return saved
 	}
+	progress := s.plan.state
+	progress.Over = maps.Clone(progress.Over)
+	if run := s.plan.pending; run != nil && s.stopped {
+		progress.Settled, progress.LastAt, progress.LastOn = run.settled, run.lastAt, run.lastOn
+		maps.DeleteFunc(progress.Over, func(once string, _ string) bool {
+			at, _ := s.plan.Once(once)
+			return at.Equal(run.At)
+		})
+	}
+	saved.Schedule = &progress
 	return saved
 }
 
@@ -82,7 +93,7 @@ func (s *scheduled) adopt(old kind) {
 	before := old.(*scheduled)
 	switch {
 	case !s.core.waits(s.identity):
-	case s.plan != nil && s.drives == before.drives && s.momentary[s.Drives]:
+	case s.plan != nil && s.line == before.line && s.momentary[s.Drives]:
 		s.plan.pending = before.plan.pending
 		s.beginWhenSaved(s.identity, s.runSaved)
 	default:
@@ -206,7 +217,7 @@ func (s *scheduled) lookAt(wall time.Time) {
 	if plan.state.Settled.After(from) {
 		from = plan.state.Settled
 	}
-	before := pending{run, plan.state.LastAt, plan.state.LastOn}
+	before := pending{run, plan.state.Settled, plan.state.LastAt, plan.state.LastOn}
 	if due {
 		plan.state.Settled, plan.state.LastAt, plan.state.LastOn = run.At.UTC(), run.At.UTC(), run.On
 	}

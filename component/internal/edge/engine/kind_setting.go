@@ -36,7 +36,7 @@ func (s *setting) put(adopted any) {
 // shadowRead takes up a value that the shadow has and the memory lost.
 func (s *setting) shadowRead() {
 	held := s.replica.Held(s.key)
-	if desired, _ := s.replica.Desired(s.key); s.read || !s.retyped.IsZero() || held == nil || desired != nil || shadow.Equal(held, s.inForce) {
+	if desired, _ := s.replica.Desired(s.key); s.read || s.retyped != 0 || held == nil || desired != nil || shadow.Equal(held, s.inForce) {
 		return
 	}
 	if adopted, err := s.ParseSetting(held, nil); err == nil {

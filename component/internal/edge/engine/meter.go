@@ -92,7 +92,9 @@ func (m *metered) meter() *metered { return m }
 // adopt goes on where an unchanged property was.
 func (m *metered) adopt(old kind) {
 	before := old.(interface{ meter() *metered }).meter()
-	if reflect.DeepEqual(m.Property, before.Property) && reflect.DeepEqual(m.line, before.line) {
+	same := before.Property
+	same.Line = m.Line // its label may be another one
+	if reflect.DeepEqual(m.Property, same) && reflect.DeepEqual(m.line, before.line) {
 		does, property := m.does, m.property
 		*m = *before
 		m.does, m.property = does, property

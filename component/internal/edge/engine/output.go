@@ -54,9 +54,16 @@ func (o *output) driven() *output { return o }
 
 func (o *output) resume(saved state.Property) {
 	// A change of another output must not move this one.
-	if saved.Local != nil && saved.Local.Output == o.lines {
+	if saved.Local != nil && saved.Local.Output == o.lines && o.understands(saved.Local) {
 		o.local = saved.Local
 	}
+}
+
+// understands reports whether the property still has the value of a local change: the
+// configuration may have other words or bounds.
+func (o *output) understands(local *state.Local) bool {
+	_, err := o.does.demandOf(local.Value)
+	return err == nil
 }
 
 func (o *output) remember(saved state.Property) state.Property {
@@ -74,7 +81,10 @@ func (o *output) carryOn(old *output) (same bool) {
 		o.replica.Disown(o.key)
 		return false
 	}
-	o.follows, o.conflict, o.local = old.follows, old.conflict, old.local
+	o.follows, o.conflict, o.local = old.follows, old.conflict, nil
+	if old.local != nil && o.understands(old.local) {
+		o.local = old.local
+	}
 	return true
 }
 

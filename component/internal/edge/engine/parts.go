@@ -9,6 +9,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
@@ -49,8 +50,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	}
 	alarms := map[string]*alarm{}
 	for _, label := range sortedKeys(c.cfg.Alarms) {
-		a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
-		a.watches, a.drives = watched(c.cfg, a.Alarm), c.claims[a.Output]
+		a := newAlarm(c, label)
 		alarms[label] = a
 		p.alarms = append(p.alarms, a)
 	}
@@ -63,9 +63,9 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		for _, key := range sortedKeys(cfg.Properties) {
 			k := s.add(key, cfg.Properties[key], alarms)
 			saved := remembered.Properties[k.base().identity]
-			k.base().read = saved.Read
+			k.base().read, k.base().retyped = saved.Read, saved.Retyped
 			if was[place(k)] != "" && was[place(k)] != k.base().identity {
-				k.base().retyped = c.now
+				k.base().retyped = c.clock.latest(c.now).Unix()
 			}
 			k.resume(saved)
 			p.add(k)
@@ -104,40 +104,30 @@ func (p *parts) all() []kind {
 	return all
 }
 
-// watched is the identity of what an alarm watches, and how.
-func watched(cfg *config.Config, a config.Alarm) string {
-	watched := "line " + lines.Identity(cfg.Lines[a.Line])
-	if a.Line == "" {
-		s := cfg.Shadows[a.Property.Shadow]
-		watched = state.PropertyID(s.ID, a.Property.Key, s.Properties[a.Property.Key].Kind.String())
-	}
-	return watched + " " + a.Test.String()
-}
-
-// resumeAlarms takes up whether alarms were raised. One that was relabelled is known
-// by what it watches, where no other alarm watches the same.
+// resumeAlarms takes up whether alarms were raised. An alarm with another label or
+// limit is known by the rest, where no other alarm could be meant.
 func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	left := maps.Clone(remembered)
-	for _, a := range alarms {
-		if raised, known := left[a.identity()]; known {
-			a.resume(a.identity(), raised)
-			delete(left, a.identity())
-		}
-	}
-	for _, a := range alarms {
-		same := func(other *alarm) bool { return other != a && !other.known && other.watches == a.watches }
-		if a.known || slices.ContainsFunc(alarms, same) {
-			continue
-		}
-		var found []string
-		for id := range left {
-			if strings.HasPrefix(id, a.watches+" ") {
-				found = append(found, id)
+	for _, same := range []func(a *alarm, id string) bool{
+		func(a *alarm, id string) bool { return id == a.identity() },
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watches, a.limits, "")) },
+		func(a *alarm, id string) bool {
+			return strings.HasPrefix(id, a.watches+" ") && strings.HasSuffix(id, " "+a.label)
+		},
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, a.watches+" ") },
+	} {
+		for _, a := range alarms {
+			var found []string
+			for id := range left {
+				if !a.known && same(a, id) {
+					found = append(found, id)
+				}
 			}
-		}
-		if len(found) == 1 {
-			a.resume(found[0], left[found[0]])
-			delete(left, found[0])
+			other := func(other *alarm) bool { return other != a && !other.known && same(other, found[0]) }
+			if len(found) == 1 && !slices.ContainsFunc(alarms, other) {
+				a.resume(found[0], left[found[0]])
+				delete(left, found[0])
+			}
 		}
 	}
 }
@@ -158,31 +148,33 @@ func (p *parts) limit(a config.Alarm) func() (any, bool) {
 	return p.shadows[a.Setting.Shadow].props[a.Setting.Key].value
 }
 
+// drop ends what the next configuration lacks, and withdraws what it reported: a
+// property by its shadow, key and kind.
+func (p *parts) drop(next *config.Config) {
+	properties := map[shadow.ID]map[string]config.Property{}
+	for _, s := range next.Shadows {
+		properties[s.ID] = s.Properties
+	}
+	for _, k := range p.all() {
+		was := k.base()
+		if property, stays := properties[was.id][was.key]; !stays || !sameKind(was.Property, property) {
+			k.drop()
+			was.replica.Disown(was.key)
+		}
+	}
+}
+
 // adopt has what was there before go on where it was: a property by its shadow, key
-// and kind, an alarm by what it watches. What is gone is dropped, and what it
-// reported is withdrawn.
+// and kind, an alarm by what it watches.
 func (p *parts) adopt(old parts) {
 	was := map[string]kind{}
 	for _, k := range old.all() {
 		was[place(k)] = k
 	}
 	for _, k := range p.all() {
-		before := was[place(k)]
-		delete(was, place(k))
-		switch {
-		case before == nil:
-		case before.base().Kind == k.base().Kind:
-			k.base().retyped = before.base().retyped
+		if before := was[place(k)]; before != nil && sameKind(before.base().Property, k.base().Property) {
 			k.adopt(before)
-		default:
-			before.drop()
-			k.base().retyped = k.base().now
-			k.base().replica.Disown(k.base().key)
 		}
-	}
-	for _, id := range sortedKeys(was) {
-		was[id].drop()
-		was[id].base().replica.Disown(was[id].base().key)
 	}
 	for _, a := range p.alarms {
 		if before := find(old.alarms, a); before != nil {
@@ -192,13 +184,17 @@ func (p *parts) adopt(old parts) {
 	}
 }
 
+// sameKind reports whether two properties are of one kind. The level of an input and
+// that of an output have nothing in common.
+func sameKind(a, b config.Property) bool { return a.Kind == b.Kind && a.Output == b.Output }
+
 // place is where a property stands: its shadow and key.
 func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "") }
 
 // find is the alarm under the configuration before that an alarm goes on with.
 func find(alarms []*alarm, a *alarm) *alarm {
 	for _, other := range alarms {
-		if other.identity() == a.identity() || other.identity() == a.resumed {
+		if a.goesOn(other) {
 			return other
 		}
 	}
@@ -235,7 +231,7 @@ func (p *parts) remember(s *state.State) {
 	for _, bound := range p.ordered {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
 		for _, k := range bound.props {
-			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read})
+			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped})
 		}
 	}
 	for _, a := range p.alarms {

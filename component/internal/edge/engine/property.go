@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"time"
-
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
@@ -23,9 +21,10 @@ type property struct {
 	// read tells that the shadow was read with this property, by this run or an
 	// earlier one: what it reports is no newer than what is remembered.
 	read bool
-	// retyped is since when the key is of this kind, where it was of another one before,
-	// zero elsewhere: a request or a report of that kind is not of this one.
-	retyped time.Time
+	// retyped is when the key became one of this kind, in seconds since the epoch, if it
+	// was of another kind before and the shadow was not read since; else 0. Requests and
+	// reports up to then are of the other kind.
+	retyped int64
 }
 
 // name is how people know the property.

@@ -64,7 +64,7 @@ func (s *boundShadow) Read() {
 		k.shadowRead()
 		if p := k.base(); !p.read {
 			p.read = true
-			s.saveWithin(saveDelay)
+			s.saveWithin(0) // before it is reported: what is counted is not to be added to it again
 		}
 	}
 }
@@ -83,7 +83,16 @@ func (s *boundShadow) Withdrawn(key string) {
 	}
 }
 
-func (s *boundShadow) Told() { s.drive() }
+// Told drives the lines. All that was requested of another kind is concluded by then.
+func (s *boundShadow) Told() {
+	s.drive()
+	for _, k := range s.props {
+		if p := k.base(); p.retyped != 0 {
+			p.retyped = 0
+			s.saveWithin(saveDelay)
+		}
+	}
+}
 
 func (s *boundShadow) Stored(key string, value any) {
 	if k := s.props[key]; k != nil {

@@ -184,10 +184,10 @@ func byID(a, b *Replica) int {
 func (s *Set) Wake() time.Time { return s.wake }
 
 // Idle reports whether nothing is in flight or waits for a shadow whose messages
-// arrive.
+// arrive. A retired shadow does not wait: a later run can withdraw what is left.
 func (s *Set) Idle() bool {
 	for _, r := range s.replicas {
-		if r.live && !r.retired() && (r.phase != synced || r.flight != nil || !r.difference().empty()) {
+		if r.live && r.owner != nil && (r.phase != synced || r.flight != nil || !r.difference().empty()) {
 			return false
 		}
 	}
@@ -229,7 +229,7 @@ func (s *Set) pump(now time.Time, r *Replica) {
 	earliest, wants := r.wants()
 	switch {
 	case !wants || r.queued:
-	case now.Before(earliest) && !(s.draining && r.phase == synced):
+	case now.Before(earliest) && !s.hurries(r):
 		r.due = earliest
 		s.at(earliest)
 	default:
@@ -237,6 +237,9 @@ func (s *Set) pump(now time.Time, r *Replica) {
 		s.queue = append(s.queue, r)
 	}
 }
+
+// hurries reports whether the pauses of a replica do not count.
+func (s *Set) hurries(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
 
 // serve sends for the replicas in the queue what the budget allows. The first to
 // come is served first; one that only its thing's limit holds up does not hold up
@@ -249,7 +252,7 @@ func (s *Set) serve(now time.Time) {
 			waiting = append(waiting, s.queue[i:]...)
 			break
 		}
-		if earliest, wants := r.wants(); !wants || now.Before(earliest) && !(s.draining && r.phase == synced) {
+		if earliest, wants := r.wants(); !wants || now.Before(earliest) && !s.hurries(r) {
 			r.queued = false
 			s.pump(now, r) // it was overtaken by something
 			continue

@@ -114,7 +114,7 @@ func (p Property) plain() bool {
 }
 
 func (p *Property) check() error {
-	var errs []error
+	errs := []error{checkUnix("retyped", p.Retyped)}
 	if n := p.Count; n != nil && (*n < 0 || *n > maxCount) {
 		errs = append(errs, fmt.Errorf("count: want 0 to %d, got %d", int64(maxCount), *n))
 	}

@@ -73,7 +73,10 @@ type Demand struct {
 type Property struct {
 	// Read tells that a run with this property has read its shadow: what is reported
 	// there is no newer than this entry.
-	Read     bool      `json:"read,omitempty"`
+	Read bool `json:"read,omitempty"`
+	// Retyped is when the key became one of this kind, in seconds since the epoch, if it
+	// was of another kind before and the shadow was not read since; else 0.
+	Retyped  int64     `json:"retyped,omitempty"`
 	Count    *int64    `json:"count,omitempty"`    // edges of a count
 	Command  *Command  `json:"command,omitempty"`  // the last one
 	Local    *Local    `json:"local,omitempty"`    // a change that the shadow does not show yet

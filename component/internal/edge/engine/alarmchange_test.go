@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+)
+
+const withSiren = `
+lines:
+  siren: {line: A, direction: output}
+  spare: {line: B, direction: output}
+  tank:  {line: T, direction: input}
+alarms:
+  full: {line: tank, output: siren}
+shadows:
+  main:
+    properties:
+      siren: {line: siren}
+`
+
+// raisedSiren is a siren that its alarm turned on.
+func raisedSiren(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, withSiren, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":1,"state":{}}`)
+	r.edge("tank", true)
+	r.pass(time.Second)
+	if !r.lines["siren"] {
+		t.Fatal("the alarm does not drive the siren")
+	}
+	return r
+}
+
+// A siren that was turned off stays off when labels change.
+func TestRelabelingDoesNotRepeatAnAlarm(t *testing.T) {
+	for name, labels := range map[string][]string{
+		"another label": {"siren:", "horn:", "output: siren", "output: horn", "line: siren", "line: horn"},
+		"swapped":       {"  siren: {line: A", "  spare: {line: A", "  spare: {line: B", "  siren: {line: B", "output: siren", "output: spare", "line: siren", "line: spare"},
+	} {
+		r := raisedSiren(t)
+		r.accepted("main", r.shadows["main"].replica.View().Version+1, `{"siren":false}`, `{"siren":{"timestamp":1700000005}}`)
+		r.pass(time.Second)
+		if r.lines["siren"] {
+			t.Fatal("the siren was not turned off")
+		}
+		r.sets = nil
+		text := strings.NewReplacer(labels...).Replace(withSiren)
+		text = strings.Replace(text, "      horn:", "      siren:", 1)
+		text = strings.Replace(text, "      spare:", "      siren:", 1)
+		r.configure(text)
+		r.pass(time.Second)
+		if len(r.sets) > 0 {
+			t.Errorf("%s: written %v", name, r.sets)
+		}
+	}
+}
+
+// A raised alarm drives the line that its output has become.
+func TestRaisedAlarmDrivesTheLineThatItsOutputBecame(t *testing.T) {
+	r := raisedSiren(t)
+	r.sets, r.lines = nil, map[string]bool{"tank": true}
+	r.configure(strings.NewReplacer("  siren: {line: A", "  siren: {line: N").Replace(withSiren))
+	r.pass(time.Second)
+	if !r.lines["siren"] {
+		t.Error("the siren on its new line is off while the alarm is raised")
+	}
+}
+
+// What two alarms watch may be the same: a relabeling does not mix them up.
+func TestAlarmsOfOneValueAreToldApart(t *testing.T) {
+	const text = `
+lines: {meter: {line: M, direction: input}}
+alarms:
+  warm: {property: main/n, above: 1}
+  hot:  {property: main/n, above: 5, latched: true}
+shadows:
+  main:
+    properties:
+      n:    {line: meter, count: rising}
+      warm: {alarm: warm}
+      hot:  {alarm: hot}
+`
+	swapped := strings.NewReplacer("  warm: {property: main/n, above: 1}", "  hot: {property: main/n, above: 1}",
+		"  hot:  {property: main/n, above: 5", "  warm:  {property: main/n, above: 5", "{alarm: warm}", "{alarm: hot}", "{alarm: hot}", "{alarm: warm}").Replace(text)
+	others := strings.NewReplacer("  warm: {property", "  a: {property", "  hot:  {property", "  b:  {property", "{alarm: warm}", "{alarm: a}", "{alarm: hot}", "{alarm: b}").Replace(text)
+	for name, changed := range map[string]string{"swapped": swapped, "both relabeled": others} {
+		for turns, want := range map[int]string{3: "true false", 7: "true true"} {
+			r := newRig(t, text, state.State{})
+			r.step(Start{})
+			r.step(shadowLive{"main"})
+			r.fetched("main", `{"version":1,"state":{}}`)
+			for range turns {
+				r.edge("meter", true)
+				r.edge("meter", false)
+			}
+			r.pass(2 * time.Second)
+			r.desired(r.shadows["main"].replica.View().Version+1, `{"n":2}`)
+			r.pass(2 * time.Second)
+			show := func(r *rig) string { return r.shows("warm") + " " + r.shows("hot") }
+			if show(r) != want {
+				t.Fatalf("%d turns: %s, want %s", turns, show(r), want)
+			}
+			next := newRig(t, changed, r.lastSaved())
+			next.step(Start{})
+			r.configure(changed)
+			if show(r) != want {
+				t.Errorf("%s, %d turns: %s, want %s", name, turns, show(r), want)
+			}
+			if show(next) != want {
+				t.Errorf("%s with a restart, %d turns: %s, want %s", name, turns, show(next), want)
+			}
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+)
+
+// What one configuration hands over to the next.
+
+// An input and an output of one key are both levels, and have nothing in common.
+func TestInputBecomesOutput(t *testing.T) {
+	const text = "lines: {lamp: {line: A, direction: output}, door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	other := strings.Replace(text, "it: {line: door}", "it: {line: lamp}", 1)
+	for _, c := range [][2]string{{text, other}, {other, text}} {
+		r := newRig(t, c[0], state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":100}}}}`)
+		r.pass(2 * time.Second)
+		was := r.lines["lamp"]
+		r.updates = nil
+		r.configure(c[1])
+		r.fetched("main", `{"version":8,"state":{"desired":{"it":true},"reported":{"it":false}},"metadata":{"desired":{"it":{"timestamp":100}}}}`)
+		r.pass(2 * time.Second)
+		want := shadow.Done
+		if c[1] == text {
+			want = shadow.Refused
+		}
+		if ack := r.shadows["main"].ack("it"); ack.Code != want || !r.lines["lamp"] {
+			t.Errorf("lamp was %v, is %v; answered with %+v, want %v", was, r.lines["lamp"], ack, want)
+		}
+	}
+}
+
+// The "on" of a lamp does not open the gate that the key became, either, if the process
+// is killed before it reads the shadow.
+func TestStandingRequestDoesNotBecomeACommandAfterAKill(t *testing.T) {
+	const text = "lines: {lamp: {line: A, direction: output}}\nshadows: {main: {properties: {it: {line: lamp}}}}\n"
+	gate := strings.Replace(text, "{line: lamp}", "{line: lamp, pulse: 1s}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	at := r.now.Unix() - 100
+	r.fetched("main", fmt.Sprintf(`{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`, at))
+	r.pass(2 * time.Second)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.configure(gate)
+	r.pass(time.Minute)
+	next := newRig(t, gate, r.lastSaved())
+	next.now = r.now.Add(time.Minute)
+	next.step(Start{})
+	next.pass(time.Minute)
+	again := newRig(t, gate, next.lastSaved())
+	again.now = next.now.Add(time.Minute)
+	again.step(Start{})
+	again.step(shadowLive{"main"})
+	again.fetched("main", fmt.Sprintf(`{"version":8,"state":{"desired":{"it":true},"reported":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`, at))
+	again.pass(3 * time.Second)
+	if n := again.pulses("lamp"); n > 0 {
+		t.Error("the gate opened for the on of a lamp")
+	}
+}
+
+// Nor is a reported value of the lamp taken for a total or setting of the new kind.
+func TestReportOfAnotherKindIsNotTakenUpAfterAKill(t *testing.T) {
+	const text = "lines: {meter: {line: A, direction: input}}\nshadows: {main: {properties: {it: {setting: number, default: 0}}}}\n"
+	count := strings.Replace(text, "{setting: number, default: 0}", "{line: meter, count: rising}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":500}}}`)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.configure(count)
+	r.pass(time.Minute)
+	next := newRig(t, count, r.lastSaved())
+	next.now = r.now.Add(time.Minute)
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", `{"version":8,"state":{"reported":{"it":500}}}`)
+	next.pass(3 * time.Second)
+	if got := next.shadows["main"].replica.Wanted("it"); !shadow.Equal(got, int64(0)) {
+		t.Errorf("a limit of 500 became a total of %v", got)
+	}
+}
+
+// What is saved while a configuration is put in force lacks nothing.
+func TestSaveDuringAConfigurationKeepsAll(t *testing.T) {
+	const text = `
+lines: {bell: {line: A, direction: output}, meter: {line: M, direction: input}}
+shadows:
+  main:
+    properties:
+      bell: {line: bell, pulse: 5s}
+      n:    {line: meter, count: rising}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":1,"state":{}}`)
+	r.edge("meter", true)
+	r.pass(20 * time.Second)
+	r.noDisk = errors.New("disk is full") // the pulse waits, and no save is under way
+	r.desired(r.shadows["main"].replica.View().Version+1, `{"bell":true}`)
+	if len(r.memory.waiting) == 0 || r.memory.saving {
+		t.Fatal("the pulse does not wait for the disk")
+	}
+	r.noDisk = nil
+	known := len(r.saves)
+	r.configure(strings.Replace(text, "      n:    {line: meter, count: rising}\n", "", 1))
+	for _, save := range r.saves[known:] {
+		if p, kept := save.State.Properties["gw//n#count"]; !kept || p.Count == nil || *p.Count != 1 {
+			t.Errorf("save %d lacks the total: %v", save.Seq, asJSON(t, save.State.Properties))
+		}
+	}
+	if len(r.saves) == known {
+		r.pass(time.Second)
+	}
+	if len(r.saves) == known {
+		t.Error("nothing was saved")
+	}
+}
+
+// A relabeled input goes on being measured.
+func TestRelabelingKeepsMeasurements(t *testing.T) {
+	const text = `
+lines: {meter: {line: M, direction: input}}
+shadows:
+  main:
+    properties:
+      flow: {line: meter, rate: rising}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":1,"state":{}}`)
+	for range 4 {
+		r.edge("meter", true)
+		r.edge("meter", false)
+		r.pass(2 * time.Second)
+	}
+	value := func() any { v, _ := r.shadows["main"].props["flow"].value(); return v }
+	before := value()
+	if before == nil || before == 0.0 {
+		t.Fatalf("measured %v", before)
+	}
+	r.configure(strings.NewReplacer("meter:", "water:", "line: meter", "line: water").Replace(text))
+	if got := value(); got != before {
+		t.Errorf("measures %v after a relabeling, want %v", got, before)
+	}
+}
+
+// A local change that waits for the link is told in the words of the configuration.
+func TestLocalChangeIsToldInTheWordsOfTheConfiguration(t *testing.T) {
+	text := strings.Replace(withButton, "lights: {line: lamp}", `lights: {line: lamp, values: {"on": on, "off": off}}`, 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{},"metadata":{}}`)
+	r.pass(time.Second)
+	r.updates = nil
+	r.step(shadowLost{"main", errors.New("away")})
+	press(r, "button")
+	r.pass(3 * time.Second)
+	saved := r.lastSaved()
+	check := func(r *rig, when string) {
+		t.Helper()
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":7,"state":{"reported":{"lights":"off"}},"metadata":{}}`)
+		r.pass(time.Second)
+		if !r.lines["lamp"] {
+			t.Errorf("%s: the lamp is off", when)
+		}
+		for _, u := range r.updates {
+			if d, wrote := u.Desired["lights"]; wrote && d != "bright" {
+				t.Errorf("%s: desired %v, which is no value any more", when, d)
+			}
+			if u.Reported["lights"] != "bright" {
+				t.Errorf("%s: reported %v", when, u.Reported)
+			}
+		}
+	}
+	text = strings.Replace(text, `{"on": on, "off": off}`, `{bright: on, dark: off}`, 1)
+	next := newRig(t, text, saved)
+	next.lines["lamp"] = true
+	next.step(Start{})
+	check(next, "after a restart")
+	r.configure(text)
+	check(r, "in one run")
+}
+
+// A total is remembered as read before it is reported: else a run that is killed
+// between the two would be followed by one that adds it to itself.
+func TestTotalIsRememberedAsReadBeforeItIsReported(t *testing.T) {
+	r := newRig(t, totals, state.State{})
+	r.step(Start{})
+	r.edge("meter", true)
+	r.pass(20 * time.Second)
+	r.step(shadowLive{"main"})
+	r.fetched("main", "")
+	u, _ := r.update("main")
+	next := newRig(t, totals, r.lastSaved()) // killed here
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", fmt.Sprintf(`{"version":1,"state":{"reported":%s}}`, asJSON(t, u.Reported)))
+	if got := next.shadows["main"].replica.Wanted("n"); !shadow.Equal(got, int64(1)) {
+		t.Errorf("one turn was counted as %v", got)
+	}
+}
+
+// A clock that was not set yet does not let what is kept for a rollback expire.
+func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {
+	live := withTotals(t)
+	live.step(Clock{Synchronised: true, Boot: "b1"})
+	live.edge("meter", false)
+	live.pass(20 * time.Second)
+	const without = "lines: {meter: {line: M, direction: input}}\nshadows: {main: {properties: {}}}\n"
+	boot := newRig(t, without, live.lastSaved())
+	boot.now = time.Unix(1000, 0)
+	boot.step(Start{})
+	boot.step(Clock{})
+	boot.pass(5 * time.Second)
+	later := newRig(t, without, boot.lastSaved())
+	later.now = live.now.Add(time.Hour)
+	later.step(Start{})
+	later.pass(5 * time.Second)
+	back := newRig(t, totals, later.lastSaved())
+	back.now = later.now.Add(time.Hour)
+	back.step(Start{})
+	back.pass(5 * time.Second)
+	checkTotals(t, back, "main", "after a rollback")
+}
