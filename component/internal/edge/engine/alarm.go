@@ -37,7 +37,7 @@ func newAlarm(c *core, label string) *alarm {
 	a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
 	a.watches, a.limits = watched(c.cfg, a.Alarm), limitOf(c.cfg, a.Alarm)
 	if a.Output != "" {
-		a.drives = memoryKey(c.cfg.Lines[a.Output])
+		a.drives = lines.MemoryKey(c.cfg.Lines[a.Output])
 	}
 	return a
 }

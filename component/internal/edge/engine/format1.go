@@ -22,17 +22,17 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 	}
 	for label, on := range old.Outputs {
 		if line, ok := cfg.Lines[label]; ok {
-			s.Outputs[memoryKey(line)] = on
+			s.Outputs[lines.MemoryKey(line)] = on
 		}
 	}
 	for label, w := range old.Waves {
 		if line, ok := cfg.Lines[label]; ok {
-			s.Waves[memoryKey(line)] = w
+			s.Waves[lines.MemoryKey(line)] = w
 		}
 	}
 	for label, d := range old.Demands {
 		if line, ok := cfg.Lines[label]; ok { // those of a pattern had another order
-			s.Demands[memoryKey(line)] = d
+			s.Demands[lines.MemoryKey(line)] = d
 		}
 	}
 	for label, shadow := range cfg.Shadows {
@@ -50,14 +50,6 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 		s.Shadows[name] = slices.Clone(keys)
 	}
 	return s
-}
-
-// memoryKey is the key of a line in the memory of package lines.
-func memoryKey(line config.Line) string {
-	if line.ActiveLow {
-		return "!" + lines.Identity(line)
-	}
-	return lines.Identity(line)
 }
 
 // ofLabel is what was remembered of one property.

@@ -51,7 +51,7 @@ type pending struct {
 }
 
 func newSchedule(p *property) kind {
-	return &scheduled{plain: plain{p}, line: memoryKey(p.cfg.Lines[p.Drives])}
+	return &scheduled{plain: plain{p}, line: lines.MemoryKey(p.cfg.Lines[p.Drives])}
 }
 
 func (s *scheduled) resume(saved state.Property) {

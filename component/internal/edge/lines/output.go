@@ -117,24 +117,24 @@ func (u *output) outward(levels []bool) []bool {
 // restore takes up what an earlier run remembered.
 func (u *output) restore(memory Memory) {
 	for i, cfg := range u.cfgs {
-		if level, known := memory.Levels[meaning(cfg)]; known {
+		if level, known := memory.Levels[MemoryKey(cfg)]; known {
 			u.initial[i] = u.startState(cfg, &level)
 		}
 	}
-	wave, ok := memory.Waves[u.meaning()]
+	wave, ok := memory.Waves[u.MemoryKey()]
 	if ok && u.cfgs[0].Start == config.StartRestore && u.use.makes(wave) && len(wave.Levels) == len(u.lines) {
 		u.demand, u.cause = wave, Cause{Kind: ByStart}
 	}
-	if o, ok := memory.Demands[u.meaning()]; ok && u.takesUp(o.Demand) {
+	if o, ok := memory.Demands[u.MemoryKey()]; ok && u.takesUp(o.Demand) {
 		u.demand, u.cause = Pattern(o.Demand.Levels), o.Cause
 	}
 }
 
 // meaning is the key of the output in [Memory].
-func (u *output) meaning() string {
+func (u *output) MemoryKey() string {
 	names := make([]string, len(u.cfgs))
 	for i, cfg := range u.cfgs {
-		names[i] = meaning(cfg)
+		names[i] = MemoryKey(cfg)
 	}
 	return strings.Join(names, "+")
 }

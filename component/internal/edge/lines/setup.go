@@ -63,9 +63,9 @@ var (
 	lineEscapes = strings.NewReplacer("%", "%25", "+", "%2B", "!", "%21", "/", "%2F")
 )
 
-// meaning names a line together with its polarity. What was remembered of a line
+// MemoryKey names a line in a [Memory]: its identity together with its polarity. What was remembered of a line
 // under the other polarity says nothing about its present on and off.
-func meaning(line config.Line) string {
+func MemoryKey(line config.Line) string {
 	if line.ActiveLow {
 		return "!" + Identity(line)
 	}

@@ -108,11 +108,11 @@ func (b *Bank) Memory() Memory {
 	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}, Demands: map[string]Order{}}
 	for _, u := range b.outputOrder {
 		if u.unmet() {
-			m.Demands[u.meaning()] = Order{Demand: u.demand, Cause: u.cause}
+			m.Demands[u.MemoryKey()] = Order{Demand: u.demand, Cause: u.cause}
 		}
 		switch {
 		case u.demand.IsWave():
-			m.Waves[u.meaning()] = u.demand
+			m.Waves[u.MemoryKey()] = u.demand
 		case u.demand.IsPulse():
 		default:
 			u.remember(m.Levels)
@@ -135,11 +135,11 @@ func (u *output) remember(levels map[string]bool) {
 	for i, cfg := range u.cfgs {
 		switch {
 		case u.use.makesWaves() && u.demand.Levels != nil:
-			levels[meaning(cfg)] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
+			levels[MemoryKey(cfg)] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
 		case !u.since[i].IsZero():
-			levels[meaning(cfg)] = u.values[i] && u.wantsOn(i)
+			levels[MemoryKey(cfg)] = u.values[i] && u.wantsOn(i)
 		case cfg.Start == config.StartRestore && u.initial[i] != nil:
-			levels[meaning(cfg)] = *u.initial[i]
+			levels[MemoryKey(cfg)] = *u.initial[i]
 		}
 	}
 }
