@@ -65,8 +65,8 @@ type Parts struct {
 	Session    *ipc.Session // run by the caller until after Run has returned
 	State      state.File
 	Version    string // of the component, for its status
-	// Holder says how outputs are held over a restart; its Dir, HoldFor, Wanted
-	// and Logger are set here.
+	// Holder says how outputs are held over a restart; its Dir, HoldFor and
+	// Logger are set here.
 	Holder  holder.Config
 	Dir     string              // the work directory
 	Control string              // path of the control socket
@@ -129,8 +129,9 @@ func (a *agent) run(ctx context.Context) error {
 	defer a.journal.Close()
 	if a.Config.HoldFor > 0 {
 		a.Holder.Dir, a.Holder.HoldFor = a.Dir, a.Config.HoldFor
-		a.Holder.Wanted, a.Holder.Logger = wanted(a.Config), a.Logger
+		a.Holder.Logger = a.Logger
 		a.holder = holder.Start(a.ctx, a.Holder)
+		a.holder.Want(wanted(a.Config))
 	}
 	a.listen()
 	a.work.Go(a.saver)

@@ -25,6 +25,9 @@ func (a *agent) configure(u deployed.Update) {
 	a.Logger.Info("configuration changes", "lines", len(u.Config.Lines), "shadows", len(u.Config.Shadows))
 	a.Level.Set(u.Config.LogLevel)
 	a.Config = u.Config
+	if a.holder != nil {
+		a.holder.Want(wanted(u.Config))
+	}
 	a.step(engine.Configure{Config: u.Config})
 	a.refollow()
 	a.sample(u.Config.Shadows)

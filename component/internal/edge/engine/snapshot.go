@@ -26,6 +26,8 @@ type Snapshot struct {
 
 // LineView is one line.
 type LineView struct {
+	Chip      string       `json:"chip,omitempty"`    // as configured
+	Line      string       `json:"line,omitempty"`    // name or offset, as configured
 	Direction string       `json:"direction"`         // input or output
 	Value     string       `json:"value,omitempty"`   // on, off; nothing while it is not known
 	Demand    string       `json:"demand,omitempty"`  // what an output is to be, in words
@@ -86,7 +88,7 @@ func (e *Engine) Snapshot(now time.Time) Snapshot {
 }
 
 func viewLine(l lines.LineStatus) LineView {
-	v := LineView{Direction: "input", Demand: l.Demand, Waiting: l.Waiting}
+	v := LineView{Chip: l.Ref.Chip, Line: l.Ref.Line, Direction: "input", Demand: l.Demand, Waiting: l.Waiting}
 	if l.Known {
 		v.Value = map[bool]string{false: "off", true: "on"}[l.On]
 	}

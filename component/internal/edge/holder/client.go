@@ -39,16 +39,13 @@ type Config struct {
 	// HoldFor is how long lines are held when this process is gone; 0 is
 	// DefaultHoldFor. Lines with orders are held until these are carried out.
 	HoldFor time.Duration
-	// Wanted tells which requests of an earlier run are of use, by their key. The
-	// others are released. nil wants all.
-	Wanted func(key string) bool
-	Logger *slog.Logger
+	Logger  *slog.Logger
 }
 
-// Client is the component's side of a holder. Nothing but Release, GuardNow and
-// Leave waits for the holder, and these for a second at most: whether there is one
-// or not, lines work the same until the process ends. All methods may be called
-// concurrently.
+// Client is the component's side of a holder. Only Want, Release, GuardNow and Leave
+// wait for the holder, for a second at most, and all but Leave not again until it has
+// answered: whether there is one or not, lines work the same until the process ends.
+// All methods may be called concurrently.
 type Client struct {
 	config Config
 	ctx    context.Context // no holder is started after its end
@@ -60,11 +57,12 @@ type Client struct {
 
 	mu      sync.Mutex
 	entries map[string]*entry
-	count   uint64        // of changes that were asked for
-	present bool          // a holder is our own
-	changed chan struct{} // closed when an answer came, or the holder came or went
-	slow    bool          // the holder let GuardNow wait in vain, and has not answered since
-	keep    bool          // what Leave was told
+	count   uint64                // of changes that were asked for
+	present bool                  // a holder is our own
+	changed chan struct{}         // closed when an answer came, or the holder came or went
+	slow    bool                  // the holder let somebody wait in vain, and has not answered since
+	wanted  func(key string) bool // of what a holder hands over; nil wants all
+	keep    bool                  // what Leave was told
 }
 
 // Start gets to the holder of an earlier run and takes over what it has, or starts
@@ -112,6 +110,31 @@ func (c *Client) command(socket string) ([]string, error) {
 		command = []string{program, "hold", "--detach"}
 	}
 	return append(slices.Clone(command), "--socket", socket), nil
+}
+
+// Want says which requests of an earlier run are of use, by their keys, and has the
+// holder release the others, also those that a slow holder hands over later. Without
+// it all are of use. It waits until they are released, so that their lines can be
+// requested in another way.
+func (c *Client) Want(wanted func(key string) bool) {
+	c.mu.Lock()
+	c.wanted = wanted
+	releases := map[string]uint64{} // what to wait for, by key
+	for key, e := range c.entries {
+		if given, ok := e.lines.(*handed); ok && !given.taken && !wanted(key) {
+			e.become(nil, Request{}, nil)
+			c.ask(e)
+		}
+		if e.lines == nil {
+			releases[key] = e.asked
+		}
+	}
+	c.mu.Unlock()
+	for key, asked := range releases {
+		if c.awaitOnce(key, asked, releaseWait) != nil {
+			return
+		}
+	}
 }
 
 // Take gives what the holder had under a key, once. A holder that was slow may
@@ -170,24 +193,18 @@ func (c *Client) guard(key string, orders []Order) (asked uint64) {
 // a request that is kept later.
 func (c *Client) GuardNow(key string, orders ...Order) error {
 	asked := c.guard(key, orders)
-	c.mu.Lock()
-	slow := c.slow
-	c.mu.Unlock()
-	if asked == 0 || slow {
+	if asked == 0 {
 		return ErrAbsent
 	}
-	err := c.await(key, asked, guardWait)
-	c.mu.Lock()
-	c.slow = err != nil
-	c.mu.Unlock()
-	return err
+	return c.awaitOnce(key, asked, guardWait)
 }
 
 // Release has the holder let go of what it has under a key. When it returns nil,
-// closing the lines releases them. It waits for a second at most.
+// closing the lines releases them. It waits for a second at most, and not at all for a
+// holder that has let somebody wait in vain.
 func (c *Client) Release(key string) error {
 	asked := c.become(key, nil, Request{}, nil)
-	if err := c.await(key, asked, releaseWait); err != nil && c.isPresent() {
+	if err := c.awaitOnce(key, asked, releaseWait); err != nil && c.isPresent() {
 		return err
 	}
 	return nil
@@ -236,6 +253,21 @@ func (c *Client) ask(e *entry) (asked uint64) {
 	default:
 	}
 	return c.count
+}
+
+// awaitOnce is await, unless the holder has let somebody wait in vain.
+func (c *Client) awaitOnce(key string, asked uint64, patience time.Duration) error {
+	c.mu.Lock()
+	slow := c.slow
+	c.mu.Unlock()
+	if slow {
+		return ErrAbsent
+	}
+	err := c.await(key, asked, patience)
+	c.mu.Lock()
+	c.slow = err != nil
+	c.mu.Unlock()
+	return err
 }
 
 // await waits until the holder has a change.

@@ -104,7 +104,9 @@ func TestUnwantedIsReleased(t *testing.T) {
 	vanish(first)
 	old.Close()
 	lamp.Close()
-	second := r.start(func(c *Config) { c.Wanted = func(key string) bool { return key == "lamp" } })
+	second := r.start(nil)
+	r.is(1, true)
+	second.Want(func(key string) bool { return key == "lamp" })
 	r.eventually("the release", func() bool { high, err := r.remote.Level(r.chip.Path, 1); return err == nil && !high })
 	r.is(2, true)
 	if _, ok := second.Take("old"); ok {

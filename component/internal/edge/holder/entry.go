@@ -126,7 +126,7 @@ func (c *Client) given(a answer, file *os.File) {
 	switch {
 	case ours: // and newer
 		file.Close()
-	case c.config.Wanted != nil && !c.config.Wanted(a.Key):
+	case c.wanted != nil && !c.wanted(a.Key):
 		file.Close()
 		c.count++
 		c.entries[a.Key] = &entry{asked: c.count}

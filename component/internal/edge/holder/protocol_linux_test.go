@@ -95,7 +95,14 @@ func TestSilentHolder(t *testing.T) {
 		if err := c.GuardNow("lamp"); !errors.Is(err, ErrAbsent) {
 			t.Fatalf("got %v", err)
 		}
+		if err := c.Release("lamp"); !errors.Is(err, ErrAbsent) {
+			t.Fatalf("got %v", err)
+		}
+		if err := c.Keep("lamp", lines, Request{Chip: r.chip, Consumer: "test", Offsets: []int{1}}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	c.Want(func(string) bool { return false })
 }
 
 func closeConn(conn *net.UnixConn) {

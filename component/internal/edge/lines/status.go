@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
 // Progress says how far an output is with its demand.
@@ -146,6 +147,7 @@ func (u *output) remember(levels map[string]bool) {
 
 // LineStatus is what a line is, for people.
 type LineStatus struct {
+	Ref    gpio.Ref // the chip and line as configured
 	Output bool
 	Known  bool // it was read since it was requested
 	On     bool // what it reads; of an input what it counts for
@@ -161,11 +163,11 @@ type LineStatus struct {
 func (b *Bank) Lines() map[string]LineStatus {
 	all := map[string]LineStatus{}
 	for label, in := range b.inputs {
-		all[label] = LineStatus{Known: in.settled, On: in.value, Fault: in.fault}
+		all[label] = LineStatus{Ref: in.cfg.Ref, Known: in.settled, On: in.value, Fault: in.fault}
 	}
 	for label, m := range b.lines {
 		all[label] = LineStatus{
-			Output: true, Known: m.known, On: m.known && m.value(), Demand: m.demand.of(m.index), Waiting: m.waiting,
+			Ref: m.cfgs[m.index].Ref, Output: true, Known: m.known, On: m.known && m.value(), Demand: m.demand.of(m.index), Waiting: m.waiting,
 			Since: m.output.since[m.index], Cause: m.cause, Fault: m.fault,
 		}
 	}

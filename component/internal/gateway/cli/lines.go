@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -104,13 +105,14 @@ func listLines(env Env, o linesOptions) int {
 // consumer begins the name under which the component holds a line; its label follows.
 const consumer = "shadowgpio "
 
-// ourLines is what is known of our lines.
+// ourLines is what is known of our lines. Places are a chip and an offset.
 type ourLines struct {
-	labels map[string]string // by chip and offset, of a configuration file
-	status *control.Status   // of the component that runs, nil for none
+	labels map[string]string          // by place, of a configuration file
+	views  map[string]engine.LineView // by label, of the component that runs; nil for none
+	places map[string]string          // labels of the component that runs, by place
 }
 
-func (o ourLines) known() bool { return o.status != nil || len(o.labels) > 0 }
+func (o ourLines) known() bool { return o.views != nil || len(o.labels) > 0 }
 
 // configured asks the configuration file, if one is given, or else the component
 // that runs, if one does.
@@ -131,7 +133,13 @@ func configured(env Env, o linesOptions, backend gpio.Backend) (ourLines, error)
 	if client, err := control.Dial(o.socket); err == nil {
 		defer client.Close()
 		if status, err := client.Status(); err == nil {
-			ours.status = &status
+			ours.views, ours.places = status.Lines, map[string]string{}
+			for label, view := range status.Lines {
+				found, err := gpio.Find(backend, gpio.Ref{Chip: view.Chip, Line: view.Line})
+				if err == nil { // a line that is missing is in no row
+					ours.places[place(found.Chip.Name, found.Line.Offset)] = label
+				}
+			}
 		}
 	}
 	return ours, nil
@@ -139,17 +147,14 @@ func configured(env Env, o linesOptions, backend gpio.Backend) (ourLines, error)
 
 func place(chip string, offset int) string { return fmt.Sprint(chip, " ", offset) }
 
+// row does not go by the label in the consumer's name: a line that got another label
+// since it was requested is held under the one before.
 func (o ourLines) row(chip gpio.ChipInfo, info gpio.LineInfo) lineRow {
-	row := lineRow{LineInfo: info, Label: o.labels[place(chip.Name, info.Offset)]}
-	held, isOurs := strings.CutPrefix(info.Consumer, consumer)
-	if o.status == nil || !isOurs {
-		return row
-	}
-	// A pattern holds several lines under the joined labels.
-	for label := range strings.SplitSeq(held, "+") {
-		if l, ok := o.status.Lines[label]; ok {
-			row.Label, row.Value, row.Demand, row.Fault = held, l.Value, l.Demand, l.Fault
-		}
+	at := place(chip.Name, info.Offset)
+	row := lineRow{LineInfo: info, Label: o.labels[at]}
+	if label, running := o.places[at]; running && strings.HasPrefix(info.Consumer, consumer) {
+		view := o.views[label]
+		row.Label, row.Value, row.Demand, row.Fault = label, view.Value, view.Demand, view.Fault
 	}
 	return row
 }
