@@ -1,4 +1,4 @@
-// Package application is the application's side of device shadows: it desires values
+// Package client is the application's side of device shadows: it sets desired values
 // and learns what devices answer, over the interfaces that AWS IoT has for that. It
 // knows nothing of lines, and works with any device that keeps the shadow contract.
 package client

@@ -31,10 +31,15 @@ const aboutText = `shadowctl is for those who build with ShadowGPIO: the applica
 one device or a fleet, on AWS or without an account; and the development of components
 without AWS and without hardware.`
 
-// Run runs the command that env.Args names and returns its exit code.
+// Run runs the command that env.Args names and returns its exit code. A command ends when
+// its standard output has no reader any longer; the component does not.
 func Run(ctx context.Context, env Env) int {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	env.dir = new(devenv.Dir)
-	root := command.Group("shadowctl", "drive device shadows, and develop ShadowGPIO", aboutText, componentProcess(env))
+	component := componentProcess(env)
+	env.Stdout = command.EndsWithReader(env.Stdout, end)
+	root := command.Group("shadowctl", "drive device shadows, and develop ShadowGPIO", aboutText, component)
 	root.PersistentFlags().StringVar((*string)(env.dir), "dir", string(devenv.DefaultDir(env.Getenv)), "`DIRECTORY` of shadowctl dev; also "+devenv.DirVariable)
 	app.AddTo(root, app.Env{Stdin: env.Stdin, Stdout: env.Stdout, Stderr: env.Stderr, Dir: env.dir})
 	command.AddGroup(root, "development", "Development, with shadowctl dev:",

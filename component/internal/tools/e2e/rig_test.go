@@ -31,6 +31,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/cli"
+	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/tools/schematest"
 	"github.com/shadowgpio/shadowgpio/gpio"
 	"github.com/shadowgpio/shadowgpio/gpio/cdev"
@@ -63,9 +64,12 @@ func TestMain(m *testing.M) {
 				Backend: chosenBackend, Clock: chosenClock, Sensors: sensor.Machine{Root: os.Getenv(sensorsVariable)},
 			})
 		}),
-		"shadowctl": program(func(ctx context.Context) int {
-			return ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
-		}),
+		"shadowctl": func() { // as its main function
+			ctx, stop := command.Context()
+			code := ctl.Run(ctx, ctl.Env{Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+			stop()
+			os.Exit(code)
+		},
 		"core": program(func(ctx context.Context) int {
 			if err := coreMain(ctx, os.Getenv(coreVariable), os.Stdin, os.Stdout); err != nil {
 				fmt.Fprintln(os.Stderr, err)

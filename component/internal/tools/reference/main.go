@@ -1,12 +1,13 @@
-// Reference writes what is made of the declaration of the configuration and of the
-// shadow contract: the JSON Schemas in artifacts/schema, and the tables in
-// component/docs/use/CONFIGURATION.md and component/docs/use/SHADOW.md. It is run by go generate.
+// Command reference writes what is made of the declaration of the configuration, of the
+// shadow contract and of the packages' comments: the JSON Schemas in artifacts/schema, and
+// tables in documents. It is run by go generate.
 package main
 
 import (
 	"bytes"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -14,11 +15,21 @@ import (
 //go:generate go run . ../../../..
 
 // made are the files, by their paths in the tree, and how each is made of what it is.
-var made = map[string]func(present []byte) ([]byte, error){
-	"artifacts/schema/configuration.schema.json": func([]byte) ([]byte, error) { return encode(configurationSchema()) },
-	"artifacts/schema/shadow.schema.json":        func([]byte) ([]byte, error) { return encode(shadowSchema()) },
-	"component/docs/use/CONFIGURATION.md":        fillTables,
-	"component/docs/use/SHADOW.md":               fillTables,
+func made(root string) (map[string]func(present []byte) ([]byte, error), error) {
+	all := tables()
+	packages, err := packageTables(root)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(all, packages)
+	fill := func(present []byte) ([]byte, error) { return fillTables(present, all) }
+	return map[string]func(present []byte) ([]byte, error){
+		"artifacts/schema/configuration.schema.json": func([]byte) ([]byte, error) { return encode(configurationSchema()) },
+		"artifacts/schema/shadow.schema.json":        func([]byte) ([]byte, error) { return encode(shadowSchema()) },
+		"component/docs/use/CONFIGURATION.md":        fill,
+		"component/docs/use/SHADOW.md":               fill,
+		"component/docs/design/PACKAGES.md":          fill,
+	}, nil
 }
 
 func main() {
@@ -27,7 +38,11 @@ func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("want the root of the tree")
 	}
-	for name, renew := range made {
+	files, err := made(os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	for name, renew := range files {
 		if err := renewFile(filepath.Join(os.Args[1], name), renew); err != nil {
 			log.Fatal(err)
 		}

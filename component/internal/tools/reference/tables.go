@@ -14,11 +14,11 @@ import (
 var region = regexp.MustCompile(`(?s)(<!-- table: (.*?) -->\n).*?(<!-- end -->)`)
 
 // fillTables puts the tables that a document names into it.
-func fillTables(document []byte) ([]byte, error) {
+func fillTables(document []byte, all map[string]string) ([]byte, error) {
 	var missing error
 	filled := region.ReplaceAllFunc(document, func(found []byte) []byte {
 		parts := region.FindSubmatch(found)
-		table, ok := tables()[string(parts[2])]
+		table, ok := all[string(parts[2])]
 		if !ok {
 			missing = fmt.Errorf("no table %q", parts[2])
 			return found
