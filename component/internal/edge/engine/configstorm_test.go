@@ -31,21 +31,21 @@ var (
 )
 
 // TestConfigurationStorms plays random histories of an engine whose configuration
-// changes all the time: a deployment with another configuration, a start with another
-// one, a rollback. Between and during the changes there are desired values and commands,
-// edges, samples, lost links, failing lines and disks, late and reordered replies,
-// deleted shadows, kills, lost state, jumps of the clock.
+// changes all the time: deployments, restarts with another configuration, rollbacks.
+// Between and during the changes come desired values, commands, edges, samples, lost
+// links, failing lines and disks, late and reordered replies, deleted shadows, kills,
+// lost state and clock jumps.
 //
-// Now and then, and at the end, all is made well and comes to rest. Then a judge, who
-// knows lines and properties by their identities, checks the shadows and the lines; see
-// [confJudge]. Each history is played twice, and both plays must be equal.
+// Several times in a history, all faults are repaired and the engine comes to rest.
+// Then [confJudge] checks the lines and the shadows. Each history is played twice; both
+// plays must have equal effects.
 func TestConfigurationStorms(t *testing.T) {
 	first, last := uint64(1), uint64(*confStorms)
 	if *confStormSeed != 0 {
 		first, last = *confStormSeed, *confStormSeed
 	}
 	schema := schematest.Load(t, "shadow")
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // the machine has memory enough, and this makes much garbage
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a third of the time is garbage collection otherwise
 	seeds := make(chan uint64)
 	var workers sync.WaitGroup
 	var found confFindings
@@ -64,7 +64,7 @@ func TestConfigurationStorms(t *testing.T) {
 	found.tell(t)
 }
 
-// playTwice plays a history and returns what is wrong with it.
+// playTwice plays a history twice and returns its finding, if there is one.
 func playTwice(seed uint64, schema schematest.Schema) confPlay {
 	shared := &confShared{schema, map[string]*config.Config{}}
 	one := playConfStorm(seed, shared, false)
@@ -77,7 +77,7 @@ func playTwice(seed uint64, schema schematest.Schema) confPlay {
 	return one
 }
 
-// confFindings are the histories that something is wrong with.
+// confFindings collects the histories with a finding.
 type confFindings struct {
 	mu    sync.Mutex
 	plays map[uint64]confPlay
@@ -101,7 +101,7 @@ func (f *confFindings) any() bool {
 	return len(f.plays) > 0
 }
 
-// tell tells the first finding with all that led to it, or of all findings what they are.
+// tell logs the first finding with its history or, with -confstorm.all, one line for each.
 func (f *confFindings) tell(t *testing.T) {
 	kinds := map[string]int{}
 	for _, seed := range slices.Sorted(maps.Keys(f.plays)) {
@@ -128,11 +128,11 @@ func firstDifference(a, b []string) string {
 	return fmt.Sprintf("%d effects or %d", len(a), len(b))
 }
 
-// confPlay is how a history went.
+// confPlay is the result of a play.
 type confPlay struct {
 	effects []string
 	finding string // "" for none
-	account string // what led to it
+	account string // the end of the history
 }
 
 func playConfStorm(seed uint64, shared *confShared, tells bool) (p confPlay) {
@@ -166,7 +166,7 @@ func playConfStorm(seed uint64, shared *confShared, tells bool) (p confPlay) {
 	return p
 }
 
-// engineFrames are the lines of a stack that are in this package.
+// engineFrames lists the lines of a stack that are in this package.
 func engineFrames(stack []byte) string {
 	var frames []string
 	for line := range strings.Lines(string(stack)) {
@@ -212,6 +212,8 @@ func (w *confWorld) act() {
 		w.restart(w.chance(30))
 	case n < 933:
 		w.lose()
+	case n < 950:
+		w.interrupt()
 	default:
 		w.deploy()
 	}
@@ -219,7 +221,7 @@ func (w *confWorld) act() {
 
 // deploy puts another configuration in force while the engine runs.
 func (w *confWorld) deploy() (before *config.Config, step configgen.Step) {
-	w.pass(0) // whatever is due now is not due to the deployment
+	w.pass(0) // so that no effect of a due tick counts as one of the deployment
 	before = w.cfg
 	step = w.gen.Step()
 	if !w.still {
@@ -235,8 +237,8 @@ func (w *confWorld) deploy() (before *config.Config, step configgen.Step) {
 	return before, step
 }
 
-// provoke has something on its way to what a step is about when it comes: edges of its
-// lines, values that are desired of its properties.
+// provoke puts inputs in flight that concern a step: edges of its lines, local changes
+// of its outputs, desired values of its properties.
 func (w *confWorld) provoke(step configgen.Step) {
 	for _, ref := range step.Lines {
 		if label, configured := w.labels[ref]; configured && w.cfg.Lines[label].Direction == gpio.Input && w.chance(40) {
@@ -244,15 +246,51 @@ func (w *confWorld) provoke(step configgen.Step) {
 		}
 	}
 	for _, id := range step.Properties {
-		if p, configured := w.properties(id.Shadow)[id.Key]; configured && w.chance(20) {
+		p, configured := w.properties(id.Shadow)[id.Key]
+		if configured && w.chance(20) {
 			w.ask(id.Shadow, map[string]any{id.Key: w.valueFor(p, true)})
+		}
+		for _, label := range slices.Sorted(maps.Keys(w.cfg.Controls)) {
+			if c := w.cfg.Controls[label]; configured && p.Output && c.Output == p.Line && w.chance(40) {
+				w.setLink(w.chance(30))
+				w.move(w.cfg.Lines[c.Input].Ref)
+				for range 5 {
+					w.deliver()
+				}
+			}
 		}
 	}
 	w.pass(0)
 }
 
-// restart ends the process, in good order or at once, and begins another run, which may
-// have another configuration.
+// interrupt requests a pulse and disturbs it while it is under way.
+func (w *confWorld) interrupt() {
+	pulses := slices.DeleteFunc(slices.Clone(w.props), func(p confProperty) bool { return p.Property.Kind != config.Pulse })
+	if len(pulses) == 0 {
+		return
+	}
+	p := choose(w, pulses)
+	w.setLink(true)
+	w.ask(p.PropertyID.Shadow, map[string]any{p.Key: p.Values.Value(true)})
+	for range 10 {
+		w.deliver()
+		w.disk()
+		w.pass(20 * time.Millisecond)
+	}
+	switch w.random.IntN(4) {
+	case 0:
+		w.restart(w.chance(30))
+	case 1:
+		w.setLink(false)
+	case 2:
+		w.deploy()
+	default:
+		w.rewrite()
+	}
+}
+
+// restart stops or kills the process and starts it again, maybe with another
+// configuration.
 func (w *confWorld) restart(stops bool) {
 	if stops {
 		w.say("stop")
@@ -278,7 +316,7 @@ func (w *confWorld) restart(stops bool) {
 	w.begin()
 }
 
-// lose ends the process and takes its state away, as a new SD card does.
+// lose kills the process and deletes its state, like a new SD card.
 func (w *confWorld) lose() {
 	w.say("kill, and the state is lost")
 	w.end()
@@ -287,7 +325,7 @@ func (w *confWorld) lose() {
 	w.begin()
 }
 
-// addresses are the shadows that there may be something to say to, in order.
+// addresses lists the configured shadows, and some that were configured earlier.
 func (w *confWorld) addresses() []shadow.ID {
 	var ids []shadow.ID
 	for _, label := range slices.Sorted(maps.Keys(w.cfg.Shadows)) {
@@ -301,7 +339,7 @@ func (w *confWorld) addresses() []shadow.ID {
 	return ids
 }
 
-// properties are those of a shadow by its identity, nil if it is not configured.
+// properties are the properties of a shadow; nil if it is not configured.
 func (w *confWorld) properties(id shadow.ID) map[string]config.Property {
 	for _, s := range w.cfg.Shadows {
 		if s.ID == id {
@@ -330,7 +368,7 @@ func (w *confWorld) desire() {
 	w.ask(id, desired)
 }
 
-// ask has somebody desire values.
+// ask writes desired values as an application does.
 func (w *confWorld) ask(id shadow.ID, desired map[string]any) {
 	text, err := json.Marshal(map[string]any{"state": map[string]any{"desired": desired}})
 	if err != nil {
@@ -406,7 +444,8 @@ func (w *confWorld) scheduleFor() any {
 	return s
 }
 
-// rewrite has somebody else write over what is ours, or clear what is theirs.
+// rewrite writes over reported values of the component, or clears sections, as a stranger
+// does.
 func (w *confWorld) rewrite() {
 	ids := w.addresses()
 	if len(ids) == 0 {
@@ -417,14 +456,14 @@ func (w *confWorld) rewrite() {
 		`{"state":{"reported":{"foreign":{"a":1}}}}`)
 	properties := w.properties(id)
 	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(properties)), func(key string) bool {
-		// Others may have no value yet, and what somebody else reports of them stays.
+		// Without a value of its own, the component does not correct a stranger.
 		return !properties[key].Output && !slices.Contains([]config.Kind{config.Level, config.Count}, properties[key].Kind)
 	})
 	if len(keys) > 0 && w.chance(50) {
 		text = fmt.Sprintf(`{"state":{"reported":{%q:%s}}}`, choose(w, keys), anyOf(w, `"rewritten"`, `null`, `-1`, `{"odd":{}}`))
 	}
 	w.say("%v: rewritten %s", id, text)
-	w.judge.rewritten(id)
+	w.judge.noteRewrite(id)
 	w.update(id, text)
 }
 
@@ -438,14 +477,14 @@ func (w *confWorld) delete() {
 		return
 	}
 	w.say("%v: deleted", s.id)
-	w.judge.rewritten(s.id)
+	w.judge.noteRewrite(s.id)
 	s.doc = nil
 	if w.link && s.followed {
 		s.streams[1] = append(s.streams[1], inDeleted{s.id})
 	}
 }
 
-// inputs are the lines of the configuration that are read.
+// inputs lists the configured inputs.
 func (w *confWorld) inputs() []gpio.Ref {
 	var refs []gpio.Ref
 	for _, label := range slices.Sorted(maps.Keys(w.cfg.Lines)) {
@@ -456,8 +495,7 @@ func (w *confWorld) inputs() []gpio.Ref {
 	return refs
 }
 
-// press moves a random input, once or several times. What the engine hears of it, and
-// when, is up to the queue.
+// press moves a random input.
 func (w *confWorld) press() {
 	inputs := w.inputs()
 	if len(inputs) == 0 {
@@ -466,7 +504,7 @@ func (w *confWorld) press() {
 	w.move(choose(w, inputs))
 }
 
-// move moves an input.
+// move moves an input up to three times. The edges wait in a queue of its request.
 func (w *confWorld) move(ref gpio.Ref) {
 	times := anyOf(w, 1, 1, 1, 2, 2, 3)
 	before := w.on(ref)
@@ -491,7 +529,7 @@ func (w *confWorld) move(ref gpio.Ref) {
 	}
 }
 
-// queue adds to what was seen of a request.
+// queue adds an input of the engine to the queue of a line request.
 func (w *confWorld) queue(claim string, request uint64, in any) {
 	for _, e := range w.edges {
 		if e.request == request {
@@ -502,7 +540,7 @@ func (w *confWorld) queue(claim string, request uint64, in any) {
 	w.edges = append(w.edges, &edgeStream{claim, request, []any{in}})
 }
 
-// sample reads a sensor of the configuration.
+// sample reads a random sensor.
 func (w *confWorld) sample() {
 	readings := w.readings()
 	if len(readings) > 0 && len(w.samples) < 10 {
@@ -512,7 +550,7 @@ func (w *confWorld) sample() {
 	}
 }
 
-// readings are samples of all sensors at rest, in order.
+// readings are the samples of all configured sensors at rest, in order.
 func (w *confWorld) readings() (all []inSampled) {
 	for _, label := range slices.Sorted(maps.Keys(w.cfg.Shadows)) {
 		s := w.cfg.Shadows[label]
@@ -551,7 +589,7 @@ func (w *confWorld) breakOrMend() {
 	}
 }
 
-// rest makes all well, and lets time pass until nothing happens any more.
+// rest repairs all faults and lets time pass until the engine falls silent.
 func (w *confWorld) rest() {
 	w.say("rest")
 	clear(w.broken)
@@ -560,27 +598,27 @@ func (w *confWorld) rest() {
 	const quiet = time.Minute
 	for begun := w.now; w.now.Sub(begun) < 2*quiet || w.now.Sub(w.lastNoise()) < quiet || w.pending != nil; {
 		if w.now.Sub(begun) > 15*time.Minute {
-			w.fail("no silence: requests go on when nothing happens any more: %s", w.effects[len(w.effects)-1])
+			w.fail("no silence: the engine still makes requests 15 minutes after the last event: %s", w.effects[len(w.effects)-1])
 		}
 		w.drain()
 		w.samples = append(w.samples, w.readings()...)
 		w.pass(2 * time.Second)
 	}
-	w.judge.waving = map[gpio.Ref]bool{}
+	w.judge.waves = map[gpio.Ref]bool{}
 	w.pass(15 * time.Second) // longer than any wave
 	w.drain()
 	w.calm = false
 }
 
-// drain delivers all that waits, and lets the disk do its work.
+// drain delivers all messages in flight and completes a save.
 func (w *confWorld) drain() {
 	for w.deliver() {
 	}
 	w.disk()
 }
 
-// lastNoise is when the engine last asked the shadow manager for something that was not
-// to be expected at rest.
+// lastNoise is the time of the last request to the shadow manager that does not belong
+// to an engine at rest.
 func (w *confWorld) lastNoise() time.Time {
 	for _, r := range slices.Backward(w.times) {
 		if !r.noise {
@@ -590,14 +628,15 @@ func (w *confWorld) lastNoise() time.Time {
 	return time.Time{}
 }
 
-// quietly makes one step at rest, and compares all that it is not about.
+// quietly changes the configuration at rest and compares everything that the change is
+// not about.
 func (w *confWorld) quietly() {
 	if w.chance(20) {
 		w.restartQuietly()
 		return
 	}
 	was := w.judge.view()
-	w.judge.turned = map[gpio.Ref]int{}
+	w.judge.turns = map[gpio.Ref]int{}
 	w.still = true
 	before, step := w.deploy()
 	w.still = false
@@ -606,8 +645,8 @@ func (w *confWorld) quietly() {
 	w.judge.same(was, w.judge.affected(step, before), step.Text)
 }
 
-// restartQuietly begins another run at rest, with the memory of the one before. It has to
-// find everything as it is.
+// restartQuietly restarts the component at rest, with its memory. The new run must find
+// everything as it is.
 func (w *confWorld) restartQuietly() {
 	was, about := w.judge.view(), w.judge.restarted()
 	w.say("restart at rest")
@@ -617,7 +656,7 @@ func (w *confWorld) restartQuietly() {
 	w.end()
 	w.holder = holder
 	w.judge.ended(w.cfg)
-	w.judge.turned = map[gpio.Ref]int{}
+	w.judge.turns = map[gpio.Ref]int{}
 	w.begin()
 	w.setLink(true)
 	w.rest()
@@ -625,7 +664,7 @@ func (w *confWorld) restartQuietly() {
 	w.judge.same(was, about, "a restart with the same configuration")
 }
 
-// edgesOfCount is how many edges a value of a count stands for.
+// edgesOfCount converts a reported count to edges.
 func edgesOfCount(p config.Property, value any) (int64, bool) {
 	v, ok := value.(float64)
 	return int64(math.Round(v / p.Scale)), ok

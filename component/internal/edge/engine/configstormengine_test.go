@@ -13,8 +13,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// What the world of configuration storms says to an engine and hears from it. Start,
-// Stop, Configure, Tick, Clock, Link and Saved are those of the package.
+// Inputs and effects of the engine as [confWorld] knows them. Start, Stop, Configure,
+// Tick, Clock, Link, Saved and Save are those of the package.
 type (
 	inReady struct {
 		claim  string
@@ -43,7 +43,7 @@ type (
 		seq     uint64
 		doc     shadow.Document
 		outcome stormOutcome
-		number  int // of the last value that was desired before it was sent, which is for the judge
+		number  int // for the judge: number of the latest desired value that it may hold
 	}
 	inAccepted struct {
 		id      shadow.ID
@@ -111,7 +111,7 @@ const (
 	stormAllThings = 160
 )
 
-// stormEngine is an engine that speaks the language of the world.
+// stormEngine translates between [confWorld] and the engine.
 type stormEngine struct {
 	*Engine
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/internal/shadowdoc"
 )
 
-// confWorld is everything around the engine: chips, shadow manager, disk, process. All
-// that it does follows from its seed and from the effects of the engine.
+// confWorld simulates everything around the engine: chips, shadow manager, disk, process.
+// Its behavior follows from the seed and the effects of the engine alone.
 type confWorld struct {
 	seed   uint64
 	runs   uint64
@@ -36,9 +36,9 @@ type confWorld struct {
 	now    time.Time
 	jumped time.Duration // of the wall clock that shadows are stamped by
 	calm   bool          // nothing fails
-	still  bool          // nothing happens but what is told
-	holder bool          // outputs are kept when the process ends
-	falls  bool          // a line that is given up goes low
+	still  bool          // a deployment comes alone
+	holder bool          // a holder keeps the outputs when the process ends
+	falls  bool          // an output that is released goes low; else it keeps its level
 
 	high   map[gpio.Ref]bool // levels at the wires
 	broken map[gpio.Ref]bool
@@ -49,24 +49,24 @@ type confWorld struct {
 	link    bool
 	docs    map[shadow.ID]*confShadow
 	samples []inSampled
-	times   []confRequest // to the shadow manager
+	times   []confRequest // to the shadow manager, since the start or the last rest
 
 	saved   state.State
 	pending *Save // on its way to the disk
 	stuck   bool  // the disk fails
 
-	effects []string // all of them, for the comparison of two plays
-	tells   bool     // it keeps a history
+	effects []string // of the engine, to compare two plays
+	tells   bool     // history is kept
 	history []string // for people
 }
 
-// confShared is what several plays have in common.
+// confShared is common to all plays of a seed.
 type confShared struct {
 	schema schematest.Schema
 	parsed map[string]*config.Config // by their texts
 }
 
-// heldLines is a request that the kernel granted.
+// heldLines is a line request that the kernel granted.
 type heldLines struct {
 	request uint64
 	refs    []gpio.Ref
@@ -77,16 +77,16 @@ type heldLines struct {
 
 func (h *heldLines) output() bool { return h.cfgs[0].Direction == gpio.Output }
 
-// edgeStream is what was seen of a request and is not heard yet. It outlives the
-// request.
+// edgeStream is the queue of a line request: edges that the engine has not heard of. It
+// outlives the request.
 type edgeStream struct {
 	claim   string
 	request uint64
 	inputs  []any
 }
 
-// confShadow is the shadow manager's side of one shadow. Each stream is in order;
-// between streams there is none.
+// confShadow is the shadow manager's side of one shadow. Messages of different streams
+// may overtake each other.
 type confShadow struct {
 	id       shadow.ID
 	doc      *shadowdoc.Document
@@ -94,24 +94,24 @@ type confShadow struct {
 	streams  [3][]any    // updates, deletions, replies
 	late     []outUpdate // carried out later, whatever was answered
 
-	read    *shadowdoc.Document // that content is of
+	read    *shadowdoc.Document // of content
 	content confContent
-	checked *shadowdoc.Document // against the schema
+	checked *shadowdoc.Document // the schema accepts it
 }
 
-// confRequest is one that the engine made to the shadow manager.
+// confRequest is a request of the engine to the shadow manager.
 type confRequest struct {
 	at    time.Time
 	thing string
-	noise bool // it was to be expected at rest, too
+	noise bool // an engine at rest may make it
 }
 
-// finding ends a history.
+// finding is the panic that ends a history.
 type finding struct{ text string }
 
 func (w *confWorld) fail(format string, args ...any) { panic(finding{fmt.Sprintf(format, args...)}) }
 
-// say adds to the history, if it is wanted.
+// say adds a line to the history.
 func (w *confWorld) say(format string, args ...any) {
 	if !w.tells {
 		return
@@ -132,12 +132,12 @@ func newConfWorld(seed uint64, shared *confShared, tells bool) *confWorld {
 	w.judge = newConfJudge(w)
 	w.use(w.parse())
 	for ref := range w.labels {
-		w.judge.is[ref], w.judge.could[ref] = w.on(ref), w.on(ref)
+		w.judge.on[ref], w.judge.demanded[ref] = w.on(ref), w.on(ref)
 	}
 	return w
 }
 
-// parse is the configuration that the generator has now.
+// parse reads the present configuration of the generator.
 func (w *confWorld) parse() *config.Config {
 	text := w.gen.Text()
 	w.say("configuration\n%s", text)
@@ -169,25 +169,25 @@ func anyOf[T any](w *confWorld, from ...T) T { return choose(w, from) }
 // clock is the wall clock, in seconds since the epoch.
 func (w *confWorld) clock() int64 { return w.now.Add(w.jumped).Unix() }
 
-// on reports whether a line is on, as the present configuration has it.
+// on reports whether a line is on under the present configuration.
 func (w *confWorld) on(ref gpio.Ref) bool {
 	label, configured := w.labels[ref]
 	return configured && w.high[ref] != w.cfg.Lines[label].ActiveLow
 }
 
-// start begins a run of the component, with the configuration of the moment.
+// start starts the component with the present configuration.
 func (w *confWorld) start() {
 	w.runs++
 	w.engine = newStormEngine(w.cfg, w.saved, rand.New(rand.NewPCG(w.seed, 1+w.runs)))
-	w.times = nil // the budget is a run's own
+	w.times = nil // each run has a budget of its own
 	w.judge.started()
 	w.step(Start{})
 	w.step(Clock{Synchronised: true, Boot: "boot"})
 }
 
-// step hands an input to the engine, and the answers of lines before any other.
+// step gives the engine an input, and the answers of lines to its effects.
 func (w *confWorld) step(in any) {
-	clear(w.judge.dropped)
+	clear(w.judge.released)
 	for queue := []any{in}; len(queue) > 0; queue = queue[1:] {
 		w.judge.hears(queue[0])
 		w.trace("-> ", queue[0])
@@ -202,14 +202,14 @@ func (w *confWorld) step(in any) {
 	w.judge.rules()
 }
 
-// trace tells what is said, if that is wanted.
+// trace adds an input or an effect to the history.
 func (w *confWorld) trace(arrow string, what any) {
 	if *confStormTrace && w.tells {
 		w.say("%s%.700s", arrow, describe(what))
 	}
 }
 
-// describe writes an effect without addresses of memory.
+// describe formats an effect without pointers.
 func describe(effect any) string {
 	if s, ok := effect.(Save); ok {
 		text, err := json.Marshal(s)
@@ -297,8 +297,8 @@ func (w *confWorld) request(e outRequest) any {
 	return inReady{e.claim, w.read(h), held}
 }
 
-// adopts takes over lines from the holder, which gives up those that are requested
-// otherwise.
+// adopts takes lines over from the holder. The holder releases lines that are requested
+// differently.
 func (w *confWorld) adopts(claim string, h *heldLines) bool {
 	for _, name := range slices.Sorted(maps.Keys(w.kept)) {
 		k := w.kept[name]
@@ -339,7 +339,7 @@ func (w *confWorld) write(e outWrite) any {
 			return inFailed{e.claim, h.request, errStorm}
 		}
 	}
-	if !w.calm && w.chance(3) { // it does not follow this time
+	if !w.calm && w.chance(3) { // the line does not follow
 		for _, ref := range h.refs {
 			w.judge.stray(ref)
 		}
@@ -354,7 +354,7 @@ func (w *confWorld) write(e outWrite) any {
 func (w *confWorld) release(e outRelease) {
 	h := w.claims[e.claim]
 	if h == nil {
-		return // its chip was gone
+		return // it failed before
 	}
 	delete(w.claims, e.claim)
 	for i, ref := range h.refs {
@@ -365,7 +365,7 @@ func (w *confWorld) release(e outRelease) {
 	w.drop(h)
 }
 
-// drop lets the levels of outputs go where nobody drives them.
+// drop lets the outputs of a released request take the level that nobody drives.
 func (w *confWorld) drop(h *heldLines) {
 	for _, ref := range h.refs {
 		if w.falls && h.output() {
@@ -374,7 +374,7 @@ func (w *confWorld) drop(h *heldLines) {
 	}
 }
 
-// set puts a wire to a level, and tells the judge how.
+// set sets the level of a wire and tells the judge the cause.
 func (w *confWorld) set(ref gpio.Ref, high bool, how string) {
 	if w.high[ref] != high {
 		w.high[ref] = high
@@ -391,7 +391,7 @@ func (w *confWorld) shadow(id shadow.ID) *confShadow {
 	return s
 }
 
-// shadows are all there ever were, in order.
+// shadows lists all shadows that were ever configured, in order.
 func (w *confWorld) shadows() []*confShadow {
 	ids := slices.SortedFunc(maps.Keys(w.docs), func(a, b shadow.ID) int {
 		return slices.Compare([]string{a.Thing, a.Name}, []string{b.Thing, b.Name})
@@ -413,7 +413,7 @@ func (w *confWorld) reply(id shadow.ID, in any, noise bool) {
 }
 
 func (w *confWorld) fetch(e outFetch) any {
-	in := inFetched{id: e.id, seq: e.seq, number: w.judge.number}
+	in := inFetched{id: e.id, seq: e.seq, number: w.judge.requestNumber}
 	doc := w.shadow(e.id).doc
 	switch {
 	case !w.calm && w.chance(8):
@@ -437,7 +437,7 @@ func (w *confWorld) report(e outUpdate) any {
 		in.outcome = anyOf(w, stormThrottled, stormNotSent)
 		return in
 	}
-	if !w.calm && w.chance(2) { // given up, and carried out later
+	if !w.calm && w.chance(2) { // no answer; carried out later
 		s.late = append(s.late, e)
 		in.outcome = stormUnknown
 		return in
@@ -450,17 +450,17 @@ func (w *confWorld) report(e outUpdate) any {
 	in.version = change.After.Version
 	switch {
 	case w.calm:
-	case w.chance(6): // stored, but nobody knows
+	case w.chance(6): // stored, but the reply is lost
 		in.outcome, in.version = stormUnknown, 0
-	case w.chance(2): // carried out twice, and answered the second time
+	case w.chance(2): // stored twice; the reply is to the second one
 		in.outcome, in.version = stormThrottled, 0
-	case w.chance(2): // carried out twice, the second time later
+	case w.chance(2): // stored twice, the second time later
 		s.late = append(s.late, e)
 	}
 	return in
 }
 
-// store carries out an update of the engine; nil is a conflict.
+// store carries out an update of the engine; nil means a conflict.
 func (w *confWorld) store(e outUpdate) *shadowdoc.Change {
 	payload, err := shadow.Update{Reported: e.reported, Desired: e.desired, Version: e.version, ClientToken: e.token}.Encode()
 	if err != nil {
@@ -493,7 +493,7 @@ func (w *confWorld) update(id shadow.ID, document string) *shadowdoc.Change {
 		if err != nil {
 			w.fail("message not parsed: %v", err)
 		}
-		s.streams[0] = append(s.streams[0], inAccepted{id, a, w.judge.number})
+		s.streams[0] = append(s.streams[0], inAccepted{id, a, w.judge.requestNumber})
 	}
 	return change
 }
@@ -501,10 +501,11 @@ func (w *confWorld) update(id shadow.ID, document string) *shadowdoc.Change {
 // confContent is what a shadow holds.
 type confContent struct {
 	Desired, Reported map[string]any
-	doubt             map[string]bool // the clock does not tell that the answer is younger than the desired value
+	doubt             map[string]bool // the clock does not tell that the answer is newer than the desired value
 }
 
-// content is what a shadow holds, empty if it does not exist. It is not to be changed.
+// content is what a shadow holds; empty if it does not exist. The caller must not change
+// it.
 func (w *confWorld) content(id shadow.ID) confContent {
 	s := w.docs[id]
 	if s == nil || s.doc == nil {
@@ -517,7 +518,7 @@ func (w *confWorld) content(id shadow.ID) confContent {
 	if err := json.Unmarshal(shadowdoc.Append(nil, s.doc.State()), &c); err != nil {
 		w.fail("document not parsed: %v", err)
 	}
-	// A shadow can hold a null where nothing was; it desires nothing.
+	// A stored null, which an update of a new document can leave, requests nothing.
 	maps.DeleteFunc(c.Desired, func(_ string, value any) bool { return value == nil })
 	parsed, err := shadow.ParseDocument(s.doc.Got(0))
 	if err != nil {
@@ -530,7 +531,7 @@ func (w *confWorld) content(id shadow.ID) confContent {
 	return c
 }
 
-// deliver hands over one message that waits: false if there is none.
+// deliver gives the engine one message in flight; false if there is none.
 func (w *confWorld) deliver() bool {
 	var ready []func() any
 	for _, s := range w.shadows() {
@@ -582,7 +583,7 @@ func (w *confWorld) setLink(up bool) {
 		if s.followed {
 			w.step(inLost{s.id})
 		}
-		for _, r := range replies { // calls fail when the connection does
+		for _, r := range replies { // calls fail with the connection
 			switch r := r.(type) {
 			case inFetched:
 				w.step(inFetched{id: r.id, seq: r.seq, outcome: stormUnknown})
@@ -593,7 +594,7 @@ func (w *confWorld) setLink(up bool) {
 	}
 }
 
-// pass lets time pass; ticks come when they are asked for.
+// pass lets time pass, with the ticks that the engine wants.
 func (w *confWorld) pass(d time.Duration) {
 	end := w.now.Add(d)
 	for ticks := 0; !w.engine.Wake().IsZero() && !w.engine.Wake().After(end); ticks++ {
@@ -609,7 +610,7 @@ func (w *confWorld) pass(d time.Duration) {
 	w.judge.rules()
 }
 
-// disk lets the disk do its work, or fail.
+// disk completes a save, or fails it.
 func (w *confWorld) disk() {
 	if w.pending == nil {
 		return
@@ -624,7 +625,7 @@ func (w *confWorld) disk() {
 	w.step(Saved{Seq: s.Seq})
 }
 
-// keep keeps a state as a file would.
+// keep stores a state as a file does.
 func (w *confWorld) keep(s Save) {
 	text, err := json.Marshal(s.State)
 	if err != nil {
@@ -639,8 +640,8 @@ func (w *confWorld) keep(s Save) {
 	w.judge.kept()
 }
 
-// end ends the process at once. What it was saving may be on the disk, or not. The
-// holder keeps outputs, and turns off what nobody may leave on.
+// end kills the process. A save under way may be completed. The holder keeps the
+// outputs.
 func (w *confWorld) end() {
 	if w.pending != nil && !w.stuck && w.chance(50) {
 		w.keep(*w.pending)
@@ -662,7 +663,7 @@ func (w *confWorld) end() {
 	w.claims = map[string]*heldLines{}
 }
 
-// away lets time pass without the process.
+// away lets time pass without the process. The holder carries out its guards.
 func (w *confWorld) away(d time.Duration) {
 	w.now = w.now.Add(d)
 	for _, claim := range slices.Sorted(maps.Keys(w.kept)) {
@@ -675,7 +676,8 @@ func (w *confWorld) away(d time.Duration) {
 	}
 }
 
-// begin begins another run after an end. The holder gives up what nobody asks for.
+// begin starts the component again. The holder releases the outputs that it does not
+// take over.
 func (w *confWorld) begin() {
 	w.start()
 	for _, claim := range slices.Sorted(maps.Keys(w.kept)) {
