@@ -109,11 +109,11 @@ func (b *Bank) Memory() Memory {
 	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}, Demands: map[string]Order{}}
 	for _, u := range b.outputOrder {
 		if u.unmet() {
-			m.Demands[u.meaning()] = Order{Demand: u.demand, Cause: u.cause}
+			m.Demands[u.memoryKey()] = Order{Demand: u.demand, Cause: u.cause}
 		}
 		switch {
 		case u.demand.IsWave():
-			m.Waves[u.meaning()] = u.demand
+			m.Waves[u.memoryKey()] = u.demand
 		case u.demand.IsPulse():
 		default:
 			u.remember(m.Levels)
@@ -130,17 +130,17 @@ func (u *output) unmet() bool {
 		(slices.ContainsFunc(u.since, time.Time.IsZero) || !slices.Equal(u.values, u.demand.Levels))
 }
 
-// remember adds what the lines were when they were last seen, or else what an
-// earlier run remembered. A line that was on and was to go off is not to be on again.
+// remember adds the levels that were read last, or else those that an earlier run
+// remembered. A line that was on and was to go off is remembered as off.
 func (u *output) remember(levels map[string]bool) {
 	for i, cfg := range u.cfgs {
 		switch {
 		case u.use.makesWaves() && u.demand.Levels != nil:
-			levels[meaning(cfg)] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
+			levels[memoryKey(cfg)] = u.demand.Levels[i] // it may have been seen last in the middle of a wave
 		case !u.since[i].IsZero():
-			levels[meaning(cfg)] = u.values[i] && u.wantsOn(i)
+			levels[memoryKey(cfg)] = u.values[i] && u.wantsOn(i)
 		case cfg.Start == config.StartRestore && u.initial[i] != nil:
-			levels[meaning(cfg)] = *u.initial[i]
+			levels[memoryKey(cfg)] = *u.initial[i]
 		}
 	}
 }
