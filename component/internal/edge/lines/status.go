@@ -130,8 +130,8 @@ func (u *output) unmet() bool {
 		(slices.ContainsFunc(u.since, time.Time.IsZero) || !slices.Equal(u.values, u.demand.Levels))
 }
 
-// remember adds what the lines were when they were last seen, or else what an
-// earlier run remembered. A line that was on and was to go off is not to be on again.
+// remember adds the levels that were read last, or else those that an earlier run
+// remembered. A line that was on and was to go off is remembered as off.
 func (u *output) remember(levels map[string]bool) {
 	for i, cfg := range u.cfgs {
 		switch {
