@@ -15,13 +15,13 @@ import (
 
 // folders are those that have a table of their packages, by the name of the table.
 var folders = map[string][]string{
-	"packages of edge":      {"component/internal/edge"},
-	"packages of gateway":   {"component/internal/gateway"},
-	"packages of app":       {"component/internal/app"},
-	"packages of dev":       {"component/internal/dev"},
-	"packages of tools":     {"component/internal/tools"},
-	"public packages":       {"gpio", "ipc"},
-	"shared packages":       {"internal"},
+	"packages of edge":    {"component/internal/edge"},
+	"packages of gateway": {"component/internal/gateway"},
+	"packages of app":     {"component/internal/app"},
+	"packages of dev":     {"component/internal/dev"},
+	"packages of tools":   {"component/internal/tools"},
+	"public packages":     {"gpio", "ipc"},
+	"shared packages":     {"internal"},
 }
 
 // packageTables lists the packages below each of the folders, with the first sentences of
