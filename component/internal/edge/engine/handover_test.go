@@ -235,3 +235,49 @@ func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {
 	back.pass(5 * time.Second)
 	checkTotals(t, back, "main", "after a rollback")
 }
+
+// A rejection by an interlock is about an output: it does not stand against the output
+// or the kind that the key has become.
+func TestRejectionStaysWithItsOutput(t *testing.T) {
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output, start: "on"}, c: {line: C, direction: output}}
+interlocks: {one: {lines: [a, b]}}
+shadows: {main: {properties: {it: {line: a}}}}
+`
+	for after, line := range map[string]string{
+		strings.Replace(text, "{line: a}", "{line: c}", 1):                                                                                "c",
+		strings.Replace(text, "{line: a}", "{line: c, blink: {on: 1m, off: 1m}}", 1):                                                      "c",
+		strings.NewReplacer("interlocks: {one: {lines: [a, b]}}\n", "", "{line: a}", "{line: a, blink: {on: 1m, off: 1m}}").Replace(text): "a",
+	} {
+		for _, restart := range []bool{false, true} {
+			r := newRig(t, text, state.State{})
+			r.step(Start{})
+			r.step(shadowLive{"main"})
+			at := r.now.Unix() - 100
+			r.fetched("main", fmt.Sprintf(`{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`, at))
+			r.pass(2 * time.Second)
+			u, reported := r.update("main")
+			if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+				t.Fatalf("answered with %+v", ack)
+			}
+			r.accept(u, 8)
+			if restart && !strings.Contains(after, "blink") {
+				continue // what the key drove is not remembered
+			}
+			if restart {
+				next := newRig(t, after, r.lastSaved())
+				next.now = r.now
+				r = next
+				r.step(Start{})
+				r.step(shadowLive{"main"})
+			} else {
+				r.configure(after)
+			}
+			r.fetched("main", fmt.Sprintf(`{"version":8,"state":{"desired":{"it":true},"reported":%s},"metadata":{"desired":{"it":{"timestamp":%d}},"reported":{"ack":{"it":{"code":{"timestamp":%d}}}}}}`, reported, at, at+50))
+			r.pass(2 * time.Second)
+			if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Done || !r.lines[line] {
+				t.Errorf("restart %v: answered with %+v, and %s is %v: %s", restart, ack, line, r.lines[line], after)
+			}
+		}
+	}
+}

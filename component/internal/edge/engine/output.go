@@ -40,6 +40,7 @@ type output struct {
 	output string // its label in the bank
 	lines  string // the identity of its lines
 
+	moved    bool         // the property drove another output; no request was told since
 	follows  bool         // the lines follow the request, and give the answer
 	conflict string       // why an interlock rejected the request; that stands until another one
 	local    *state.Local // a change on the device that the shadow does not show yet
@@ -77,10 +78,11 @@ func (o *output) remember(saved *state.Property) {
 // drove another output.
 func (o *output) carryOn(old *output) (same bool) {
 	if o.lines != old.lines {
+		o.moved = true
 		o.replica.Disown(o.key)
 		return false
 	}
-	o.follows, o.conflict, o.local = old.follows, old.conflict, nil
+	o.moved, o.follows, o.conflict, o.local = old.moved, old.follows, old.conflict, nil
 	if old.local != nil && o.understands(old.local) {
 		o.local = old.local
 	}
@@ -91,6 +93,7 @@ func (o *output) carryOn(old *output) (same bool) {
 func (o *output) hear(r replica.Request) bool {
 	if !r.Repeat {
 		o.follows, o.conflict = false, o.standing(r)
+		o.moved = false
 	}
 	if o.conflict != "" {
 		o.acknowledge(shadow.Conflict, o.conflict)
@@ -101,9 +104,9 @@ func (o *output) hear(r replica.Request) bool {
 
 // standing is the reason of a rejection by an earlier run that stands against a
 // request, "" if none does: an output that is, or is to be, as requested tells that
-// another value was rejected.
+// another value was rejected. One of another output or kind does not stand.
 func (o *output) standing(r replica.Request) string {
-	if r.Rejected == "" {
+	if r.Rejected == "" || o.moved || o.retyped != 0 {
 		return ""
 	}
 	status := o.bank.Output(o.output)
