@@ -281,3 +281,30 @@ shadows: {main: {properties: {it: {line: a}}}}
 		}
 	}
 }
+
+// A value that the configuration no longer has a meaning for stays rejected, whatever
+// the lines do.
+func TestValueWithoutMeaningStaysRejected(t *testing.T) {
+	const text = "lines: {lamp: {line: A, direction: output}}\nshadows: {main: {properties: {it: {line: lamp, values: {open: on, closed: off}}}}}\n"
+	for _, kind := range []string{"{line: lamp, %s}", "{line: lamp, pulse: 1s, %s}", "{line: lamp, blink: {on: 1m, off: 1m}, %s}"} {
+		text := strings.Replace(text, "{line: lamp, values: {open: on, closed: off}}", fmt.Sprintf(kind, "values: {open: on, closed: off}"), 1)
+		r := newRig(t, text, state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		document := `{"version":7,"state":{"desired":{"it":"closed"}},"metadata":{"desired":{"it":{"timestamp":100}}}}`
+		r.fetched("main", document)
+		r.pass(2 * time.Second)
+		if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Done {
+			t.Fatalf("answered with %+v", ack)
+		}
+		changed := strings.Replace(text, "values: {open: on, closed: off}", "values: {up: on, down: off}", 1)
+		r.configure(changed)
+		r.fetched("main", document)
+		r.step(r.failed("lamp", errors.New("gone")))
+		r.pass(time.Minute)
+		r.configure(changed)
+		if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Refused {
+			t.Errorf("%s: answered with %+v", kind, ack)
+		}
+	}
+}

@@ -128,10 +128,17 @@ func (o *output) obey(r replica.Request) {
 	}
 	demand, err := o.does.demandOf(r.Value)
 	if err != nil {
-		o.acknowledge(shadow.Refused, err.Error())
+		o.reject(err)
 		return
 	}
 	o.follow(r, demand)
+}
+
+// reject answers a value that means nothing to the property. It may have meant
+// something under the configuration before.
+func (o *output) reject(err error) {
+	o.follows = false
+	o.acknowledge(shadow.Refused, err.Error())
 }
 
 // follow has the lines follow a request, together with what else is requested in
