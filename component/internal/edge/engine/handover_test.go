@@ -308,3 +308,31 @@ func TestValueWithoutMeaningStaysRejected(t *testing.T) {
 		}
 	}
 }
+
+// An output that a new interlock turns off is not as requested.
+func TestOutputThatANewInterlockTurnsOffIsNotDone(t *testing.T) {
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output}}
+shadows: {main: {properties: {a: {line: a}, b: {line: b}}}}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"desired":{"a":true,"b":true}},"metadata":{"desired":{"a":{"timestamp":100},"b":{"timestamp":100}}}}`)
+	r.pass(2 * time.Second)
+	r.configure("interlocks: {one: {lines: [a, b]}}\n" + text)
+	r.pass(2 * time.Second)
+	if !r.lines["a"] || r.lines["b"] {
+		t.Fatalf("lines are %v", r.lines)
+	}
+	codes := func() string { return fmt.Sprint(r.shadows["main"].ack("a").Code, r.shadows["main"].ack("b").Code) }
+	if got := codes(); got != "200 409" {
+		t.Errorf("answered with %s", got)
+	}
+	version := r.shadows["main"].replica.View().Version
+	r.accepted("main", version+1, `{"b":false}`, `{"b":{"timestamp":200}}`)
+	r.pass(2 * time.Second)
+	if got := codes(); got != "200 200" {
+		t.Errorf("off was answered with %s", got)
+	}
+}

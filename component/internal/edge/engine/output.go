@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -181,6 +182,10 @@ func (o *output) show() {
 	if !o.follows || !requested || o.stopped {
 		return
 	}
+	if o.turnedOff(r, status) {
+		o.refuse(fmt.Errorf("turned off by interlock %s", status.Cause.Name))
+		return
+	}
 	switch status.Progress {
 	case lines.Done:
 		if o.does.answersDone(r.Value) {
@@ -191,6 +196,17 @@ func (o *output) show() {
 	case lines.Failed:
 		o.acknowledge(shadow.LineFailed, status.Reason)
 	}
+}
+
+// turnedOff reports whether an interlock has put an end to the demand of a request: a
+// configuration has added it, or a line came back on against it. A command that is cut
+// short is concluded at its end.
+func (o *output) turnedOff(r replica.Request, status lines.Status) bool {
+	if status.Cause.Kind != lines.ByInterlock || o.does.isCommand() {
+		return false
+	}
+	demand, err := o.does.demandOf(r.Value)
+	return err == nil && !demand.Equal(status.Demand)
 }
 
 func (o *output) answersDone(any) bool    { return true }
