@@ -64,7 +64,7 @@ func (u *pulse) obey(r replica.Request) {
 	on, err := u.Values.Line(r.Value)
 	switch {
 	case err != nil:
-		u.acknowledge(shadow.Refused, err.Error())
+		u.reject(err)
 	case !on:
 		u.follow(r, lines.Level(false))
 	case u.stopped:

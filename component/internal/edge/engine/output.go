@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -40,6 +41,7 @@ type output struct {
 	output string // its label in the bank
 	lines  string // the identity of its lines
 
+	moved    bool         // the property drove another output; no request was told since
 	follows  bool         // the lines follow the request, and give the answer
 	conflict string       // why an interlock rejected the request; that stands until another one
 	local    *state.Local // a change on the device that the shadow does not show yet
@@ -78,10 +80,11 @@ func (o *output) remember(saved state.Property) state.Property {
 // drove another output.
 func (o *output) carryOn(old *output) (same bool) {
 	if o.lines != old.lines {
+		o.moved = true
 		o.replica.Disown(o.key)
 		return false
 	}
-	o.follows, o.conflict, o.local = old.follows, old.conflict, nil
+	o.moved, o.follows, o.conflict, o.local = old.moved, old.follows, old.conflict, nil
 	if old.local != nil && o.understands(old.local) {
 		o.local = old.local
 	}
@@ -92,6 +95,7 @@ func (o *output) carryOn(old *output) (same bool) {
 func (o *output) hear(r replica.Request) bool {
 	if !r.Repeat {
 		o.follows, o.conflict = false, o.standing(r)
+		o.moved = false
 	}
 	if o.conflict != "" {
 		o.acknowledge(shadow.Conflict, o.conflict)
@@ -102,9 +106,9 @@ func (o *output) hear(r replica.Request) bool {
 
 // standing is the reason of a rejection by an earlier run that stands against a
 // request, "" if none does: an output that is, or is to be, as requested tells that
-// another value was rejected.
+// another value was rejected. One of another output or kind does not stand.
 func (o *output) standing(r replica.Request) string {
-	if r.Rejected == "" {
+	if r.Rejected == "" || o.moved || o.retyped != 0 {
 		return ""
 	}
 	status := o.bank.Output(o.output)
@@ -126,10 +130,17 @@ func (o *output) obey(r replica.Request) {
 	}
 	demand, err := o.does.demandOf(r.Value)
 	if err != nil {
-		o.acknowledge(shadow.Refused, err.Error())
+		o.reject(err)
 		return
 	}
 	o.follow(r, demand)
+}
+
+// reject answers a value that means nothing to the property. It may have meant
+// something under the configuration before.
+func (o *output) reject(err error) {
+	o.follows = false
+	o.acknowledge(shadow.Refused, err.Error())
 }
 
 // follow has the lines follow a request, together with what else is requested in
@@ -172,6 +183,10 @@ func (o *output) show() {
 	if !o.follows || !requested || o.stopped {
 		return
 	}
+	if o.turnedOff(r, status) {
+		o.refuse(fmt.Errorf("turned off by interlock %s", status.Cause.Name))
+		return
+	}
 	switch status.Progress {
 	case lines.Done:
 		if o.does.answersDone(r.Value) {
@@ -182,6 +197,17 @@ func (o *output) show() {
 	case lines.Failed:
 		o.acknowledge(shadow.LineFailed, status.Reason)
 	}
+}
+
+// turnedOff reports whether an interlock has put an end to the demand of a request: a
+// configuration has added it, or a line came back on against it. A command that is cut
+// short is concluded at its end.
+func (o *output) turnedOff(r replica.Request, status lines.Status) bool {
+	if status.Cause.Kind != lines.ByInterlock || o.does.isCommand() {
+		return false
+	}
+	demand, err := o.does.demandOf(r.Value)
+	return err == nil && !demand.Equal(status.Demand)
 }
 
 func (o *output) answersDone(any) bool    { return true }

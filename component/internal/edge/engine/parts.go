@@ -43,7 +43,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		p.controls[control.Input] = append(p.controls[control.Input], inputControl{control, label})
 	}
 	was := map[string]string{} // by place, the identity of the property that was configured there
-	for id := range remembered.Properties {
+	for _, id := range sortedKeys(remembered.Properties) {
 		if _, aside := remembered.Aside["properties/"+id]; !aside {
 			was[id[:strings.LastIndexByte(id, '#')+1]] = id
 		}

@@ -113,9 +113,7 @@ func (r *Replica) Disown(key string) {
 	delete(r.clears, key)
 	delete(r.proposals, key)
 	delete(r.repeats, key)
-	if _, wanted := r.want[key]; wanted {
-		r.want[key] = nil
-	}
+	r.want[key] = nil // also a value that only an earlier run reported
 	r.touch()
 }
 
