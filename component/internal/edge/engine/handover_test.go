@@ -237,7 +237,7 @@ func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {
 }
 
 // A rejection by an interlock is about an output: it does not stand against the output
-// or the kind that the key has become.
+// or the kind that the key has become. That of a pulse does: it would come too late.
 func TestRejectionStaysWithItsOutput(t *testing.T) {
 	const text = `
 lines: {a: {line: A, direction: output}, b: {line: B, direction: output, start: "on"}, c: {line: C, direction: output}}
@@ -279,6 +279,23 @@ shadows: {main: {properties: {it: {line: a}}}}
 				t.Errorf("restart %v: answered with %+v, and %s is %v: %s", restart, ack, line, r.lines[line], after)
 			}
 		}
+	}
+	bell := strings.Replace(text, "{line: a}", "{line: a, pulse: 1s}", 1)
+	document := `{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":100}}}}`
+	r := newRig(t, bell, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", document)
+	r.pass(2 * time.Second)
+	if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+		t.Fatalf("the pulse was answered with %+v", ack)
+	}
+	r.configure(strings.Replace(bell, "line: a,", "line: c,", 1))
+	r.fetched("main", `{"version":8,"state":{"desired":{"it":true},"reported":{"it":false,"ack":{"it":{"code":409,"version":7,"reason":"b is on","value":true}}}},
+		"metadata":{"desired":{"it":{"timestamp":100}},"reported":{"ack":{"it":{"code":{"timestamp":150}}}}}}`)
+	r.pass(2 * time.Second)
+	if n := r.pulses("c"); n > 0 {
+		t.Error("a pulse that was rejected was made on another line")
 	}
 }
 
