@@ -353,3 +353,22 @@ shadows: {main: {properties: {a: {line: a}, b: {line: b}}}}
 		t.Errorf("off was answered with %s", got)
 	}
 }
+
+// Nor does a local change hide that a value has no meaning.
+func TestValueWithoutMeaningIsRejectedUnderALocalChange(t *testing.T) {
+	text := strings.Replace(withButton, "{line: lamp}", "{line: lamp, override: holdsUntilNextDesired, values: {open: on, closed: off}}", 1)
+	const document = `{"version":7,"state":{"desired":{"lights":"closed"}},"metadata":{"desired":{"lights":{"timestamp":100}}}}`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", document)
+	r.pass(time.Second)
+	press(r, "button")
+	r.pass(time.Second)
+	r.configure(strings.Replace(text, "closed: off", "shut: off", 1))
+	r.fetched("main", document)
+	r.pass(time.Second)
+	if ack := r.shadows["main"].ack("lights"); ack.Code != shadow.Refused || !r.lines["lamp"] {
+		t.Errorf("answered with %+v, and the lamp is %v", ack, r.lines["lamp"])
+	}
+}

@@ -125,15 +125,16 @@ func (o *output) obey(r replica.Request) {
 	if r.Fresh {
 		o.dropLocal()
 	}
-	if !o.hear(r) || o.localStands(r) {
+	if !o.hear(r) {
 		return
 	}
-	demand, err := o.does.demandOf(r.Value)
-	if err != nil {
+	local := o.localStands(r)
+	switch demand, err := o.does.demandOf(r.Value); {
+	case err != nil:
 		o.reject(err)
-		return
+	case !local:
+		o.follow(r, demand)
 	}
-	o.follow(r, demand)
 }
 
 // reject answers a value that means nothing to the property. It may have meant
