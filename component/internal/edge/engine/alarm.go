@@ -19,7 +19,7 @@ type alarm struct {
 	config.Alarm
 	label   string
 	watches string // the identity of what it watches, and its test
-	limits  string // the identity of its limit
+	limits  string // the identity of its limit, and how else it differs from others
 	drives  string // the identity and polarity of its output; "" for none
 	resumed string // the identity under which it was remembered; "" if it was not
 
@@ -35,15 +35,15 @@ type alarm struct {
 
 func newAlarm(c *core, label string) *alarm {
 	a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
-	a.watches, a.limits = watched(c.cfg, a.Alarm), limitOf(c.cfg, a.Alarm)
+	a.watches, a.limits = watched(c.cfg, a.Alarm), limits(c.cfg, a.Alarm)
 	if a.Output != "" {
 		a.drives = lines.MemoryKey(c.cfg.Lines[a.Output])
 	}
 	return a
 }
 
-// identity is how the memory knows the alarm: by what it watches, its limit and, since
-// several alarms may watch the same, its label.
+// identity is how the memory knows the alarm: by what it watches, its limit, time,
+// latch and output and, since several alarms may be the same in all, its label.
 func (a *alarm) identity() string { return alarmID(a.watches, a.limits, a.label) }
 
 func alarmID(watches, limits, label string) string { return watches + " " + limits + " " + label }
@@ -57,12 +57,25 @@ func watched(cfg *config.Config, a config.Alarm) string {
 	return watched + " " + a.Test.String()
 }
 
-// limitOf is the identity of the limit of an alarm: its value, or its setting.
-func limitOf(cfg *config.Config, a config.Alarm) string {
+// limits is the identity of the limit of an alarm, its value or its setting, with what
+// else tells it from another alarm of the same value.
+func limits(cfg *config.Config, a config.Alarm) string {
+	limits := ""
 	if a.Limit != nil {
-		return brief(a.Limit)
+		limits = brief(a.Limit)
+	} else {
+		limits = propertyAt(cfg, a.Setting)
 	}
-	return propertyAt(cfg, a.Setting)
+	if a.For > 0 {
+		limits += " for " + a.For.String()
+	}
+	if a.Latched {
+		limits += " latched"
+	}
+	if a.Output != "" {
+		limits += " drives " + lines.Identity(cfg.Lines[a.Output])
+	}
+	return limits
 }
 
 // propertyAt is the identity of a property.

@@ -42,7 +42,7 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 	}
 	for label, a := range cfg.Alarms {
 		if raised, known := old.Alarms[label]; known {
-			s.Alarms[alarmID(watched(cfg, a), limitOf(cfg, a), label)] = raised
+			s.Alarms[alarmID(watched(cfg, a), limits(cfg, a), label)] = raised
 		}
 	}
 	for name, keys := range old.Shown {

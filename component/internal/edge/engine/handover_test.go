@@ -237,7 +237,7 @@ func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {
 }
 
 // A rejection by an interlock is about an output: it does not stand against the output
-// or the kind that the key has become.
+// or the kind that the key has become. That of a pulse does: it would come too late.
 func TestRejectionStaysWithItsOutput(t *testing.T) {
 	const text = `
 lines: {a: {line: A, direction: output}, b: {line: B, direction: output, start: "on"}, c: {line: C, direction: output}}
@@ -279,6 +279,23 @@ shadows: {main: {properties: {it: {line: a}}}}
 				t.Errorf("restart %v: answered with %+v, and %s is %v: %s", restart, ack, line, r.lines[line], after)
 			}
 		}
+	}
+	bell := strings.Replace(text, "{line: a}", "{line: a, pulse: 1s}", 1)
+	document := `{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":100}}}}`
+	r := newRig(t, bell, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", document)
+	r.pass(2 * time.Second)
+	if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+		t.Fatalf("the pulse was answered with %+v", ack)
+	}
+	r.configure(strings.Replace(bell, "line: a,", "line: c,", 1))
+	r.fetched("main", `{"version":8,"state":{"desired":{"it":true},"reported":{"it":false,"ack":{"it":{"code":409,"version":7,"reason":"b is on","value":true}}}},
+		"metadata":{"desired":{"it":{"timestamp":100}},"reported":{"ack":{"it":{"code":{"timestamp":150}}}}}}`)
+	r.pass(2 * time.Second)
+	if n := r.pulses("c"); n > 0 {
+		t.Error("a pulse that was rejected was made on another line")
 	}
 }
 
@@ -334,5 +351,24 @@ shadows: {main: {properties: {a: {line: a}, b: {line: b}}}}
 	r.pass(2 * time.Second)
 	if got := codes(); got != "200 200" {
 		t.Errorf("off was answered with %s", got)
+	}
+}
+
+// Nor does a local change hide that a value has no meaning.
+func TestValueWithoutMeaningIsRejectedUnderALocalChange(t *testing.T) {
+	text := strings.Replace(withButton, "{line: lamp}", "{line: lamp, override: holdsUntilNextDesired, values: {open: on, closed: off}}", 1)
+	const document = `{"version":7,"state":{"desired":{"lights":"closed"}},"metadata":{"desired":{"lights":{"timestamp":100}}}}`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", document)
+	r.pass(time.Second)
+	press(r, "button")
+	r.pass(time.Second)
+	r.configure(strings.Replace(text, "closed: off", "shut: off", 1))
+	r.fetched("main", document)
+	r.pass(time.Second)
+	if ack := r.shadows["main"].ack("lights"); ack.Code != shadow.Refused || !r.lines["lamp"] {
+		t.Errorf("answered with %+v, and the lamp is %v", ack, r.lines["lamp"])
 	}
 }

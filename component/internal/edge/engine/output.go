@@ -106,9 +106,10 @@ func (o *output) hear(r replica.Request) bool {
 
 // standing is the reason of a rejection by an earlier run that stands against a
 // request, "" if none does: an output that is, or is to be, as requested tells that
-// another value was rejected. One of another output or kind does not stand.
+// another value was rejected. That of another output or kind stands against commands
+// alone: a command that is too late must not set anything in motion.
 func (o *output) standing(r replica.Request) string {
-	if r.Rejected == "" || o.moved || o.retyped != 0 {
+	if r.Rejected == "" || (o.moved || o.retyped != 0) && !o.does.isCommand() {
 		return ""
 	}
 	status := o.bank.Output(o.output)
@@ -125,15 +126,16 @@ func (o *output) obey(r replica.Request) {
 	if r.Fresh {
 		o.dropLocal()
 	}
-	if !o.hear(r) || o.localStands(r) {
+	if !o.hear(r) {
 		return
 	}
-	demand, err := o.does.demandOf(r.Value)
-	if err != nil {
+	local := o.localStands(r)
+	switch demand, err := o.does.demandOf(r.Value); {
+	case err != nil:
 		o.reject(err)
-		return
+	case !local:
+		o.follow(r, demand)
 	}
-	o.follow(r, demand)
 }
 
 // reject answers a value that means nothing to the property. It may have meant
