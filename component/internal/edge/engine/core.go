@@ -186,7 +186,10 @@ type await struct {
 	saved func(failed error) // nil: it is on the disk
 }
 
-func (m *memory) idle() bool { return m.at.IsZero() && !m.saving && len(m.waiting) == 0 }
+// idle reports whether nothing is to be saved. What waits at the end is for the next run.
+func (m *memory) idle(stopped bool) bool {
+	return m.at.IsZero() && !m.saving && (stopped || len(m.waiting) == 0)
+}
 
 // saveWithin has the state saved after that delay at the latest.
 func (c *core) saveWithin(delay time.Duration) {

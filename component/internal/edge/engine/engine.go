@@ -209,7 +209,7 @@ func (e *Engine) Wake() time.Time {
 
 // Idle reports whether everything that can be reported has been: nothing is in
 // flight or waiting for a shadow whose link is up, nor to be saved.
-func (e *Engine) Idle() bool { return e.replicas.Idle() && e.memory.idle() }
+func (e *Engine) Idle() bool { return e.replicas.Idle() && e.memory.idle(e.stopped) }
 
 // Busy says what goes on that should not be cut short, and until when at least.
 // why is empty when nothing does.

@@ -48,7 +48,11 @@ func (c *count) resume(saved state.Property) {
 func (c *count) remember(saved state.Property) state.Property {
 	total := c.total()
 	saved.Count = &total
-	return c.command.remember(saved)
+	if c.command.known { // also while it waits: the total is set, and saved together
+		last := c.command.last
+		saved.Command = &last
+	}
+	return saved
 }
 
 func (c *count) adopt(old kind) {
@@ -83,6 +87,8 @@ func (c *count) obey(r replica.Request) {
 	switch {
 	case err != nil:
 		c.acknowledge(shadow.Refused, err.Error())
+	case c.stopped && !c.command.waiting():
+		// The next run does it.
 	case c.command.isNew(r) && c.command.isForeign(r):
 		c.command.rejectForeign(r)
 	case c.command.isNew(r):
@@ -99,7 +105,7 @@ func (c *count) obey(r replica.Request) {
 // counted answers when the count that was set is on the disk.
 func (c *count) counted(failed error) {
 	switch {
-	case !c.command.stillRequested() || c.stopped:
+	case !c.command.stillRequested():
 		c.command.stopWaiting()
 		c.showNow() // it was set nevertheless
 	case failed != nil:

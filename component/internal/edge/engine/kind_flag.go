@@ -87,8 +87,10 @@ func (f *alarmFlag) obey(r replica.Request) {
 // reset resets the alarm unless its cause goes on.
 func (f *alarmFlag) reset(failed error) {
 	switch {
-	case !f.command.stillRequested() || f.stopped:
+	case !f.command.stillRequested():
 		f.command.stopWaiting()
+	case f.stopped:
+		// The next run carries it out.
 	case failed != nil:
 		f.command.notSaved(failed)
 	default:

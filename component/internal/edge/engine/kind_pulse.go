@@ -86,8 +86,11 @@ func (u *pulse) obey(r replica.Request) {
 // run begins the pulse that had to be saved first.
 func (u *pulse) run(failed error) {
 	switch {
-	case !u.command.stillRequested() || u.stopped:
+	case !u.command.stillRequested():
 		u.command.stopWaiting()
+	case u.stopped:
+		// The next run carries it out, so it waits on: a command that waits is left out
+		// of what is saved.
 	case failed != nil:
 		u.command.notSaved(failed)
 	default:

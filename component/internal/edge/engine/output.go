@@ -97,11 +97,15 @@ func (o *output) hear(r replica.Request) bool {
 		o.follows, o.conflict = false, o.standing(r)
 		o.moved = false
 	}
-	if o.conflict != "" {
-		o.acknowledge(shadow.Conflict, o.conflict)
-		return false
+	if o.conflict == "" {
+		return true
 	}
-	return true
+	if _, err := o.does.demandOf(r.Value); err != nil {
+		o.conflict = "" // the value means nothing any more, which is the stronger reason
+		return true
+	}
+	o.acknowledge(shadow.Conflict, o.conflict)
+	return false
 }
 
 // standing is the reason of a rejection by an earlier run that stands against a
@@ -239,6 +243,13 @@ func (o *output) overrule(value any, forced bool) {
 		if o.local != nil {
 			local.Seen, local.At, local.Sent = o.local.Seen, o.local.At, o.local.Sent
 		}
+	}
+	if r, requested := o.replica.Requested(o.key); !local.Write && requested && shadow.Equal(r.Value, value) {
+		// The output became what is requested: nothing is overruled any more.
+		o.dropLocal()
+		o.follows = true
+		o.show()
+		return
 	}
 	o.local = local
 	o.saveWithin(saveDelay)

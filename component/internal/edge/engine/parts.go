@@ -63,9 +63,10 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		for _, key := range sortedKeys(cfg.Properties) {
 			k := s.add(key, cfg.Properties[key], alarms)
 			saved := remembered.Properties[k.base().identity]
-			k.base().read, k.base().retyped = saved.Read, saved.Retyped
+			k.base().read, k.base().retyped, k.base().ahead = saved.Read, saved.Retyped, saved.Ahead
 			if was[place(k)] != "" && was[place(k)] != k.base().identity {
-				k.base().retyped = c.clock.latest(c.now).Unix()
+				before := remembered.Properties[was[place(k)]]
+				k.base().retyped = max(c.clock.latest(c.now).Unix(), before.Ahead)
 			}
 			k.resume(saved)
 			p.add(k)
@@ -231,7 +232,7 @@ func (p *parts) remember(s *state.State) {
 	for _, bound := range p.ordered {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
 		for _, k := range bound.props {
-			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped})
+			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped, Ahead: k.base().ahead})
 		}
 	}
 	for _, a := range p.alarms {

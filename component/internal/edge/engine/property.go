@@ -25,6 +25,9 @@ type property struct {
 	// was of another kind before and the shadow was not read since; else 0. Requests and
 	// reports up to then are of the other kind.
 	retyped int64
+	// ahead is when the last request was written, in seconds since the epoch, if the
+	// service's clock was ahead of the device's, else 0.
+	ahead int64
 }
 
 // name is how people know the property.

@@ -72,6 +72,9 @@ func (s *boundShadow) Read() {
 func (s *boundShadow) Requested(key string, r replica.Request) {
 	if k := s.props[key]; k != nil {
 		k.obey(r)
+		if k.base().ahead = 0; r.At > s.clock.latest(s.now).Unix() {
+			k.base().ahead = r.At
+		}
 		return
 	}
 	s.replica.Acknowledge(key, shadow.NoProperty, "no such property")

@@ -358,6 +358,8 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		say("shadow read", "shadow", r.id, "version", doc.Version)
 	}
 	r.read, r.desired, r.desiredAt, r.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
+	// A shadow can hold a null where nothing was before; it requests nothing.
+	maps.DeleteFunc(r.desired, func(_ string, value any) bool { return value == nil })
 	if r.owner != nil {
 		r.keepConclusions()
 		r.requestAll(doc, doc.Version != r.newest)
@@ -391,8 +393,6 @@ func (r *Replica) keepConclusions() {
 // before, in this run or by the signs in the document in an earlier one, is not
 // acknowledged again. missed says that others may have written since that was known.
 func (r *Replica) requestAll(doc shadow.Document, missed bool) {
-	// A shadow can hold a null where nothing was before; it requests nothing.
-	maps.DeleteFunc(r.desired, func(_ string, value any) bool { return value == nil })
 	for key, q := range r.requests {
 		// An acknowledgement stays with its document, not with one that was created again.
 		if _, desired := r.desired[key]; !desired && (!q.over || q.Version > doc.Version) {

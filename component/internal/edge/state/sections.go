@@ -53,8 +53,7 @@ func entries[V any](name string, of func(*State) *map[string]V, check func(*V) e
 		equal: func(a, b *State) bool {
 			return maps.EqualFunc(*of(a), *of(b), func(a, b V) bool {
 				if a, ok := any(a).(Property); ok && a.plain() {
-					b := any(b).(Property)
-					return b.plain() && a.Read == b.Read // most are, and reflection is slow
+					return a == any(b).(Property) // most are, and reflection is slow
 				}
 				return reflect.DeepEqual(a, b)
 			})
@@ -114,7 +113,7 @@ func (p Property) plain() bool {
 }
 
 func (p *Property) check() error {
-	errs := []error{checkUnix("retyped", p.Retyped)}
+	errs := []error{checkUnix("retyped", p.Retyped), checkUnix("ahead", p.Ahead)}
 	if n := p.Count; n != nil && (*n < 0 || *n > maxCount) {
 		errs = append(errs, fmt.Errorf("count: want 0 to %d, got %d", int64(maxCount), *n))
 	}

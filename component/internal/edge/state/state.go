@@ -76,7 +76,10 @@ type Property struct {
 	Read bool `json:"read,omitempty"`
 	// Retyped is when the key became one of this kind, in seconds since the epoch, if it
 	// was of another kind before and the shadow was not read since; else 0.
-	Retyped  int64     `json:"retyped,omitempty"`
+	Retyped int64 `json:"retyped,omitempty"`
+	// Ahead is when the last request was written, in seconds since the epoch, where the
+	// service's clock was ahead of the device's.
+	Ahead    int64     `json:"ahead,omitempty"`
 	Count    *int64    `json:"count,omitempty"`    // edges of a count
 	Command  *Command  `json:"command,omitempty"`  // the last one
 	Local    *Local    `json:"local,omitempty"`    // a change that the shadow does not show yet
