@@ -50,6 +50,7 @@ type confJudge struct {
 	turned  map[gpio.Ref]int       // how often the engine moved them
 	waving  map[gpio.Ref]bool      // the engine moves them at rest
 	changed map[configgen.PropertyID]bool
+	limited map[gpio.Ref]bool // they had a maxOn under an earlier configuration
 
 	began    time.Time // of this run
 	stopping bool
@@ -92,7 +93,7 @@ type confCount struct {
 func newConfJudge(w *confWorld) *confJudge {
 	return &confJudge{
 		w: w, is: map[gpio.Ref]bool{}, since: map[gpio.Ref]time.Time{}, ruled: map[gpio.Ref]time.Time{}, strays: map[gpio.Ref]bool{},
-		could: map[gpio.Ref]bool{}, locals: map[gpio.Ref]int{}, dropped: map[gpio.Ref]confLevel{}, turned: map[gpio.Ref]int{}, waving: map[gpio.Ref]bool{}, changed: map[configgen.PropertyID]bool{},
+		could: map[gpio.Ref]bool{}, locals: map[gpio.Ref]int{}, dropped: map[gpio.Ref]confLevel{}, turned: map[gpio.Ref]int{}, waving: map[gpio.Ref]bool{}, changed: map[configgen.PropertyID]bool{}, limited: map[gpio.Ref]bool{},
 		writes: map[confKey][]any{}, wrote: map[confKey]int{}, pulses: map[configgen.PropertyID]int{}, pulsed: map[configgen.PropertyID]int{},
 		counts: map[configgen.PropertyID]confCount{}, savingCounts: map[configgen.PropertyID]confCount{}, savedCounts: map[configgen.PropertyID]confCount{},
 		settings: map[configgen.PropertyID]any{}, latched: map[string]bool{}, cleared: map[confKey]int{},
@@ -528,6 +529,11 @@ func (j *confJudge) rewritten(id shadow.ID) { j.unsure[id] = true }
 
 // configures takes note of another configuration, which is the present one already.
 func (j *confJudge) configures(before *config.Config) {
+	for _, l := range before.Lines {
+		if l.MaxOn > 0 {
+			j.limited[l.Ref] = true
+		}
+	}
 	w := j.w
 	j.fresh, j.freshing = false, false
 	was := map[gpio.Ref]config.Line{}
@@ -894,7 +900,8 @@ func (j *confJudge) desired(s config.Shadow, key string, value any, reported map
 	default:
 		fits(shadow.Done, shadow.Conflict)
 	}
-	limited := w.cfg.Lines[p.Line].MaxOn > 0
+	// A value whose output was on for its longest time stays answered with 200, also when the limit is gone.
+	limited := w.cfg.Lines[p.Line].MaxOn > 0 || j.limited[w.cfg.Lines[p.Line].Ref]
 	if err == nil && ack.Code == shadow.Done && p.Override != config.HoldsUntilNextDesired && !limited && !same {
 		w.fail("not done: %s is answered with 200, reported is %v", id, reported[key])
 	}

@@ -339,7 +339,9 @@ func (o *output) restate(rank int64) {
 	}
 	o.demand(o.output, order{lines.Order{Demand: demand, Cause: lines.Cause{Kind: lines.ByLocal}, Rank: rank}, func(refused error) {
 		if refused != nil {
+			o.dropLocal()
 			o.refuse(refused)
+			o.replica.Retract(o.now, o.key)
 			return
 		}
 		o.does.taken(value, demand)

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"time"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -99,6 +101,15 @@ func (r *Replica) Propose(key string, value any) {
 	r.forget(key)
 	r.proposals[key] = value
 	r.touch()
+}
+
+// Retract takes back a proposal that was not carried out. The document is read again,
+// for the request that it took the place of.
+func (r *Replica) Retract(now time.Time, key string) {
+	if _, proposed := r.proposals[key]; proposed {
+		delete(r.proposals, key)
+		r.resync(now, 0)
+	}
 }
 
 // Sent is the value that was proposed for a key and is not known to be stored; nil
