@@ -9,28 +9,28 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// silence is what the status shows of an alarm without a value.
+// silence describes an alarm without a value in the status.
 const silence = "nothing to compare; it stays as it is"
 
-// alarm watches a value. It changes only when it has been tested, so that a restart
-// leaves it, and its output, as they were.
+// alarm watches a value. Only a test changes its state, so a restart leaves the alarm
+// and its output unchanged.
 type alarm struct {
 	*core
 	config.Alarm
 	label   string
-	watches string // the identity of what it watches, and its test
-	limits  string // the identity of its limit
-	drives  string // the identity and polarity of its output; "" for none
-	resumed string // the identity under which it was remembered; "" if it was not
+	watches string // identity of the watched value and of the test
+	limits  string // identity of the limit
+	drives  string // identity and polarity of the output; "" for none
+	resumed string // the identity under which the alarm was remembered; "" for none
 
 	source, limit func() (value any, known bool)
-	changed       []func() // told when raised may be different
+	changed       []func() // called when raised may have changed
 
 	raised bool
-	known  bool      // it has been tested, by this run or an earlier one
-	since  time.Time // since when the test holds while it is not raised; zero while it does not
-	lost   time.Time // since when there is no value; zero while there is one
-	silent bool      // that was logged
+	known  bool      // tested by this run or an earlier one
+	since  time.Time // start of the time For, while the alarm waits to be raised; else zero
+	lost   time.Time // when the value was lost; zero while there is a value
+	silent bool      // the loss of the value was logged
 }
 
 func newAlarm(c *core, label string) *alarm {
@@ -42,13 +42,13 @@ func newAlarm(c *core, label string) *alarm {
 	return a
 }
 
-// identity is how the memory knows the alarm: by what it watches, its limit and, since
-// several alarms may watch the same, its label.
+// identity returns the key of the alarm in the memory. Several alarms may watch the
+// same value, so the key has the label, too.
 func (a *alarm) identity() string { return alarmID(a.watches, a.limits, a.label) }
 
 func alarmID(watches, limits, label string) string { return watches + " " + limits + " " + label }
 
-// watched is the identity of what an alarm watches, and how.
+// watched returns the identity of the watched value and of the test.
 func watched(cfg *config.Config, a config.Alarm) string {
 	watched := "line " + lines.Identity(cfg.Lines[a.Line])
 	if a.Line == "" {
@@ -57,7 +57,7 @@ func watched(cfg *config.Config, a config.Alarm) string {
 	return watched + " " + a.Test.String()
 }
 
-// limitOf is the identity of the limit of an alarm: its value, or its setting.
+// limitOf returns the identity of the limit: a constant or a setting.
 func limitOf(cfg *config.Config, a config.Alarm) string {
 	if a.Limit != nil {
 		return brief(a.Limit)
@@ -65,18 +65,18 @@ func limitOf(cfg *config.Config, a config.Alarm) string {
 	return propertyAt(cfg, a.Setting)
 }
 
-// propertyAt is the identity of a property.
+// propertyAt returns the identity of a property.
 func propertyAt(cfg *config.Config, at config.Path) string {
 	s := cfg.Shadows[at.Shadow]
 	return state.PropertyID(s.ID, at.Key, s.Properties[at.Key].Kind.String())
 }
 
-// resume takes up whether the alarm was raised.
+// resume restores the remembered state of the alarm.
 func (a *alarm) resume(identity string, raised bool) {
 	a.resumed, a.raised, a.known = identity, raised, true
 }
 
-// goesOn reports whether the alarm is the one of the configuration before.
+// goesOn reports whether the alarm continues an alarm of the previous configuration.
 func (a *alarm) goesOn(old *alarm) bool {
 	if a.resumed != "" {
 		return old.identity() == a.resumed
@@ -84,10 +84,11 @@ func (a *alarm) goesOn(old *alarm) bool {
 	return old.identity() == a.identity()
 }
 
-// cause is what the alarm is called where it switches something.
+// cause names the alarm as the cause of a switch.
 func (a *alarm) cause() lines.Cause { return lines.Cause{Kind: lines.ByAlarm, Name: a.label} }
 
-// adopt goes on with the alarm of the same identity under the configuration before.
+// adopt takes over the state of the alarm with the same identity under the previous
+// configuration.
 func (a *alarm) adopt(old *alarm) {
 	a.raised, a.known, a.lost, a.silent = old.raised, old.known, old.lost, old.silent
 	if a.Limit == old.Limit {
@@ -95,7 +96,8 @@ func (a *alarm) adopt(old *alarm) {
 	}
 }
 
-// assert drives an output that a raised alarm did not drive before.
+// assert drives the output of a raised alarm if the previous configuration drove
+// another output or another level.
 func (a *alarm) assert(old *alarm) {
 	if a.raised && a.Output != "" && (old.drives != a.drives || old.Set != a.Set) {
 		a.switchOutput(a.Output, a.Set, a.cause())
@@ -165,8 +167,8 @@ func number(value any) (float64, bool) {
 	return 0, false
 }
 
-// raise notes whether the alarm is raised, and drives its output. An alarm that was
-// never tested and is not raised drives nothing.
+// raise records the new state and drives the output. The first test of an alarm drives
+// the output only if it raises the alarm.
 func (a *alarm) raise(raised bool) {
 	moved := a.raised != raised
 	a.raised, a.known = raised, true
@@ -183,7 +185,7 @@ func (a *alarm) raise(raised bool) {
 	}
 }
 
-// reset ends a raised alarm unless its cause goes on; why says so.
+// reset ends a raised alarm, or returns why its cause persists.
 func (a *alarm) reset() (why string) {
 	if !a.raised {
 		return ""
@@ -200,7 +202,7 @@ func (a *alarm) reset() (why string) {
 	return ""
 }
 
-// noteSilent notes that the alarm has no value: it stays as it is.
+// noteSilent notes a missing value. The alarm keeps its state.
 func (a *alarm) noteSilent() {
 	a.since = time.Time{}
 	if a.lost.IsZero() {

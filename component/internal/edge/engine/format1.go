@@ -9,8 +9,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// identified puts what an earlier version remembered under labels under the
-// identities that the configuration gives them.
+// identified converts a state keyed by labels, from an earlier version, to the
+// identities in the configuration.
 func identified(cfg *config.Config, old state.Labeled) state.State {
 	s := state.State{
 		Format: state.Format, Outputs: map[string]bool{}, Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
@@ -31,7 +31,7 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 		}
 	}
 	for label, d := range old.Demands {
-		if line, ok := cfg.Lines[label]; ok { // those of a pattern had another order
+		if line, ok := cfg.Lines[label]; ok { // demands of a pattern are lost: their order has changed
 			s.Demands[lines.MemoryKey(line)] = d
 		}
 	}
@@ -52,7 +52,7 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 	return s
 }
 
-// ofLabel is what was remembered of one property.
+// ofLabel returns the remembered state of one property.
 func ofLabel(old state.Labeled, id, claim string) state.Property {
 	p := state.Property{Read: true, Setting: old.Settings[id]}
 	if n, ok := old.Counts[id]; ok {

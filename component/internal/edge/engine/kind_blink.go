@@ -4,7 +4,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// blink is an output that goes on and off while it is requested on.
+// blink is an output that turns on and off repeatedly while requested on.
 type blink struct{ output }
 
 func newBlink(p *property) kind {

@@ -2,7 +2,7 @@ package engine
 
 import "github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 
-// duty is the percentage of the time that an input is on.
+// duty is the share of time, in percent, during which an input is on.
 type duty struct{ metered }
 
 func newDuty(p *property) kind {

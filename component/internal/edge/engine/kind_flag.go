@@ -8,7 +8,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// alarmFlag is whether an alarm is raised. A latched one is reset by a request.
+// alarmFlag shows whether an alarm is raised. A request resets a latched alarm.
 type alarmFlag struct {
 	plain
 	alarm   *alarm
@@ -48,7 +48,7 @@ func (f *alarmFlag) adopt(old kind) {
 
 func (f *alarmFlag) drop() { f.command.stopWaiting() }
 
-// shadowRead takes up a latched alarm that the shadow has and the memory lost.
+// shadowRead recovers a latched alarm from the shadow if the memory lost it.
 func (f *alarmFlag) shadowRead() {
 	f.command.readCleared()
 	if !f.read && f.retyped == 0 && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
@@ -63,8 +63,7 @@ func (f *alarmFlag) show() {
 	}
 }
 
-// obey takes a reset. It is carried out when it is on the disk, so that one that was
-// requested once resets once.
+// obey takes a reset. The reset waits for the disk, so one request resets once.
 func (f *alarmFlag) obey(r replica.Request) {
 	switch {
 	case r.Value != false:
@@ -72,19 +71,19 @@ func (f *alarmFlag) obey(r replica.Request) {
 	case !f.alarm.Latched:
 		f.acknowledge(shadow.Refused, "the alarm is not latched: it is over by itself")
 	case f.stopped:
-		// The next run does it.
+		// The next run carries out the reset.
 	case f.command.isNew(r) && f.command.isForeign(r):
 		f.command.rejectForeign(r)
 	case f.command.waiting() && !f.command.isNew(r):
 		f.command.seenAgain(r)
-	case f.command.isNew(r), !f.command.last.Done: // the run that took it ended before
+	case f.command.isNew(r), !f.command.last.Done: // the run with the reset ended early
 		f.command.begin(r, f.reset)
 	default:
 		f.command.conclude(shadow.Conflict)
 	}
 }
 
-// reset resets the alarm unless its cause goes on.
+// reset resets the alarm unless its cause persists.
 func (f *alarmFlag) reset(failed error) {
 	switch {
 	case !f.command.stillRequested() || f.stopped:

@@ -4,7 +4,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// level is an output that is on or off.
+// level is an output, on or off.
 type level struct{ output }
 
 func newLevel(p *property) kind {
@@ -30,7 +30,7 @@ func (l *level) shown(s lines.Status) (any, bool) {
 
 func (l *level) switched(on bool) (lines.Demand, any) { return lines.Level(on), l.Values.Value(on) }
 
-// inputLevel is an input that is on or off.
+// inputLevel is an input, on or off.
 type inputLevel struct{ plain }
 
 func (i *inputLevel) show() {

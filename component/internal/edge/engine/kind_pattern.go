@@ -7,7 +7,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// pattern is several outputs that are set together to the levels of a word.
+// pattern is a group of outputs, set together to the levels of a word.
 type pattern struct {
 	output
 	words []string // sorted
@@ -47,5 +47,5 @@ func (t *pattern) shown(s lines.Status) (any, bool) {
 	return nil, false
 }
 
-// switched is never asked for: local changes are about lines that no pattern holds.
+// switched is never called: no local change may drive the lines of a pattern.
 func (t *pattern) switched(bool) (lines.Demand, any) { return lines.Demand{}, nil }

@@ -2,7 +2,7 @@ package engine
 
 import "github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 
-// period is the seconds from edge to edge of an input.
+// period is the time, in seconds, from edge to edge of an input.
 type period struct{ metered }
 
 func newPeriod(p *property) kind {

@@ -7,11 +7,11 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// pulse is an output that is on for a time when it is requested on.
+// pulse is an output that turns on for a fixed time when requested on.
 type pulse struct {
 	output
 	command command
-	running bool // the pulse that was requested last is under way
+	running bool // the last requested pulse is in progress
 }
 
 func newPulse(p *property) kind {
@@ -26,8 +26,8 @@ func (u *pulse) resume(saved state.Property) { u.command.resume(saved) }
 
 func (u *pulse) remember(saved state.Property) state.Property { return u.command.remember(saved) }
 
-// adopt goes on with a pulse under way. One that waits for the disk is for the lines
-// of the configuration before: the document, which is read again, tells it anew.
+// adopt continues a pulse in progress. A pulse waiting for the disk continues only on
+// the same output. Otherwise the document, once reread, requests it again.
 func (u *pulse) adopt(old kind) {
 	before := old.(*pulse)
 	u.command.adopt(before.command)
@@ -46,8 +46,7 @@ func (u *pulse) adopt(old kind) {
 	}
 }
 
-// drop ends the command of a property that is gone: should a rollback bring it back,
-// it is not carried out again.
+// drop ends the command of a removed property, so a rollback does not repeat it.
 func (u *pulse) drop() {
 	if u.command.waiting() || u.running {
 		u.command.stopWaiting()
@@ -56,7 +55,7 @@ func (u *pulse) drop() {
 	u.running = false
 }
 
-// obey begins a pulse, or ends the one under way.
+// obey starts a pulse, or ends the pulse in progress.
 func (u *pulse) obey(r replica.Request) {
 	if !u.hear(r) {
 		return
@@ -68,13 +67,13 @@ func (u *pulse) obey(r replica.Request) {
 	case !on:
 		u.follow(r, lines.Level(false))
 	case u.stopped:
-		// The next run does it.
+		// The next run carries out the pulse.
 	case u.command.isNew(r) && u.command.isForeign(r):
 		u.command.rejectForeign(r)
 	case u.command.isNew(r):
 		u.command.begin(r, u.run)
 	case u.command.waiting() || u.running:
-		u.command.seenAgain(r) // it is the pulse that is about to begin, or under way
+		u.command.seenAgain(r) // a repeated request for the waiting or running pulse
 	default:
 		if !u.command.last.Done {
 			u.command.over("the pulse was interrupted by a restart")
@@ -83,7 +82,7 @@ func (u *pulse) obey(r replica.Request) {
 	}
 }
 
-// run begins the pulse that had to be saved first.
+// run starts the pulse after its save.
 func (u *pulse) run(failed error) {
 	switch {
 	case !u.command.stillRequested() || u.stopped:
@@ -98,7 +97,7 @@ func (u *pulse) run(failed error) {
 	}
 }
 
-// refused forgets the command: it was not carried out.
+// refused forgets the rejected command, which did not start.
 func (u *pulse) refused() {
 	u.running = false
 	u.command.known = false
@@ -110,14 +109,14 @@ func (u *pulse) conclude() {
 	u.command.conclude(shadow.LineFailed)
 }
 
-// pulseEnded concludes the command that the pulse was.
+// pulseEnded concludes the command of the pulse.
 func (u *pulse) pulseEnded(cut string) {
 	if !u.running {
-		return // it was begun by a control
+		return // a control started the pulse
 	}
 	u.running = false
 	if u.command.waiting() {
-		return // the command that is remembered is the next one
+		return // a newer command has replaced this pulse
 	}
 	failure := ""
 	if cut != "" {
@@ -157,7 +156,8 @@ func (u *pulse) shown(s lines.Status) (any, bool) {
 	return u.Values.Value(s.Known && s.Levels[0]), s.Known
 }
 
-// switched begins a pulse that no request asked for: nothing is to be noted of it.
+// switched starts a pulse without a request: the nil value keeps it out of the local
+// changes.
 func (u *pulse) switched(on bool) (lines.Demand, any) {
 	if on {
 		return lines.Pulse(u.Pulse), nil

@@ -9,12 +9,12 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// pwm is an output that is on for a requested percentage of each period.
+// pwm is an output turned on for a requested percentage of each period.
 type pwm struct {
 	output
 
-	// The percentage that the lines took last, as it was written, and its demand.
-	// Rounded to milliseconds and back it might differ.
+	// The last percentage accepted by the lines, as written, and its demand. Recomputed
+	// from rounded milliseconds, the percentage might differ.
 	percent any
 	means   lines.Demand
 }
@@ -34,8 +34,8 @@ func (w *pwm) adopt(old kind) {
 
 func (w *pwm) drop() { w.dropLocal() }
 
-// demandOf is the wave of a percentage. Parts that are too short for a program or
-// for the rules of the line are rejected.
+// demandOf returns the wave of a percentage. It rejects on and off times too short for
+// a program or for the rules of the line.
 func (w *pwm) demandOf(value any) (lines.Demand, error) {
 	percent, err := w.ParseDuty(value)
 	if err != nil {
@@ -74,7 +74,7 @@ func (w *pwm) shown(s lines.Status) (any, bool) {
 	return percentOf(now), true
 }
 
-// switched goes back to the last percentage that was not 0.
+// switched returns to the last percentage other than 0.
 func (w *pwm) switched(on bool) (lines.Demand, any) {
 	if on && w.means.IsOn() {
 		return w.means, w.percent
@@ -82,8 +82,7 @@ func (w *pwm) switched(on bool) (lines.Demand, any) {
 	return lines.Level(on), percentOf(lines.Level(on))
 }
 
-// percentOf is the part of the time that a demand is on, to the sixth digit after
-// the point.
+// percentOf returns the on time of a demand in percent, rounded to six decimals.
 func percentOf(d lines.Demand) float64 {
 	switch {
 	case d.IsWave():

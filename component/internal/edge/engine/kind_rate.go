@@ -2,7 +2,7 @@ package engine
 
 import "github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 
-// rate is the edges of an input in a unit of time.
+// rate is the number of input edges per unit of time.
 type rate struct{ metered }
 
 func newRate(p *property) kind {

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// sensorReading is the number that a sensor of the machine shows.
+// sensorReading is the number shown by a sensor of the machine.
 type sensorReading struct {
 	sampled
 	sensorUnit string
 	fault      error     // why the sensor has no value
-	toldAt     time.Time // when a fault was logged last
-	emptyAt    time.Time // since when the sensor has no data; zero while it has
+	toldAt     time.Time // when a fault was last logged
+	emptyAt    time.Time // when the sensor ran out of data; zero while there is data
 }
 
 func newReading(p *property) kind { return &sensorReading{sampled: newSampled(p)} }
 
 const (
-	// emptyFor is how long a sensor may have no data before that is a fault: then it
-	// is not that it just began.
+	// emptyFor is how long a sensor may lack data before this counts as a fault: a new
+	// sensor needs time to start.
 	emptyFor = 10 * time.Second
-	// faultPause is the least time between two faults of one sensor that are logged:
-	// one that shows garbage is wrong in another way each time.
+	// faultPause is the minimum time between two logged faults of one sensor: a sensor
+	// with garbage output fails differently each time.
 	faultPause = time.Minute
 )
 
-// adopt goes on where the same sensor under the same rules was.
+// adopt continues a reading of the same sensor under the same rules.
 func (r *sensorReading) adopt(old kind) {
 	before := old.(*sensorReading)
 	if reflect.DeepEqual(r.Property, before.Property) {
@@ -37,7 +37,7 @@ func (r *sensorReading) adopt(old kind) {
 	}
 }
 
-// sample takes what the sensor showed.
+// sample handles a sample of the sensor.
 func (r *sensorReading) sample(in Sampled) {
 	switch {
 	case in.NoData:
@@ -55,7 +55,7 @@ func (r *sensorReading) sample(in Sampled) {
 
 func (r *sensorReading) tick() { r.lookAgain() }
 
-// empty leaves the value as it is, for some time.
+// empty keeps the value for emptyFor.
 func (r *sensorReading) empty() {
 	switch {
 	case r.emptyAt.IsZero():
@@ -68,8 +68,8 @@ func (r *sensorReading) empty() {
 	}
 }
 
-// failed withdraws the value, also one that an earlier run reported: readers would
-// take an old one for the present one. It is the fault of that reading alone.
+// failed withdraws the value, even the value of an earlier run: readers would take a
+// stale value for the present one. Other readings stay.
 func (r *sensorReading) failed(err error) {
 	r.samples.Lose()
 	r.lookAt, r.emptyAt = time.Time{}, time.Time{}

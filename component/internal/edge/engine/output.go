@@ -11,40 +11,40 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// outputKind is what tells the kinds of outputs apart.
+// outputKind has the differences between the kinds of outputs.
 type outputKind interface {
 	kind
-	// demandOf is the demand of a requested value. The error is for the answer.
+	// demandOf returns the demand of a requested value. The error goes into the
+	// acknowledgement.
 	demandOf(value any) (lines.Demand, error)
-	// taken tells that the lines took the demand of a requested value.
+	// taken is called when the lines accept the demand of a requested value.
 	taken(value any, d lines.Demand)
-	// shown is what the output shows in the shadow: what its lines read, or what they
-	// do where that is more than they read at one moment. ok is false when the
-	// property has no value for it.
+	// shown returns the value for the shadow: the levels read from the lines, or the
+	// wave in progress. ok is false if the property has no value for this status.
 	shown(s lines.Status) (value any, ok bool)
-	// switched is what a switch on the device makes of the output, and how the shadow
-	// shows that; a nil value is not noted as a local change.
+	// switched returns the demand of a local switch, and its value for the shadow. A
+	// nil value is not recorded as a local change.
 	switched(on bool) (d lines.Demand, value any)
-	// answersDone reports whether the property acknowledges a value when its lines
-	// are as requested. A pulse acknowledges at its end.
+	// answersDone reports whether the property acknowledges a value as soon as its
+	// lines match. A pulse acknowledges at its end.
 	answersDone(value any) bool
-	// refused tells that an interlock does not allow the requested value.
+	// refused is called when an interlock rejects the requested value.
 	refused()
-	// pulseEnded tells that a pulse is over; cut says what cut it short.
+	// pulseEnded is called at the end of a pulse. cut names the cause of an early end.
 	pulseEnded(cut string)
 }
 
-// output is what all properties that drive lines have in common.
+// output is the common part of all properties with output lines.
 type output struct {
 	plain
 	does   outputKind
-	output string // its label in the bank
-	lines  string // the identity of its lines
+	output string // the label in the bank
+	lines  string // the identity of the lines
 
-	moved    bool         // the property drove another output; no request was told since
-	follows  bool         // the lines follow the request, and give the answer
-	conflict string       // why an interlock rejected the request; that stands until another one
-	local    *state.Local // a change on the device that the shadow does not show yet
+	moved    bool         // the output has changed and no request has arrived since
+	follows  bool         // the lines follow the request and determine its acknowledgement
+	conflict string       // why an interlock rejected the request; kept until the next request
+	local    *state.Local // a local change not yet in the shadow
 }
 
 func newOutput(p *property) output {
@@ -55,13 +55,13 @@ func newOutput(p *property) output {
 func (o *output) driven() *output { return o }
 
 func (o *output) resume(saved state.Property) {
-	// A change of another output must not move this one.
+	// A change of another output must not move this output.
 	if saved.Local != nil && saved.Local.Output == o.lines && o.understands(saved.Local) {
 		o.local = saved.Local
 	}
 }
 
-// understands reports whether the property still has the value of a local change: the
+// understands reports whether the value of a local change is still valid: the
 // configuration may have other words or bounds.
 func (o *output) understands(local *state.Local) bool {
 	_, err := o.does.demandOf(local.Value)
@@ -76,8 +76,8 @@ func (o *output) remember(saved state.Property) state.Property {
 	return saved
 }
 
-// carryOn takes over from the property under the configuration before, unless that
-// drove another output.
+// carryOn takes over the state from the previous configuration if the output is the
+// same.
 func (o *output) carryOn(old *output) (same bool) {
 	if o.lines != old.lines {
 		o.moved = true
@@ -91,7 +91,7 @@ func (o *output) carryOn(old *output) (same bool) {
 	return true
 }
 
-// hear notes a request, and reports whether it is to be carried out.
+// hear records a request, and reports whether to carry it out.
 func (o *output) hear(r replica.Request) bool {
 	if !r.Repeat {
 		o.follows, o.conflict = false, o.standing(r)
@@ -104,9 +104,9 @@ func (o *output) hear(r replica.Request) bool {
 	return true
 }
 
-// standing is the reason of a rejection by an earlier run that stands against a
-// request, "" if none does: an output that is, or is to be, as requested tells that
-// another value was rejected. One of another output or kind does not stand.
+// standing returns the reason if the rejection of a request by an earlier run still
+// applies, else "". If the output has or approaches the requested value, the rejection
+// concerned another value. A rejection for another output or kind does not apply.
 func (o *output) standing(r replica.Request) string {
 	if r.Rejected == "" || o.moved || o.retyped != 0 {
 		return ""
@@ -120,7 +120,7 @@ func (o *output) standing(r replica.Request) string {
 	return r.Rejected
 }
 
-// obey has the lines follow a requested level, unless a local change stands against it.
+// obey applies a requested level, unless a local change overrides it.
 func (o *output) obey(r replica.Request) {
 	if r.Fresh {
 		o.dropLocal()
@@ -136,15 +136,14 @@ func (o *output) obey(r replica.Request) {
 	o.follow(r, demand)
 }
 
-// reject answers a value that means nothing to the property. It may have meant
-// something under the configuration before.
+// reject rejects a value without a meaning for the property. The previous configuration
+// may have accepted it.
 func (o *output) reject(err error) {
 	o.follows = false
 	o.acknowledge(shadow.Refused, err.Error())
 }
 
-// follow has the lines follow a request, together with what else is requested in
-// this step.
+// follow applies a request, together with the other requests of this step.
 func (o *output) follow(r replica.Request, d lines.Demand) {
 	o.follows = true
 	cause := lines.Cause{Kind: lines.ByDesired, Name: o.shadow, Version: r.Version}
@@ -158,8 +157,8 @@ func (o *output) follow(r replica.Request, d lines.Demand) {
 	}})
 }
 
-// refuse rejects a request that an interlock does not allow. That stands until
-// another request: a way that is free later must not set anything in motion.
+// refuse rejects a request because of an interlock. The rejection stands until another
+// request: the end of the conflict must not set anything in motion.
 func (o *output) refuse(err error) {
 	o.follows, o.conflict = false, err.Error()
 	o.does.refused()
@@ -171,7 +170,7 @@ func (o *output) withdrawn() {
 	o.dropLocal()
 }
 
-// show reports the output, and answers the request that it follows.
+// show reports the output, and acknowledges its request.
 func (o *output) show() {
 	status := o.bank.Output(o.output)
 	if value, ok := o.does.shown(status); ok {
@@ -199,9 +198,9 @@ func (o *output) show() {
 	}
 }
 
-// turnedOff reports whether an interlock has put an end to the demand of a request: a
-// configuration has added it, or a line came back on against it. A command that is cut
-// short is concluded at its end.
+// turnedOff reports whether an interlock has ended the demand of a request, because a
+// configuration added the interlock or a line came back on against it. A command cut
+// short concludes at its end.
 func (o *output) turnedOff(r replica.Request, status lines.Status) bool {
 	if status.Cause.Kind != lines.ByInterlock || o.does.isCommand() {
 		return false
@@ -215,15 +214,15 @@ func (o *output) taken(any, lines.Demand) {}
 func (o *output) refused()                {}
 func (o *output) pulseEnded(string)       {}
 
-// governs reports whether a request in reach decides over the output.
+// governs reports whether a current request controls the output.
 func (o *output) governs() bool { return o.follows && o.replica.InStep() }
 
-// overruledReason answers a value that is not carried out any more.
+// overruledReason acknowledges a value overridden on the device.
 const overruledReason = "overruled by a local change"
 
-// overrule notes a local change against the requested value, as the override of the
-// property says. forced is set when a MaxOn made it: no override lets the same value
-// turn on again what was on for too long.
+// overrule records a local change against the requested value, according to the
+// override setting of the property. forced marks a change by MaxOn: after an output was
+// on for too long, the same request must not turn it on again under any override.
 func (o *output) overrule(value any, forced bool) {
 	if value == nil || o.Override == config.CloudWins && !forced {
 		return
@@ -246,7 +245,7 @@ func (o *output) overrule(value any, forced bool) {
 		o.replica.Propose(o.key, value)
 	case o.follows:
 		o.follows = false
-		if ack, _ := o.replica.Acknowledged(o.key); ack.Code != shadow.Done { // that answer stays
+		if ack, _ := o.replica.Acknowledged(o.key); ack.Code != shadow.Done { // keep a "done"
 			o.acknowledge(shadow.Conflict, overruledReason)
 		}
 	}
@@ -260,8 +259,8 @@ func (o *output) dropLocal() {
 	}
 }
 
-// shadowRead looks at a local change now that the document is known. One made where
-// nothing was desired holds unless something is by now.
+// shadowRead decides on a local change once the document is known. A change made
+// without a desired value holds until somebody writes a desired value.
 func (o *output) shadowRead() {
 	if desired, _ := o.replica.Desired(o.key); desired != nil {
 		return // the request follows
@@ -277,16 +276,16 @@ func (o *output) shadowRead() {
 	}
 }
 
-// stored notes that a local change is in the shadow.
+// stored drops a local change once the shadow has it.
 func (o *output) stored(value any) {
 	if value != nil {
 		o.dropLocal()
 	}
 }
 
-// localStands reports whether a local change still holds against a requested value
-// that was read, and drives it if so: the value is the one that the change was made
-// against or, where that is not known, an older one.
+// localStands reports whether a local change still overrides a requested value, and if
+// so drives the change again. It does if the requested value was current when the
+// change was made or, if unknown, is older than the change.
 func (o *output) localStands(r replica.Request) bool {
 	local := o.local
 	if local == nil {
@@ -308,16 +307,17 @@ func (o *output) localStands(r replica.Request) bool {
 	ack, answered := o.replica.Acknowledged(o.key)
 	switch {
 	case answered && ack.Version >= r.Version && (ack.Code == shadow.Done || ack.Code == shadow.Conflict):
-		// It stays; an older one is to another value, and one about the line is over.
-	case o.replica.KeepDone(o.key): // it was done, before this change
+		// Keep this acknowledgement. An older one belongs to another value, and a line
+		// failure is history.
+	case o.replica.KeepDone(o.key): // acknowledged as done before this change
 	default:
 		o.acknowledge(shadow.Conflict, overruledReason)
 	}
 	return true
 }
 
-// restate drives a local change that still holds: the line may have been restored as
-// something else, or taken its failsafe state.
+// restate drives a local change again: the line may have been restored to another
+// level, or have taken its fail-safe state.
 func (o *output) restate(rank int64) {
 	value := o.local.Value
 	demand, err := o.does.demandOf(value)
@@ -334,15 +334,15 @@ func (o *output) restate(rank int64) {
 	}})
 }
 
-// switchboard makes local changes of outputs: by controls, alarms and schedules.
+// switchboard applies local changes to outputs, made by controls, alarms and schedules.
 type switchboard struct {
 	*core
-	outputs map[string]outputKind // by label, those that a property drives
+	outputs map[string]outputKind // outputs of properties, by label
 }
 
-// apply makes the local changes that were asked for, all of them at one time: an
-// output that goes off makes way for one that goes on. Of two changes of one output
-// the later one counts. A change that is refused leaves no trace.
+// apply applies all queued local changes at once, so an output turning off makes way
+// for an output turning on. The later of two changes of one output wins. A rejected
+// change leaves no trace.
 func (b switchboard) apply() {
 	if len(b.switches) == 0 {
 		return
@@ -377,7 +377,7 @@ func (b switchboard) apply() {
 	}
 }
 
-// outputOf is what an output has in common with the others.
+// outputOf returns the common part of an output.
 func outputOf(k kind) *output {
 	if d, ok := k.(interface{ driven() *output }); ok {
 		return d.driven()

@@ -13,21 +13,21 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// parts are what the engine is made of under one configuration.
+// parts are the pieces of the engine under one configuration.
 type parts struct {
 	shadows   map[string]*boundShadow   // by label
-	ordered   []*boundShadow            // in the order of their labels
+	ordered   []*boundShadow            // sorted by label
 	outputs   map[string]outputKind     // by the label of the output
-	inputs    map[string][]kind         // that show an input, by its label
-	controls  map[string][]inputControl // by the label of the input, in the order of their labels
-	ticking   []kind                    // all but outputs
-	schedules []*scheduled              // in the order of their identities
+	inputs    map[string][]kind         // properties of an input, by its label
+	controls  map[string][]inputControl // by the label of the input, sorted by label
+	ticking   []kind                    // all except outputs
+	schedules []*scheduled              // sorted by identity
 	readings  []*sensorReading          // in the same order
-	alarms    []*alarm                  // in the order of their labels
+	alarms    []*alarm                  // sorted by label
 }
 
-// assemble makes the parts of a configuration, and resumes them from what is
-// remembered under their identities.
+// assemble makes the parts of a configuration, and restores them from the memory by
+// identity.
 func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	p := parts{shadows: map[string]*boundShadow{}, outputs: map[string]outputKind{}, inputs: map[string][]kind{}, controls: map[string][]inputControl{}}
 	setup := Setup(c.cfg)
@@ -42,7 +42,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		control := c.cfg.Controls[label]
 		p.controls[control.Input] = append(p.controls[control.Input], inputControl{control, label})
 	}
-	was := map[string]string{} // by place, the identity of the property that was configured there
+	was := map[string]string{} // the identity of the remembered property, by place
 	for _, id := range sortedKeys(remembered.Properties) {
 		if _, aside := remembered.Aside["properties/"+id]; !aside {
 			was[id[:strings.LastIndexByte(id, '#')+1]] = id
@@ -78,7 +78,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	return p
 }
 
-// add sorts a property by what it takes part in.
+// add sorts a property into the lists.
 func (p *parts) add(k kind) {
 	switch k := k.(type) {
 	case outputKind:
@@ -95,7 +95,7 @@ func (p *parts) add(k kind) {
 	}
 }
 
-// all are the properties in the order of the labels of their shadows and keys.
+// all returns the properties, sorted by the label of the shadow and the key.
 func (p *parts) all() []kind {
 	var all []kind
 	for _, s := range p.ordered {
@@ -104,8 +104,8 @@ func (p *parts) all() []kind {
 	return all
 }
 
-// resumeAlarms takes up whether alarms were raised. An alarm with another label or
-// limit is known by the rest, where no other alarm could be meant.
+// resumeAlarms restores the state of alarms. An alarm with a new label or limit is
+// recognized by the rest of its identity if no other alarm matches.
 func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	left := maps.Clone(remembered)
 	for _, same := range []func(a *alarm, id string) bool{
@@ -132,7 +132,7 @@ func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	}
 }
 
-// watch is the value that an alarm compares.
+// watch returns the source of the watched value.
 func (p *parts) watch(c *core, a config.Alarm) func() (any, bool) {
 	if a.Line != "" {
 		return func() (any, bool) { return c.input(a.Line) }
@@ -140,7 +140,7 @@ func (p *parts) watch(c *core, a config.Alarm) func() (any, bool) {
 	return p.shadows[a.Property.Shadow].props[a.Property.Key].value
 }
 
-// limit is what the alarm compares it with.
+// limit returns the source of the limit.
 func (p *parts) limit(a config.Alarm) func() (any, bool) {
 	if a.Limit != nil {
 		return func() (any, bool) { return a.Limit, true }
@@ -148,8 +148,8 @@ func (p *parts) limit(a config.Alarm) func() (any, bool) {
 	return p.shadows[a.Setting.Shadow].props[a.Setting.Key].value
 }
 
-// drop ends what the next configuration lacks, and withdraws what it reported: a
-// property by its shadow, key and kind.
+// drop ends the properties missing from the next configuration, and withdraws their
+// reported values. Shadow, key and kind identify a property.
 func (p *parts) drop(next *config.Config) {
 	properties := map[shadow.ID]map[string]config.Property{}
 	for _, s := range next.Shadows {
@@ -164,8 +164,8 @@ func (p *parts) drop(next *config.Config) {
 	}
 }
 
-// adopt has what was there before go on where it was: a property by its shadow, key
-// and kind, an alarm by what it watches.
+// adopt transfers the state from the old parts. Shadow, key and kind identify a
+// property, the watched value an alarm.
 func (p *parts) adopt(old parts) {
 	was := map[string]kind{}
 	for _, k := range old.all() {
@@ -184,14 +184,14 @@ func (p *parts) adopt(old parts) {
 	}
 }
 
-// sameKind reports whether two properties are of one kind. The level of an input and
-// that of an output have nothing in common.
+// sameKind reports whether two properties have the same kind. The level of an input has
+// nothing in common with the level of an output.
 func sameKind(a, b config.Property) bool { return a.Kind == b.Kind && a.Output == b.Output }
 
-// place is where a property stands: its shadow and key.
+// place returns the shadow and key of a property.
 func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "") }
 
-// find is the alarm under the configuration before that an alarm goes on with.
+// find returns the old alarm continued by a.
 func find(alarms []*alarm, a *alarm) *alarm {
 	for _, other := range alarms {
 		if a.goesOn(other) {
@@ -201,7 +201,7 @@ func find(alarms []*alarm, a *alarm) *alarm {
 	return nil
 }
 
-// shows reports whether a shadow means the same under both configurations.
+// shows reports whether a shadow has the same meaning under both configurations.
 func (p *parts) shows(before *config.Config, s *boundShadow, after *config.Config) bool {
 	for _, old := range p.shadows {
 		if old.id != s.id {
@@ -213,8 +213,8 @@ func (p *parts) shows(before *config.Config, s *boundShadow, after *config.Confi
 	return false
 }
 
-// sameMeaning reports whether two properties mean the same, whatever their lines are
-// called.
+// sameMeaning reports whether two properties have the same meaning, whatever the labels
+// of their lines.
 func sameMeaning(before *config.Config, a config.Property, after *config.Config, b config.Property) bool {
 	if !slices.EqualFunc(a.Lines(), b.Lines(), func(x, y string) bool { return reflect.DeepEqual(before.Lines[x], after.Lines[y]) }) {
 		return false
@@ -226,7 +226,7 @@ func sameMeaning(before *config.Config, a config.Property, after *config.Config,
 	return reflect.DeepEqual(a, b)
 }
 
-// remember adds what a later run has to know.
+// remember adds the state for a later run.
 func (p *parts) remember(s *state.State) {
 	for _, bound := range p.ordered {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
@@ -241,7 +241,7 @@ func (p *parts) remember(s *state.State) {
 	}
 }
 
-// identities are those of all that is configured: lines, properties and alarms.
+// identities returns the identities of all configured lines, properties and alarms.
 func (p *parts) identities(cfg *config.Config) map[string]bool {
 	configured := map[string]bool{}
 	for _, line := range cfg.Lines {
@@ -256,7 +256,7 @@ func (p *parts) identities(cfg *config.Config) map[string]bool {
 	return configured
 }
 
-// troubles are what is wrong with them, by name.
+// troubles returns the faults of the parts, by name.
 func (p *parts) troubles() map[string]string {
 	all := map[string]string{}
 	for _, a := range p.alarms {

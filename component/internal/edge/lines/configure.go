@@ -185,7 +185,7 @@ func (u *output) startOfUnread(i int, was member) *bool {
 }
 
 // inheritDemand hands a demand over to the new claim of the same lines if it keeps its
-// meaning. A pulse ends: its line may fall while it is requested again.
+// meaning. A pulse ends: its line may fall during the new request.
 func (b *Bank) inheritDemand(u, old *output) {
 	same := u.use.sameTiming(old.use)
 	for i := range u.cfgs {
@@ -199,8 +199,9 @@ func (b *Bank) inheritDemand(u, old *output) {
 	}
 }
 
-// Busy says what goes on that should not be cut short, and until when at least:
-// a pulse, or a change that a rule makes wait. why is empty when nothing does.
+// Busy returns the reason not to interrupt the outputs now, and the earliest time
+// without this reason: a pulse, or a change delayed by a rule. why is empty if an
+// interruption is safe.
 func (b *Bank) Busy(now time.Time) (until time.Time, why string) {
 	for _, u := range b.outputOrder {
 		switch {

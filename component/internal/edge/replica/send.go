@@ -7,7 +7,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// flight is an update under way.
+// flight is an update in flight.
 type flight struct {
 	seq uint64
 	report
@@ -21,7 +21,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 	r.flight = nil
 	if in.Outcome != OK {
 		r.missed = in.Seq
-		if r.heard == in.Seq { // it was stored all the same
+		if r.heard == in.Seq { // stored nevertheless
 			in.Outcome = Unknown
 		}
 	}
@@ -47,15 +47,15 @@ func (r *Replica) updated(now time.Time, in Updated) {
 		r.warn("report was rejected", in.Err)
 		r.sendAt = now.Add(rejectedPause)
 	default:
-		// It may have been stored, or will be: read what is there and send only what is
-		// missing.
+		// The update may have been stored, or still will be. Read the document and send
+		// only the missing part.
 		r.warn("report with unknown outcome; the shadow is read again", in.Err)
 		r.resync(now, r.set.jitter(firstFetch))
 	}
 	r.touch()
 }
 
-// holds takes note of what an own update has made the shadow hold.
+// holds records the content written by an own update.
 func (r *Replica) holds(d report) {
 	for key, value := range d.values {
 		delete(r.repeats, key)
@@ -75,14 +75,14 @@ func (r *Replica) holds(d report) {
 	r.spoiled = r.spoiled && len(r.haveAck) > 0
 }
 
-// stored takes note of an update that was accepted.
+// stored handles an accepted update.
 func (r *Replica) stored(now time.Time, version int64, sent *flight) {
-	if r.heard != sent.seq { // else others may have written since
+	if r.heard != sent.seq { // otherwise others may have written since
 		r.holds(sent.report)
 	}
 	if r.phase == synced && version > r.gate.Seen() {
-		// Else the messages or the document up to here were seen already, and what
-		// was requested since is newer.
+		// Otherwise the document and messages already cover this version, and newer
+		// requests count.
 		r.settleDesired(sent.desired, nil)
 		r.replied = version
 	}
@@ -91,11 +91,11 @@ func (r *Replica) stored(now time.Time, version int64, sent *flight) {
 	}
 	r.create = false
 	if version != 1 {
-		r.resync(now, 0) // somebody else created it first
+		r.resync(now, 0) // somebody else created the shadow first
 	}
 }
 
-// wants reports whether there is something to send, and when at the earliest.
+// wants reports whether there is something to send, and the earliest time for it.
 func (r *Replica) wants() (earliest time.Time, wants bool) {
 	switch {
 	case !r.live || r.phase == fetching:
@@ -106,10 +106,10 @@ func (r *Replica) wants() (earliest time.Time, wants bool) {
 	return r.sendAt, r.flight == nil && !r.sendable().empty()
 }
 
-// sendable is the difference that can be sent.
+// sendable returns the part of the difference ready to send.
 func (r *Replica) sendable() report {
 	if r.owner == nil && r.create {
-		return report{} // it must not be created for what is to be deleted
+		return report{} // do not create a shadow only to delete from it
 	}
 	d := r.difference()
 	if r.lock() == 0 {
@@ -140,14 +140,14 @@ func (r *Replica) sendNow(now time.Time) Update {
 		Desired:  d.desired,
 	}
 	if len(u.Desired) > 0 {
-		// Not over a value that somebody wrote meanwhile.
+		// Not over a value written meanwhile by somebody else.
 		u.Version = r.lock()
 	}
 	return u
 }
 
-// lock is the version of the document that is known, 0 while there is none. The
-// reply to an own update may come before its message.
+// lock returns the known version of the document, 0 without a document. The reply to an
+// own update may come before its message.
 func (r *Replica) lock() int64 {
 	if seen := r.gate.Seen(); r.replied != seen+1 {
 		return seen

@@ -6,8 +6,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 )
 
-// stepKind is a way to change a configuration. make returns false, and is to be dropped
-// with what it made, if the configuration has nothing that could be changed so.
+// stepKind is a way to change a configuration. make returns false if the configuration
+// has nothing to change in this way; the caller must then discard the change.
 type stepKind struct {
 	name   string
 	weight int
@@ -456,7 +456,7 @@ var stepKinds = []stepKind{
 	}},
 }
 
-// weighted has each kind as often as its weight says. rollBack is the last kind.
+// weighted has each kind as many times as its weight. rollBack is the last kind.
 var (
 	weighted []stepKind
 	rollBack stepKind
@@ -471,13 +471,13 @@ func init() { // not in their declarations, since a step of several steps picks 
 	rollBack = stepKinds[len(stepKinds)-1]
 }
 
-// said says what the step does, and returns true.
+// said describes the step, and returns true.
 func (c *change) said(format string, args ...any) bool {
 	c.say(format, args...)
 	return true
 }
 
-// pickOf picks one of the parts, nil if there are none.
+// pickOf picks a part, nil if there are none.
 func pickOf[T any](c *change, parts []*T) *T {
 	if len(parts) == 0 {
 		return nil
@@ -518,7 +518,7 @@ func swap[T any](c *change, what string, parts []*T, label func(*T) *string) boo
 	return c.said("swap the labels of %s %s and %s", what, *a, *b)
 }
 
-// identify makes a shadow another one.
+// identify changes the identity of a shadow.
 func (c *change) identify(what string, set func(*shadowModel)) bool {
 	s := pickOf(c, c.model.shadows)
 	if s == nil {
