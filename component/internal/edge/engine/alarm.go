@@ -17,14 +17,14 @@ const silence = "nothing to compare; it stays as it is"
 type alarm struct {
 	*core
 	config.Alarm
-	label   string
-	watches string // identity of the watched value and of the test
-	limits  string // identity of the limit
-	drives  string // identity and polarity of the output; "" for none
-	resumed string // the identity under which the alarm was remembered; "" for none
+	label    string
+	watchID  string // identity of the watched value and of the test
+	limitID  string // identity of the limit
+	outputID string // identity and polarity of the output; "" for none
+	resumed  string // the identity under which the alarm was remembered; "" for none
 
 	source, limit func() (value any, known bool)
-	changed       []func() // called when raised may have changed
+	onChange      []func() // called when raised may have changed
 
 	raised bool
 	known  bool      // tested by this run or an earlier one
@@ -35,38 +35,38 @@ type alarm struct {
 
 func newAlarm(c *core, label string) *alarm {
 	a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
-	a.watches, a.limits = watched(c.cfg, a.Alarm), limitOf(c.cfg, a.Alarm)
+	a.watchID, a.limitID = watchIdentity(c.cfg, a.Alarm), limitIdentity(c.cfg, a.Alarm)
 	if a.Output != "" {
-		a.drives = lines.MemoryKey(c.cfg.Lines[a.Output])
+		a.outputID = lines.MemoryKey(c.cfg.Lines[a.Output])
 	}
 	return a
 }
 
 // identity returns the key of the alarm in the memory. Several alarms may watch the
 // same value, so the key has the label, too.
-func (a *alarm) identity() string { return alarmID(a.watches, a.limits, a.label) }
+func (a *alarm) identity() string { return alarmID(a.watchID, a.limitID, a.label) }
 
 func alarmID(watches, limits, label string) string { return watches + " " + limits + " " + label }
 
-// watched returns the identity of the watched value and of the test.
-func watched(cfg *config.Config, a config.Alarm) string {
+// watchIdentity returns the identity of the watched value and of the test.
+func watchIdentity(cfg *config.Config, a config.Alarm) string {
 	watched := "line " + lines.Identity(cfg.Lines[a.Line])
 	if a.Line == "" {
-		watched = propertyAt(cfg, a.Property)
+		watched = propertyIdentity(cfg, a.Property)
 	}
 	return watched + " " + a.Test.String()
 }
 
-// limitOf returns the identity of the limit: a constant or a setting.
-func limitOf(cfg *config.Config, a config.Alarm) string {
+// limitIdentity returns the identity of the limit: a constant or a setting.
+func limitIdentity(cfg *config.Config, a config.Alarm) string {
 	if a.Limit != nil {
 		return brief(a.Limit)
 	}
-	return propertyAt(cfg, a.Setting)
+	return propertyIdentity(cfg, a.Setting)
 }
 
-// propertyAt returns the identity of a property.
-func propertyAt(cfg *config.Config, at config.Path) string {
+// propertyIdentity returns the identity of a property.
+func propertyIdentity(cfg *config.Config, at config.Path) string {
 	s := cfg.Shadows[at.Shadow]
 	return state.PropertyID(s.ID, at.Key, s.Properties[at.Key].Kind.String())
 }
@@ -76,8 +76,8 @@ func (a *alarm) resume(identity string, raised bool) {
 	a.resumed, a.raised, a.known = identity, raised, true
 }
 
-// goesOn reports whether the alarm continues an alarm of the previous configuration.
-func (a *alarm) goesOn(old *alarm) bool {
+// continues reports whether the alarm continues an alarm of the previous configuration.
+func (a *alarm) continues(old *alarm) bool {
 	if a.resumed != "" {
 		return old.identity() == a.resumed
 	}
@@ -96,10 +96,10 @@ func (a *alarm) adopt(old *alarm) {
 	}
 }
 
-// assert drives the output of a raised alarm if the previous configuration drove
+// assertOutput drives the output of a raised alarm if the previous configuration drove
 // another output or another level.
-func (a *alarm) assert(old *alarm) {
-	if a.raised && a.Output != "" && (old.drives != a.drives || old.Set != a.Set) {
+func (a *alarm) assertOutput(old *alarm) {
+	if a.raised && a.Output != "" && (old.outputID != a.outputID || old.Set != a.Set) {
 		a.switchOutput(a.Output, a.Set, a.cause())
 	}
 }
@@ -112,7 +112,7 @@ func (a *alarm) test() {
 		a.noteSilent()
 		return
 	}
-	a.noteHeard()
+	a.noteValue()
 	switch holds := a.holds(value, limit); {
 	case !holds:
 		a.since = time.Time{}
@@ -122,9 +122,9 @@ func (a *alarm) test() {
 	case a.raised:
 	case a.For > 0 && a.since.IsZero():
 		a.since = a.now
-		a.at(a.now.Add(a.For))
+		a.wakeAt(a.now.Add(a.For))
 	case a.now.Before(a.since.Add(a.For)):
-		a.at(a.since.Add(a.For))
+		a.wakeAt(a.since.Add(a.For))
 	default:
 		a.since = time.Time{}
 		a.raise(true)
@@ -173,7 +173,7 @@ func (a *alarm) raise(raised bool) {
 	moved := a.raised != raised
 	a.raised, a.known = raised, true
 	a.saveWithin(saveDelay)
-	for _, show := range a.changed {
+	for _, show := range a.onChange {
 		show()
 	}
 	if !moved {
@@ -211,7 +211,7 @@ func (a *alarm) noteSilent() {
 	switch at := a.lost.Add(silentAfter); {
 	case a.silent:
 	case a.now.Before(at):
-		a.at(at)
+		a.wakeAt(at)
 	default:
 		a.silent = true
 		a.log.Warn("alarm has nothing to compare; it stays as it is", "alarm", a.label, "raised", a.raised)
@@ -219,7 +219,7 @@ func (a *alarm) noteSilent() {
 	}
 }
 
-func (a *alarm) noteHeard() {
+func (a *alarm) noteValue() {
 	if a.lost = (time.Time{}); a.silent {
 		a.silent = false
 		a.log.Info("alarm has a value again", "alarm", a.label)

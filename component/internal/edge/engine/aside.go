@@ -26,8 +26,8 @@ func oldest(since map[shadow.ID]time.Time, keep int) []shadow.ID {
 	return ids[:max(len(ids)-keep, 0)]
 }
 
-// own returns a copy, never nil.
-func own[V any](m map[string]V) map[string]V {
+// cloneMap returns a copy, never nil.
+func cloneMap[V any](m map[string]V) map[string]V {
 	if m == nil {
 		return map[string]V{}
 	}
@@ -57,9 +57,9 @@ func putAside(now time.Time, remembered state.State, configured map[string]bool)
 		}
 		return now.Round(0).UTC()
 	}
-	keep(now, "outputs", remembered.Outputs, configured, since, a.since, a.outputs)
-	keep(now, "alarms", remembered.Alarms, configured, since, a.since, a.alarms)
-	keep(now, "properties", remembered.Properties, configured, since, a.since, a.properties)
+	keepNewest(now, "outputs", remembered.Outputs, configured, since, a.since, a.outputs)
+	keepNewest(now, "alarms", remembered.Alarms, configured, since, a.since, a.alarms)
+	keepNewest(now, "properties", remembered.Properties, configured, since, a.since, a.properties)
 	for id, p := range a.properties {
 		p.Local = nil // a local change would move an output after the rollback
 		a.properties[id] = p
@@ -67,9 +67,9 @@ func putAside(now time.Time, remembered state.State, configured map[string]bool)
 	return a
 }
 
-// keep copies the newest entries of a section without a place in the configuration,
-// none older than keepAside.
-func keep[V any](now time.Time, section string, from map[string]V, configured map[string]bool, since func(section, id string) time.Time, times map[string]time.Time, to map[string]V) {
+// keepNewest copies the newest entries of a section without a place in the
+// configuration, none older than keepAside.
+func keepNewest[V any](now time.Time, section string, from map[string]V, configured map[string]bool, since func(section, id string) time.Time, times map[string]time.Time, to map[string]V) {
 	var ids []string
 	for id := range from {
 		if !configured[id] && now.Sub(since(section, id)) < keepAside {

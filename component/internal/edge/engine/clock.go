@@ -9,11 +9,11 @@ import (
 // clock is the engine's knowledge of the wall clock. Only schedules use it. Everything
 // else uses the time of the steps, which never goes back.
 type clock struct {
-	set   bool          // the clock can be trusted; never reverts to false
-	boot  string        // the boot ID of the kernel
-	skew  time.Duration // the wall clock minus the time of the steps; not 0 in simulations only
-	told  bool          // at least one [Clock] input has arrived
-	saved state.Clock   // by an earlier run
+	set      bool          // the clock can be trusted; never reverts to false
+	boot     string        // the boot ID of the kernel
+	skew     time.Duration // the wall clock minus the time of the steps; not 0 in simulations only
+	hasInput bool          // at least one [Clock] input has arrived
+	saved    state.Clock   // by an earlier run
 }
 
 // clockSlack is how far a clock may be behind the latest time seen earlier.
@@ -40,7 +40,7 @@ func (c *clock) latest(now time.Time) time.Time {
 // clock set while the component runs (by a modem, for example), unless the time is
 // behind the latest time seen.
 func (c *clock) judge(in Clock, wall time.Time) (becameSet bool) {
-	c.told = true
+	c.hasInput = true
 	if c.boot = in.Boot; c.set {
 		return false
 	}

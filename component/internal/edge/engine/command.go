@@ -11,9 +11,9 @@ import (
 // Its desired value is cleared at the end, so nobody else repeats it.
 type command struct {
 	*property
-	known  bool // last holds a command of this run or an earlier one
-	last   state.Command
-	before *state.Command // the command before last, while last waits for the disk; nil for none
+	known    bool // last holds a command of this run or an earlier one
+	last     state.Command
+	previous *state.Command // the command before last, while last waits for the disk; nil for none
 }
 
 func (c *command) resume(saved state.Property) {
@@ -27,7 +27,7 @@ func (c *command) resume(saved state.Property) {
 func (c *command) remember(saved state.Property) state.Property {
 	switch {
 	case c.stopped && c.waiting():
-		saved.Command = c.before
+		saved.Command = c.previous
 	case c.known:
 		last := c.last
 		saved.Command = &last
@@ -35,7 +35,7 @@ func (c *command) remember(saved state.Property) state.Property {
 	return saved
 }
 
-func (c *command) adopt(old command) { c.known, c.last, c.before = old.known, old.last, old.before }
+func (c *command) adopt(old command) { c.known, c.last, c.previous = old.known, old.last, old.previous }
 
 // isNew reports whether a request differs from the remembered command. A request that
 // arrives as a message is always new. So is a request in a document created anew,
@@ -61,10 +61,10 @@ func (c *command) rejectForeign(r replica.Request) {
 // attempt.
 func (c *command) begin(r replica.Request, run func(failed error)) {
 	if !c.waiting() {
-		c.before = nil
+		c.previous = nil
 		if c.known {
 			before := c.last
-			c.before = &before
+			c.previous = &before
 		}
 	}
 	c.known, c.last = true, state.Command{At: r.At, Version: r.Version, Value: r.Value}
@@ -72,13 +72,13 @@ func (c *command) begin(r replica.Request, run func(failed error)) {
 }
 
 // waiting reports whether the command still has to be saved.
-func (c *command) waiting() bool { return c.waits(c.identity) }
+func (c *command) waiting() bool { return c.isWaiting(c.identity) }
 
 func (c *command) stopWaiting() { c.core.stopWaiting(c.identity) }
 
-// notSaved acknowledges a failed save. The command does not start, because an unsaved
-// command could be carried out twice.
-func (c *command) notSaved(err error) {
+// ackNotSaved acknowledges a failed save. The command does not start, because an
+// unsaved command could be carried out twice.
+func (c *command) ackNotSaved(err error) {
 	c.acknowledge(shadow.LineFailed, "not remembered yet: "+err.Error())
 }
 
@@ -97,8 +97,8 @@ func (c *command) seenAgain(r replica.Request) {
 	}
 }
 
-// over records the end of the command. failure is "" for success.
-func (c *command) over(failure string) {
+// finish records the end of the command. failure is "" for success.
+func (c *command) finish(failure string) {
 	c.last.Done, c.last.Failure = true, failure
 	c.saveWithin(saveDelay)
 }
@@ -112,18 +112,18 @@ func (c *command) conclude(failed shadow.Code) {
 	c.replica.Conclude(c.key, code, c.last.Failure)
 }
 
-// cleared notes the withdrawal of the command, so a later request for the same value
-// counts as new.
-func (c *command) cleared() {
+// markCleared notes the withdrawal of the command, so a later request for the same
+// value counts as new.
+func (c *command) markCleared() {
 	if c.known && !c.last.Cleared {
 		c.last.Cleared = true
 		c.saveWithin(saveDelay)
 	}
 }
 
-// readCleared marks the command as cleared if the document does not request it.
-func (c *command) readCleared() {
+// markClearedIfAbsent marks the command as cleared if the document does not request it.
+func (c *command) markClearedIfAbsent() {
 	if desired, _ := c.replica.Desired(c.key); desired == nil {
-		c.cleared()
+		c.markCleared()
 	}
 }

@@ -12,9 +12,9 @@ type inputControl struct {
 	label string
 }
 
-// act runs the controls of an input together. A control that stops "down" makes way for
-// a control that starts "up".
-func act(c *core, controls []inputControl, n lines.InputChanged) {
+// applyControls runs the controls of an input together. A control that stops "down"
+// makes way for a control that starts "up".
+func applyControls(c *core, controls []inputControl, n lines.InputChanged) {
 	if n.Rising+n.Falling == 0 || c.stopped {
 		return
 	}

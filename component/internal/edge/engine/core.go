@@ -58,10 +58,10 @@ type localSwitch struct {
 	cause  lines.Cause
 }
 
-func (c *core) do(effect Effect) { c.effects = append(c.effects, effect) }
+func (c *core) emit(effect Effect) { c.effects = append(c.effects, effect) }
 
-// at requests a tick at t or earlier.
-func (c *core) at(t time.Time) {
+// wakeAt requests a tick at t or earlier.
+func (c *core) wakeAt(t time.Time) {
 	if !t.IsZero() && (c.wake.IsZero() || t.Before(c.wake)) {
 		c.wake = t
 	}
@@ -107,8 +107,8 @@ func (c *core) willBeOn(output string) bool {
 	return c.bank.IsOn(output)
 }
 
-// fault records the fault of a file; a nil error removes it.
-func (c *core) fault(what string, err error) {
+// setFault records the fault of a file; a nil error removes it.
+func (c *core) setFault(what string, err error) {
 	old := c.faults[what]
 	if err == nil {
 		delete(c.faults, what)
@@ -129,8 +129,8 @@ func sortedKeys[V any](m map[string]V) []string {
 	return slices.SortedFunc(maps.Keys(m), cmp.Compare[string])
 }
 
-// sorted returns the values of a map in the order of its keys.
-func sorted[V any](m map[string]V) []V {
+// sortedValues returns the values of a map in the order of its keys.
+func sortedValues[V any](m map[string]V) []V {
 	values := make([]V, 0, len(m))
 	for _, key := range sortedKeys(m) {
 		values = append(values, m[key])
@@ -151,8 +151,8 @@ func brief(value any) string {
 // gives the reason.
 var ErrNotRead = errors.New("the state file could not be read, and is left alone")
 
-// notSaved returns the fault of a save without paths: a shadow has little room.
-func notSaved(err error) error {
+// saveFault returns the fault of a save without paths: a shadow has little room.
+func saveFault(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -170,7 +170,7 @@ const (
 type memory struct {
 	snapshot func() state.State // returns the state to save
 
-	at      time.Time        // when to save; zero for never
+	saveAt  time.Time        // when to save; zero for never
 	seq     uint64           // of the last save
 	saving  bool             // a save is in progress
 	last    state.State      // the state passed to the last save
@@ -185,14 +185,14 @@ type await struct {
 	saved func(failed error) // called after the save; a nil error means success
 }
 
-func (m *memory) idle() bool { return m.at.IsZero() && !m.saving && len(m.waiting) == 0 }
+func (m *memory) idle() bool { return m.saveAt.IsZero() && !m.saving && len(m.waiting) == 0 }
 
 // saveWithin schedules a save after delay or earlier.
 func (c *core) saveWithin(delay time.Duration) {
-	if at := c.now.Add(delay); c.memory.at.IsZero() || at.Before(c.memory.at) {
-		c.memory.at = at
+	if at := c.now.Add(delay); c.memory.saveAt.IsZero() || at.Before(c.memory.saveAt) {
+		c.memory.saveAt = at
 	}
-	c.at(c.memory.at)
+	c.wakeAt(c.memory.saveAt)
 }
 
 // beginWhenSaved saves without delay. It calls begin when the state is on the disk, and
@@ -205,13 +205,13 @@ func (c *core) beginWhenSaved(id string, begin func(failed error)) {
 
 func (c *core) stopWaiting(id string) { delete(c.memory.waiting, id) }
 
-func (c *core) waits(id string) bool {
+func (c *core) isWaiting(id string) bool {
 	_, waits := c.memory.waiting[id]
 	return waits
 }
 
 func (c *core) saveNow() {
-	c.memory.at = c.now
+	c.memory.saveAt = c.now
 	c.save()
 }
 
@@ -220,31 +220,31 @@ func (c *core) saveNow() {
 func (c *core) save() {
 	m := &c.memory
 	switch {
-	case m.at.IsZero() || m.saving || c.bank.Moving() && !c.stopped:
+	case m.saveAt.IsZero() || m.saving || c.bank.Moving() && !c.stopped:
 		return
-	case c.now.Before(m.at) && !c.stopped:
-		c.at(m.at)
+	case c.now.Before(m.saveAt) && !c.stopped:
+		c.wakeAt(m.saveAt)
 		return
 	}
-	m.at = time.Time{}
+	m.saveAt = time.Time{}
 	s := m.snapshot()
 	if s.Equal(m.last) && !m.failed && len(m.waiting) == 0 {
 		return
 	}
 	m.seq++
 	m.saving, m.last = true, s
-	c.do(Save{m.seq, s})
+	c.emit(Save{m.seq, s})
 }
 
-// saved handles the result of a save, and starts the actions waiting for it.
-func (c *core) saved(in Saved) {
+// handleSaved handles the result of a save, and starts the actions waiting for it.
+func (c *core) handleSaved(in Saved) {
 	m := &c.memory
 	if in.Seq != m.seq || !m.saving {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
 	if !errors.Is(in.Err, ErrNotRead) {
-		c.fault("state", notSaved(in.Err))
+		c.setFault("state", saveFault(in.Err))
 	}
 	switch {
 	case in.Err == nil:

@@ -53,7 +53,7 @@ type Engine struct {
 // by an earlier run. random spreads retries.
 func New(cfg *config.Config, version string, remembered state.State, random *rand.Rand, log *slog.Logger) *Engine {
 	if remembered.Labeled != nil {
-		remembered = identified(cfg, *remembered.Labeled)
+		remembered = stateByIdentity(cfg, *remembered.Labeled)
 	}
 	e := &Engine{
 		core: core{
@@ -82,9 +82,9 @@ func linesMemory(s state.State) lines.Memory {
 	return m
 }
 
-// withdraw deletes values reported by an earlier run and dropped from the configuration
-// since.
-func (e *Engine) withdraw(remembered state.State) {
+// withdrawDropped deletes values reported by an earlier run and dropped from the
+// configuration since.
+func (e *Engine) withdrawDropped(remembered state.State) {
 	reported := remembered.Shadows
 	bound := map[string]*boundShadow{}
 	for _, s := range e.shadows {
@@ -118,34 +118,34 @@ func (e *Engine) withdraw(remembered state.State) {
 // The caller must carry them out in order.
 func (e *Engine) Step(now time.Time, in Input) []Effect {
 	e.now, e.effects = now, nil
-	e.take(in)
-	e.heed()
+	e.handle(in)
+	e.handleNotices()
 	if !e.stopped {
 		e.testAlarms()
 		e.runSchedules()
-		e.heed()
+		e.handleNotices()
 	}
 	e.showStatus()
 	if e.stopped {
 		e.save()
 	}
 	for _, effect := range e.bank.Effects() {
-		e.do(effect)
+		e.emit(effect)
 	}
 	if !e.bank.Moving() {
 		// Wait until every line has answered: the report needs the level together with
 		// the acknowledgement, and so does the memory.
 		e.save()
 		for _, effect := range e.replicas.Flush(now) {
-			e.do(effect)
+			e.emit(effect)
 		}
 		e.closeGhosts()
 	}
 	return e.effects
 }
 
-// take dispatches an input.
-func (e *Engine) take(in Input) {
+// handle dispatches an input.
+func (e *Engine) handle(in Input) {
 	switch in := in.(type) {
 	case Start:
 		e.start()
@@ -176,11 +176,11 @@ func (e *Engine) take(in Input) {
 	case LinesFailed:
 		e.bank.Failed(e.now, in.Claim, in.Request, in.Err)
 	case Sampled:
-		e.sample(in)
+		e.handleSample(in)
 	case Saved:
-		e.saved(in)
+		e.handleSaved(in)
 	case DiskFault:
-		e.fault(in.What, in.Err)
+		e.setFault(in.What, in.Err)
 	case ShadowLive:
 		e.replicas.Live(e.now, in.ID)
 	case ShadowLost:
@@ -219,13 +219,13 @@ func (e *Engine) start() {
 	e.since = e.now
 	remembered := e.memory.last
 	e.parts = assemble(&e.core, e.replicas, remembered)
-	e.withdraw(remembered)
+	e.withdrawDropped(remembered)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
 	e.bank.Start(e.now)
 	e.restoreAlarms()
-	e.follow()
-	e.at(e.now)
+	e.followShadows()
+	e.wakeAt(e.now)
 }
 
 func (e *Engine) stop(kept bool) {
@@ -250,8 +250,8 @@ func (e *Engine) tick() {
 	e.save()
 }
 
-// heed handles the notices of the lines.
-func (e *Engine) heed() {
+// handleNotices handles the notices of the lines.
+func (e *Engine) handleNotices() {
 	for notices := e.bank.Notices(); len(notices) > 0; notices = e.bank.Notices() {
 		for _, notice := range notices {
 			switch n := notice.(type) {
@@ -267,13 +267,13 @@ func (e *Engine) heed() {
 				}
 			case lines.ForcedOff:
 				if o := e.outputs[n.Output]; o != nil {
-					_, off := o.switched(false)
+					_, off := o.switchDemand(false)
 					outputOf(o).overrule(off, true)
 				}
 			case lines.InputChanged:
 				e.statusStale = e.statusStale || n.Rising+n.Falling == 0
-				act(&e.core, e.controls[n.Input], n)
-				e.switchAll()
+				applyControls(&e.core, e.controls[n.Input], n)
+				e.applySwitches()
 				for _, k := range e.inputs[n.Input] {
 					k.show()
 				}
@@ -282,11 +282,11 @@ func (e *Engine) heed() {
 	}
 }
 
-// switchAll applies the queued local changes.
-func (e *Engine) switchAll() { switchboard{&e.core, e.outputs}.apply() }
+// applySwitches applies the queued local changes.
+func (e *Engine) applySwitches() { switchboard{&e.core, e.outputs}.apply() }
 
-// sample passes a sample to its reading.
-func (e *Engine) sample(in Sampled) {
+// handleSample passes a sample to its reading.
+func (e *Engine) handleSample(in Sampled) {
 	for _, r := range e.readings {
 		if r.id == in.ID && r.key == in.Property && r.Sensor == in.Sensor && !e.stopped {
 			r.sample(in)
@@ -299,7 +299,7 @@ func (e *Engine) testAlarms() {
 	for _, a := range e.alarms {
 		a.test()
 	}
-	e.switchAll()
+	e.applySwitches()
 }
 
 // restoreAlarms drives the outputs of raised alarms with a configured start level.
@@ -312,7 +312,7 @@ func (e *Engine) restoreAlarms() {
 		}
 		demand := lines.Level(a.Set)
 		if o := e.outputs[a.Output]; o != nil {
-			demand, _ = o.switched(a.Set)
+			demand, _ = o.switchDemand(a.Set)
 		}
 		if !demand.IsPulse() { // a past pulse does not repeat
 			e.bank.Drive(e.now, map[string]lines.Order{a.Output: {Demand: demand, Cause: a.cause()}})
@@ -325,7 +325,7 @@ func (e *Engine) runSchedules() {
 	for _, s := range e.schedules {
 		s.run()
 	}
-	e.switchAll()
+	e.applySwitches()
 	switch waiting := e.clockAwaited(); {
 	case waiting == e.waiting:
 	case waiting:
@@ -371,10 +371,10 @@ func (e *Engine) configure(cfg *config.Config) {
 	e.parts = assemble(&e.core, e.replicas, remembered)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(cfg))
 	e.adopt(old)
-	e.switchAll()
-	e.follow()
+	e.applySwitches()
+	e.followShadows()
 	for _, s := range e.ordered {
-		if !old.shows(before, s, e.cfg) {
+		if !old.sameShadow(before, s, e.cfg) {
 			s.replica.Reread(e.now) // requested values may have a new meaning
 		}
 	}
@@ -384,9 +384,9 @@ func (e *Engine) configure(cfg *config.Config) {
 	e.saveWithin(saveDelay)
 }
 
-// follow subscribes to the messages of every shadow with a replica, and withdraws
-// reported values from shadows dropped from the configuration.
-func (e *Engine) follow() {
+// followShadows subscribes to the messages of every shadow with a replica, and
+// withdraws reported values from shadows dropped from the configuration.
+func (e *Engine) followShadows() {
 	bound := map[shadow.ID]bool{}
 	for _, s := range e.shadows {
 		bound[s.id] = true
@@ -399,7 +399,7 @@ func (e *Engine) follow() {
 		}
 		if !e.followed[id] {
 			e.followed[id] = true
-			e.do(FollowShadow{id})
+			e.emit(FollowShadow{id})
 		}
 	}
 	for id := range bound {
@@ -407,16 +407,16 @@ func (e *Engine) follow() {
 	}
 	// Give up the oldest unreachable shadows.
 	for _, id := range oldest(e.retired, maxGhosts) {
-		e.unfollow(id)
+		e.unfollowShadow(id)
 	}
 }
 
-// unfollow gives up a shadow dropped from the configuration.
-func (e *Engine) unfollow(id shadow.ID) {
+// unfollowShadow gives up a shadow dropped from the configuration.
+func (e *Engine) unfollowShadow(id shadow.ID) {
 	e.replicas.Close(id)
 	delete(e.retired, id)
 	delete(e.followed, id)
-	e.do(UnfollowShadow{id})
+	e.emit(UnfollowShadow{id})
 	e.saveWithin(saveDelay)
 }
 
@@ -435,7 +435,7 @@ func (e *Engine) closeGhosts() {
 	}
 	for _, id := range e.ghosts() {
 		if e.replicas.Retired(id) {
-			e.unfollow(id)
+			e.unfollowShadow(id)
 		}
 	}
 }
@@ -449,7 +449,7 @@ func (e *Engine) snapshot() state.State {
 	s := state.State{
 		Outputs: maps.Clone(outputs.Levels), Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
 		Properties: make(map[string]state.Property, len(e.memory.last.Properties)), Alarms: map[string]bool{}, Shadows: map[string][]string{},
-		Aside: own(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
+		Aside: cloneMap(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
 	}
 	for id, w := range outputs.Waves {
 		s.Waves[id] = state.Wave{On: w.On, Off: w.Off}

@@ -55,7 +55,7 @@ func (c *count) adopt(old kind) {
 	before := old.(*count)
 	c.command.adopt(before.command)
 	if c.command.waiting() {
-		c.command.beginWhenSaved(c.identity, c.counted)
+		c.command.beginWhenSaved(c.identity, c.countSaved)
 	}
 }
 
@@ -64,7 +64,7 @@ func (c *count) drop() { c.command.stopWaiting() }
 
 // shadowRead recovers a total from the shadow if the memory lost it.
 func (c *count) shadowRead() {
-	c.command.readCleared()
+	c.command.markClearedIfAbsent()
 	held := c.replica.Held(c.key)
 	if c.read || c.retyped != 0 || held == nil {
 		return
@@ -77,8 +77,8 @@ func (c *count) shadowRead() {
 	}
 }
 
-// obey sets the count.
-func (c *count) obey(r replica.Request) {
+// applyRequest sets the count.
+func (c *count) applyRequest(r replica.Request) {
 	total, err := c.ParseCount(r.Value)
 	switch {
 	case err != nil:
@@ -88,7 +88,7 @@ func (c *count) obey(r replica.Request) {
 	case c.command.isNew(r):
 		// If the process is killed before the save, the next run sets the count again.
 		c.set(total)
-		c.command.begin(r, c.counted) // the total is reported together with its acknowledgement
+		c.command.begin(r, c.countSaved) // the total is reported together with its acknowledgement
 	case c.command.waiting():
 		c.command.seenAgain(r)
 	default:
@@ -96,14 +96,14 @@ func (c *count) obey(r replica.Request) {
 	}
 }
 
-// counted acknowledges the new count after its save.
-func (c *count) counted(failed error) {
+// countSaved acknowledges the new count after its save.
+func (c *count) countSaved(failed error) {
 	switch {
 	case !c.command.stillRequested() || c.stopped:
 		c.command.stopWaiting()
 		c.showNow() // the count was set nevertheless
 	case failed != nil:
-		c.command.notSaved(failed)
+		c.command.ackNotSaved(failed)
 	default:
 		c.command.stopWaiting()
 		c.showNow()
@@ -111,11 +111,11 @@ func (c *count) counted(failed error) {
 	}
 }
 
-func (c *count) withdrawn() { c.command.cleared() }
+func (c *count) withdrawn() { c.command.markCleared() }
 
 func (c *count) stored(value any) {
 	if value == nil {
-		c.command.cleared()
+		c.command.markCleared()
 	}
 }
 
@@ -126,7 +126,7 @@ func (c *count) show() {
 
 // showTotal reports the count, at most once per interval.
 func (c *count) showTotal() {
-	if _, known := c.edges(); known && c.open(c.property) {
+	if _, known := c.edges(); known && c.mayReport(c.property) {
 		c.report(c.CountValue(c.total()))
 	}
 }

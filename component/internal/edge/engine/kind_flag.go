@@ -17,7 +17,7 @@ type alarmFlag struct {
 
 func newFlag(p *property, a *alarm) kind {
 	f := &alarmFlag{plain{p}, a, command{property: p}}
-	a.changed = append(a.changed, f.show)
+	a.onChange = append(a.onChange, f.show)
 	return f
 }
 
@@ -35,11 +35,11 @@ func (f *alarmFlag) adopt(old kind) {
 	f.command.adopt(before.command)
 	switch {
 	case !f.command.waiting():
-	case f.alarm.goesOn(before.alarm):
+	case f.alarm.continues(before.alarm):
 		f.command.beginWhenSaved(f.identity, f.reset)
 	default:
 		f.command.stopWaiting()
-		f.command.over("requested of another alarm")
+		f.command.finish("requested of another alarm")
 		if f.command.stillRequested() {
 			f.command.conclude(shadow.Conflict)
 		}
@@ -50,7 +50,7 @@ func (f *alarmFlag) drop() { f.command.stopWaiting() }
 
 // shadowRead recovers a latched alarm from the shadow if the memory lost it.
 func (f *alarmFlag) shadowRead() {
-	f.command.readCleared()
+	f.command.markClearedIfAbsent()
 	if !f.read && f.retyped == 0 && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
 		f.log.Info("latched alarm taken from the shadow, since none is remembered", "shadow", f.id, "alarm", f.alarm.label)
 		f.alarm.raise(true)
@@ -63,8 +63,8 @@ func (f *alarmFlag) show() {
 	}
 }
 
-// obey takes a reset. The reset waits for the disk, so one request resets once.
-func (f *alarmFlag) obey(r replica.Request) {
+// applyRequest takes a reset. The reset waits for the disk, so one request resets once.
+func (f *alarmFlag) applyRequest(r replica.Request) {
 	switch {
 	case r.Value != false:
 		f.acknowledge(shadow.Refused, fmt.Sprintf("want false, to reset the alarm, got %s", brief(r.Value)))
@@ -89,18 +89,18 @@ func (f *alarmFlag) reset(failed error) {
 	case !f.command.stillRequested() || f.stopped:
 		f.command.stopWaiting()
 	case failed != nil:
-		f.command.notSaved(failed)
+		f.command.ackNotSaved(failed)
 	default:
 		f.command.stopWaiting()
-		f.command.over(f.alarm.reset())
+		f.command.finish(f.alarm.reset())
 		f.command.conclude(shadow.Conflict)
 	}
 }
 
-func (f *alarmFlag) withdrawn() { f.command.cleared() }
+func (f *alarmFlag) withdrawn() { f.command.markCleared() }
 
 func (f *alarmFlag) stored(value any) {
 	if value == nil {
-		f.command.cleared()
+		f.command.markCleared()
 	}
 }

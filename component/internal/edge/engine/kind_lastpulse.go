@@ -7,7 +7,7 @@ type lastPulse struct{ metered }
 
 func newLastPulse(p *property) kind {
 	l := &lastPulse{newMetered(p)}
-	l.does = l
+	l.impl = l
 	return l
 }
 

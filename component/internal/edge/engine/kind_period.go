@@ -7,12 +7,12 @@ type period struct{ metered }
 
 func newPeriod(p *property) kind {
 	r := &period{newMetered(p)}
-	r.does = r
+	r.impl = r
 	return r
 }
 
 func (r *period) sample(_ bool, edges lines.Edges) (float64, bool) {
-	r.update(edgesOf(edges, r.Edges))
+	r.measureRate(edgesOf(edges, r.Edges))
 	if r.rate == 0 {
 		return 0, r.timed
 	}

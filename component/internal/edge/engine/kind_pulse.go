@@ -16,7 +16,7 @@ type pulse struct {
 
 func newPulse(p *property) kind {
 	u := &pulse{output: newOutput(p), command: command{property: p}}
-	u.does = u
+	u.impl = u
 	return u
 }
 
@@ -32,17 +32,17 @@ func (u *pulse) adopt(old kind) {
 	before := old.(*pulse)
 	u.command.adopt(before.command)
 	waits := before.command.waiting()
-	same := u.carryOn(&before.output)
+	same := u.adoptOutput(&before.output)
 	switch {
 	case waits && same:
-		u.command.beginWhenSaved(u.identity, u.run)
+		u.command.beginWhenSaved(u.identity, u.startSaved)
 	case waits:
 		u.command.stopWaiting()
-		u.command.over("the pulse was cut short by " + lines.ByChange)
+		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	case same:
 		u.running = before.running
 	case before.running:
-		u.command.over("the pulse was cut short by " + lines.ByChange)
+		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	}
 }
 
@@ -50,14 +50,14 @@ func (u *pulse) adopt(old kind) {
 func (u *pulse) drop() {
 	if u.command.waiting() || u.running {
 		u.command.stopWaiting()
-		u.command.over("the pulse was cut short by " + lines.ByChange)
+		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	}
 	u.running = false
 }
 
-// obey starts a pulse, or ends the pulse in progress.
-func (u *pulse) obey(r replica.Request) {
-	if !u.hear(r) {
+// applyRequest starts a pulse, or ends the pulse in progress.
+func (u *pulse) applyRequest(r replica.Request) {
+	if !u.admit(r) {
 		return
 	}
 	on, err := u.Values.Line(r.Value)
@@ -65,47 +65,47 @@ func (u *pulse) obey(r replica.Request) {
 	case err != nil:
 		u.reject(err)
 	case !on:
-		u.follow(r, lines.Level(false))
+		u.driveRequest(r, lines.Level(false))
 	case u.stopped:
 		// The next run carries out the pulse.
 	case u.command.isNew(r) && u.command.isForeign(r):
 		u.command.rejectForeign(r)
 	case u.command.isNew(r):
-		u.command.begin(r, u.run)
+		u.command.begin(r, u.startSaved)
 	case u.command.waiting() || u.running:
 		u.command.seenAgain(r) // a repeated request for the waiting or running pulse
 	default:
 		if !u.command.last.Done {
-			u.command.over("the pulse was interrupted by a restart")
+			u.command.finish("the pulse was interrupted by a restart")
 		}
 		u.conclude()
 	}
 }
 
-// run starts the pulse after its save.
-func (u *pulse) run(failed error) {
+// startSaved starts the pulse after its save.
+func (u *pulse) startSaved(failed error) {
 	switch {
 	case !u.command.stillRequested() || u.stopped:
 		u.command.stopWaiting()
 	case failed != nil:
-		u.command.notSaved(failed)
+		u.command.ackNotSaved(failed)
 	default:
 		u.command.stopWaiting()
 		u.running = true
 		r, _ := u.replica.Requested(u.key)
-		u.follow(r, lines.Pulse(u.Pulse))
+		u.driveRequest(r, lines.Pulse(u.Pulse))
 	}
 }
 
-// refused forgets the rejected command, which did not start.
-func (u *pulse) refused() {
+// demandRejected forgets the rejected command, which did not start.
+func (u *pulse) demandRejected() {
 	u.running = false
 	u.command.known = false
 	u.saveWithin(saveDelay)
 }
 
 func (u *pulse) conclude() {
-	u.follows = false
+	u.followsRequest = false
 	u.command.conclude(shadow.LineFailed)
 }
 
@@ -122,7 +122,7 @@ func (u *pulse) pulseEnded(cut string) {
 	if cut != "" {
 		failure = "the pulse was cut short by " + cut
 	}
-	u.command.over(failure)
+	u.command.finish(failure)
 	if u.command.stillRequested() {
 		u.conclude()
 	}
@@ -130,17 +130,17 @@ func (u *pulse) pulseEnded(cut string) {
 
 func (u *pulse) withdrawn() {
 	u.output.withdrawn()
-	u.command.cleared()
+	u.command.markCleared()
 }
 
 func (u *pulse) shadowRead() {
-	u.command.readCleared()
+	u.command.markClearedIfAbsent()
 	u.output.shadowRead()
 }
 
 func (u *pulse) stored(value any) {
 	if value == nil {
-		u.command.cleared()
+		u.command.markCleared()
 	}
 }
 
@@ -152,20 +152,20 @@ func (u *pulse) demandOf(value any) (lines.Demand, error) {
 	return lines.Level(false), err
 }
 
-func (u *pulse) shown(s lines.Status) (any, bool) {
+func (u *pulse) shownValue(s lines.Status) (any, bool) {
 	return u.Values.Value(s.Known && s.Levels[0]), s.Known
 }
 
-// switched starts a pulse without a request: the nil value keeps it out of the local
-// changes.
-func (u *pulse) switched(on bool) (lines.Demand, any) {
+// switchDemand starts a pulse without a request: the nil value keeps it out of the
+// local changes.
+func (u *pulse) switchDemand(on bool) (lines.Demand, any) {
 	if on {
 		return lines.Pulse(u.Pulse), nil
 	}
 	return lines.Level(false), nil
 }
 
-func (u *pulse) answersDone(value any) bool {
+func (u *pulse) acksWhenDone(value any) bool {
 	on, err := u.Values.Line(value)
 	return err != nil || !on
 }

@@ -15,20 +15,20 @@ type pwm struct {
 
 	// The last percentage accepted by the lines, as written, and its demand. Recomputed
 	// from rounded milliseconds, the percentage might differ.
-	percent any
-	means   lines.Demand
+	percent       any
+	percentDemand lines.Demand
 }
 
 func newPWM(p *property) kind {
 	w := &pwm{output: newOutput(p)}
-	w.does = w
+	w.impl = w
 	return w
 }
 
 func (w *pwm) adopt(old kind) {
 	before := old.(*pwm)
-	if w.carryOn(&before.output) && w.Period == before.Period {
-		w.percent, w.means = before.percent, before.means
+	if w.adoptOutput(&before.output) && w.Period == before.Period {
+		w.percent, w.percentDemand = before.percent, before.percentDemand
 	}
 }
 
@@ -58,9 +58,9 @@ func (w *pwm) demandOf(value any) (lines.Demand, error) {
 	return lines.Wave(on, off), nil
 }
 
-func (w *pwm) taken(value any, d lines.Demand) { w.percent, w.means = value, d }
+func (w *pwm) demandTaken(value any, d lines.Demand) { w.percent, w.percentDemand = value, d }
 
-func (w *pwm) shown(s lines.Status) (any, bool) {
+func (w *pwm) shownValue(s lines.Status) (any, bool) {
 	if !s.Known {
 		return nil, false
 	}
@@ -68,16 +68,16 @@ func (w *pwm) shown(s lines.Status) (any, bool) {
 	if s.Active.IsWave() {
 		now = s.Active
 	}
-	if now.Equal(w.means) {
+	if now.Equal(w.percentDemand) {
 		return w.percent, true
 	}
 	return percentOf(now), true
 }
 
-// switched returns to the last percentage other than 0.
-func (w *pwm) switched(on bool) (lines.Demand, any) {
-	if on && w.means.IsOn() {
-		return w.means, w.percent
+// switchDemand returns to the last percentage other than 0.
+func (w *pwm) switchDemand(on bool) (lines.Demand, any) {
+	if on && w.percentDemand.IsOn() {
+		return w.percentDemand, w.percent
 	}
 	return lines.Level(on), percentOf(lines.Level(on))
 }

@@ -7,12 +7,12 @@ type rate struct{ metered }
 
 func newRate(p *property) kind {
 	r := &rate{newMetered(p)}
-	r.does = r
+	r.impl = r
 	return r
 }
 
 func (r *rate) sample(_ bool, edges lines.Edges) (float64, bool) {
-	r.update(edgesOf(edges, r.Edges))
+	r.measureRate(edgesOf(edges, r.Edges))
 	return rounded(r.metered.rate * r.Scale * r.Per.Seconds()), r.timed
 }
 

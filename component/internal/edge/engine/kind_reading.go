@@ -12,7 +12,7 @@ type sensorReading struct {
 	sampled
 	sensorUnit string
 	fault      error     // why the sensor has no value
-	toldAt     time.Time // when a fault was last logged
+	loggedAt   time.Time // when a fault was last logged
 	emptyAt    time.Time // when the sensor ran out of data; zero while there is data
 }
 
@@ -41,49 +41,49 @@ func (r *sensorReading) adopt(old kind) {
 func (r *sensorReading) sample(in Sampled) {
 	switch {
 	case in.NoData:
-		r.empty()
+		r.noteNoData()
 	case in.Err != nil:
-		r.failed(in.Err)
+		r.noteFault(in.Err)
 	case !r.samples.Take(in.Value):
-		r.failed(fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
+		r.noteFault(fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
 	default:
-		r.recovered()
+		r.noteRecovered()
 		r.sensorUnit = in.Unit
 		r.showSample()
 	}
 }
 
-func (r *sensorReading) tick() { r.lookAgain() }
+func (r *sensorReading) tick() { r.recheck() }
 
-// empty keeps the value for emptyFor.
-func (r *sensorReading) empty() {
+// noteNoData keeps the value for emptyFor.
+func (r *sensorReading) noteNoData() {
 	switch {
 	case r.emptyAt.IsZero():
-		r.recovered()
+		r.noteRecovered()
 		r.emptyAt = r.now
 	case r.now.Sub(r.emptyAt) >= emptyFor:
 		since := r.emptyAt
-		r.failed(errors.New("no data"))
+		r.noteFault(errors.New("no data"))
 		r.emptyAt = since
 	}
 }
 
-// failed withdraws the value, even the value of an earlier run: readers would take a
+// noteFault withdraws the value, even the value of an earlier run: readers would take a
 // stale value for the present one. Other readings stay.
-func (r *sensorReading) failed(err error) {
+func (r *sensorReading) noteFault(err error) {
 	r.samples.Lose()
-	r.lookAt, r.emptyAt = time.Time{}, time.Time{}
+	r.recheckAt, r.emptyAt = time.Time{}, time.Time{}
 	r.report(nil)
 	old := r.fault
 	r.fault = err
-	if old == nil || old.Error() != err.Error() && r.now.Sub(r.toldAt) >= faultPause {
-		r.toldAt = r.now
+	if old == nil || old.Error() != err.Error() && r.now.Sub(r.loggedAt) >= faultPause {
+		r.loggedAt = r.now
 		r.log.Warn("sensor not read; retrying", "shadow", r.id, "property", r.key, "sensor", r.Sensor, "error", err)
 		r.statusStale = true
 	}
 }
 
-func (r *sensorReading) recovered() {
+func (r *sensorReading) noteRecovered() {
 	r.emptyAt = time.Time{}
 	if r.fault == nil {
 		return

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// look is the interval between checks of the clock while a schedule is in force:
-	// somebody may set the clock. It must be shorter than schedule.Late.
-	look = time.Minute
+	// clockCheck is the interval between checks of the clock while a schedule is in
+	// force: somebody may set the clock. It must be shorter than schedule.Late.
+	clockCheck = time.Minute
 	// backToday is the largest step back of the clock regarded as a correction, after
 	// which past runs do not repeat. A larger step means the clock was wrong before, so
 	// schedules restart at the new time.
@@ -26,20 +26,20 @@ const (
 // scheduled is a schedule of an output. A request puts it in force.
 type scheduled struct {
 	plain
-	line    string // identity and polarity of the output line
-	inForce any    // the schedule as requested; nil for none
-	plan    *plan
-	waits   bool // reported as waiting for the clock
+	line          string // identity and polarity of the output line
+	inForce       any    // the schedule as requested; nil for none
+	plan          *plan
+	waitsForClock bool // reported as waiting for the clock
 }
 
 // plan is a schedule in force, with its progress.
 type plan struct {
 	*schedule.Schedule
-	state   state.Schedule
-	looked  time.Time    // wall time of the last search for next; zero for never
-	next    schedule.Run // valid if comes is true
-	comes   bool
-	pending *pending // a pulse waiting for its save
+	state     state.Schedule
+	checkedAt time.Time    // wall time of the last search for next; zero for never
+	next      schedule.Run // valid if hasNext
+	hasNext   bool
+	pending   *pending // a pulse waiting for its save
 }
 
 // pending is a run waiting for its save, with the progress before the run.
@@ -92,14 +92,14 @@ func (s *scheduled) remember(saved state.Property) state.Property {
 func (s *scheduled) adopt(old kind) {
 	before := old.(*scheduled)
 	switch {
-	case !s.core.waits(s.identity):
+	case !s.core.isWaiting(s.identity):
 	case s.plan != nil && s.line == before.line && s.momentary[s.Drives]:
 		s.plan.pending = before.plan.pending
 		s.beginWhenSaved(s.identity, s.runSaved)
 	default:
 		s.stopWaiting(s.identity)
 		if s.plan != nil {
-			s.plan.miss(before.plan.pending)
+			s.plan.markMissed(before.plan.pending)
 			s.progressed()
 		}
 	}
@@ -108,14 +108,14 @@ func (s *scheduled) adopt(old kind) {
 func (s *scheduled) drop() {
 	s.stopWaiting(s.identity)
 	if s.plan != nil && s.plan.pending != nil {
-		s.plan.miss(s.plan.pending)
+		s.plan.markMissed(s.plan.pending)
 		s.plan.pending = nil
 	}
 }
 
-// obey adopts a schedule. Runs before this moment are skipped. A repeated request for
-// the same schedule changes nothing.
-func (s *scheduled) obey(r replica.Request) {
+// applyRequest adopts a schedule. Runs before this moment are skipped. A repeated
+// request for the same schedule changes nothing.
+func (s *scheduled) applyRequest(r replica.Request) {
 	text, err := json.Marshal(r.Value)
 	if err == nil && len(text) > s.MaxSize {
 		err = fmt.Errorf("want at most %d bytes of JSON, got %d", s.MaxSize, len(text))
@@ -160,8 +160,8 @@ func (s *scheduled) progressed() {
 
 // run carries out due runs.
 func (s *scheduled) run() {
-	if waits := s.plan != nil && s.clock.told && !s.clock.set; waits != s.waits {
-		s.waits = waits
+	if waits := s.plan != nil && s.clock.hasInput && !s.clock.set; waits != s.waitsForClock {
+		s.waitsForClock = waits
 		s.statusStale = true
 		if s.plan != nil {
 			s.show()
@@ -171,23 +171,24 @@ func (s *scheduled) run() {
 		return
 	}
 	plan, wall := s.plan, s.clock.wall(s.now)
-	if settled := plan.settle(wall); !settled.Equal(plan.state.Settled) {
-		plan.state.Settled, plan.looked = settled, time.Time{}
+	if settled := plan.settledUpTo(wall); !settled.Equal(plan.state.Settled) {
+		plan.state.Settled, plan.checkedAt = settled, time.Time{}
 		s.progressed()
 	}
-	if stepped := wall.Before(plan.looked); plan.looked.IsZero() || stepped || plan.comes && !wall.Before(plan.next.At) {
-		s.lookAt(wall)
+	if stepped := wall.Before(plan.checkedAt); plan.checkedAt.IsZero() || stepped || plan.hasNext && !wall.Before(plan.next.At) {
+		s.runDue(wall)
 	}
-	plan.looked = wall
-	wait := look
-	if plan.comes {
+	plan.checkedAt = wall
+	wait := clockCheck
+	if plan.hasNext {
 		wait = min(wait, plan.next.At.Sub(wall))
 	}
-	s.at(s.now.Add(wait))
+	s.wakeAt(s.now.Add(wait))
 }
 
-// settle returns the time up to which no run is left, even if the clock was set back.
-func (p *plan) settle(wall time.Time) time.Time {
+// settledUpTo returns the time up to which no run is left, even if the clock was set
+// back.
+func (p *plan) settledUpTo(wall time.Time) time.Time {
 	settled, last := p.state.Settled, p.state.LastAt
 	switch {
 	case settled.IsZero(), settled.Sub(wall) > backToday:
@@ -200,17 +201,17 @@ func (p *plan) settle(wall time.Time) time.Time {
 	return last
 }
 
-// lookAt carries out the due run, if any, and finds the next.
-func (s *scheduled) lookAt(wall time.Time) {
+// runDue carries out the due run, if any, and finds the next.
+func (s *scheduled) runDue(wall time.Time) {
 	plan := s.plan
 	run, due := plan.Due(plan.state.Settled, wall)
 	past := plan.Past(wall)
 	for _, once := range sortedKeys(past) {
 		if _, known := plan.state.Over[once]; !known {
-			plan.note(once, "missed")
+			plan.recordOutcome(once, "missed")
 		}
 		if due && past[once].Equal(run.At) {
-			plan.note(once, "done")
+			plan.recordOutcome(once, "done")
 		}
 	}
 	from := wall
@@ -221,24 +222,24 @@ func (s *scheduled) lookAt(wall time.Time) {
 	if due {
 		plan.state.Settled, plan.state.LastAt, plan.state.LastOn = run.At.UTC(), run.At.UTC(), run.On
 	}
-	plan.next, plan.comes = plan.Next(from)
+	plan.next, plan.hasNext = plan.Next(from)
 	s.progressed()
 	if due {
 		s.carryOut(before)
 	}
 }
 
-// miss marks a run as missed instead of done.
-func (p *plan) miss(run *pending) {
+// markMissed marks a run as missed instead of done.
+func (p *plan) markMissed(run *pending) {
 	p.state.LastAt, p.state.LastOn = run.lastAt, run.lastOn
 	for once, at := range p.Past(run.At) {
 		if at.Equal(run.At) {
-			p.note(once, "missed")
+			p.recordOutcome(once, "missed")
 		}
 	}
 }
 
-func (p *plan) note(once, what string) {
+func (p *plan) recordOutcome(once, what string) {
 	if p.state.Over == nil {
 		p.state.Over = map[string]string{}
 	}
@@ -273,7 +274,7 @@ func (s *scheduled) runSaved(failed error) {
 	case s.plan.Missed(run.Run, s.clock.wall(s.now)):
 		s.stopWaiting(s.identity)
 		s.plan.pending = nil
-		s.plan.miss(run)
+		s.plan.markMissed(run)
 		s.progressed()
 		s.log.Warn("pulse of a schedule missed: it could not be saved in time", "shadow", s.id, "property", s.key, "at", run.At, "line", s.Drives)
 	case failed != nil:
@@ -293,10 +294,10 @@ func (s *scheduled) show() {
 	shown := maps.Clone(value)
 	plan := s.plan
 	switch {
-	case !s.clock.set && !s.clock.told: // right after the start
+	case !s.clock.set && !s.clock.hasInput: // right after the start
 	case !s.clock.set:
 		shown["waits"] = "the clock is not set"
-	case plan.comes:
+	case plan.hasNext:
 		shown["next"] = showRun(plan.next.At, plan.next.On)
 	}
 	if !plan.state.LastAt.IsZero() {

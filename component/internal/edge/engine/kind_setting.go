@@ -48,8 +48,8 @@ func (s *setting) shadowRead() {
 
 func (s *setting) show() { s.report(s.inForce) }
 
-// obey adopts a requested value.
-func (s *setting) obey(r replica.Request) {
+// applyRequest adopts a requested value.
+func (s *setting) applyRequest(r replica.Request) {
 	adopted, err := s.ParseSetting(r.Value, s.adopted)
 	if err != nil {
 		s.acknowledge(shadow.Refused, err.Error())

@@ -36,11 +36,11 @@ type interval struct {
 	due     time.Time // when the next report is due; zero for never
 }
 
-// open reports whether a report is allowed now; if not, it requests a tick.
-func (i *interval) open(p *property) bool {
+// mayReport reports whether a report is allowed now; if not, it requests a tick.
+func (i *interval) mayReport(p *property) bool {
 	if next := i.shownAt.Add(p.Interval); !i.shownAt.IsZero() && p.now.Before(next) {
 		i.due = next
-		p.at(next)
+		p.wakeAt(next)
 		return false
 	}
 	i.shownAt, i.due = p.now, time.Time{}
@@ -53,7 +53,7 @@ func (i *interval) isDue(p *property) bool {
 	case i.due.IsZero() || p.stopped:
 		return false
 	case p.now.Before(i.due):
-		p.at(i.due)
+		p.wakeAt(i.due)
 		return false
 	}
 	return true
@@ -63,9 +63,9 @@ func (i *interval) isDue(p *property) bool {
 type metered struct {
 	sampled
 	interval
-	does  meteredKind
-	line  config.Line // as configured
-	sinks bool        // the rate decays without edges
+	impl   meteredKind
+	line   config.Line // as configured
+	decays bool        // the rate decays without edges
 
 	last    tally     // at the last report
 	seenAt  time.Time // when the last edge was found, or the first search
@@ -83,7 +83,7 @@ type meteredKind interface {
 }
 
 func newMetered(p *property) metered {
-	return metered{sampled: newSampled(p), line: p.cfg.Lines[p.Line], sinks: true}
+	return metered{sampled: newSampled(p), line: p.cfg.Lines[p.Line], decays: true}
 }
 
 func (m *metered) meter() *metered { return m }
@@ -94,9 +94,9 @@ func (m *metered) adopt(old kind) {
 	same := before.Property
 	same.Line = m.Line // the label may have changed
 	if reflect.DeepEqual(m.Property, same) && reflect.DeepEqual(m.line, before.line) {
-		does, property := m.does, m.property
+		does, property := m.impl, m.property
 		*m = *before
-		m.does, m.property = does, property
+		m.impl, m.property = does, property
 	}
 }
 
@@ -106,11 +106,11 @@ func (m *metered) show() {
 	if !ok {
 		return
 	}
-	m.times(edges) // for each pulse, not only at the end of an interval
-	if !m.open(m.property) {
+	m.measureOnOff(edges) // for each pulse, not only at the end of an interval
+	if !m.mayReport(m.property) {
 		return
 	}
-	if value, known := m.does.sample(on, edges); known && m.samples.Take(value) {
+	if value, known := m.impl.sample(on, edges); known && m.samples.Take(value) {
 		m.showSample()
 	}
 	switch {
@@ -120,14 +120,14 @@ func (m *metered) show() {
 	case !m.timed && !m.seenAt.IsZero():
 		m.due = m.seenAt.Add(m.Timeout)
 	}
-	m.at(m.due)
+	m.wakeAt(m.due)
 }
 
 func (m *metered) tick() {
 	if m.isDue(m.property) {
 		m.show()
 	}
-	m.lookAgain()
+	m.recheck()
 }
 
 func (m *metered) flush() {
@@ -137,8 +137,8 @@ func (m *metered) flush() {
 	}
 }
 
-// times measures the on or off time between the last two edges.
-func (m *metered) times(edges lines.Edges) {
+// measureOnOff measures the on or off time between the last two edges.
+func (m *metered) measureOnOff(edges lines.Edges) {
 	up, down := edges.RisingAt.Clock, edges.FallingAt.Clock
 	switch {
 	case up == 0 || down == 0:
@@ -149,12 +149,12 @@ func (m *metered) times(edges lines.Edges) {
 	}
 }
 
-// update measures the rate from the timestamps of the edges: the number of edges since
-// the last report, divided by the time between the last edge then and the last edge
-// now. Without new edges, the rate is at most 1 divided by the time since the last
+// measureRate measures the rate from the timestamps of the edges: the number of edges
+// since the last report, divided by the time between the last edge then and the last
+// edge now. Without new edges, the rate is at most 1 divided by the time since the last
 // edge, and 0 after the timeout. Before the first timeout the rate is unknown: a 0 at
 // the start would raise the alarm of a flow.
-func (m *metered) update(seen tally) {
+func (m *metered) measureRate(seen tally) {
 	before := m.last
 	if m.seenAt.IsZero() {
 		m.seenAt = m.now
@@ -171,7 +171,7 @@ func (m *metered) update(seen tally) {
 	switch {
 	case silent >= m.Timeout:
 		m.rate, m.timed, m.last = 0, true, tally{count: m.last.count}
-	case m.sinks && m.rate*silent.Seconds() > 1: // decay
+	case m.decays && m.rate*silent.Seconds() > 1: // decay
 		m.rate = 1 / silent.Seconds()
 	}
 }

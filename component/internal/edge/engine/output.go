@@ -17,19 +17,19 @@ type outputKind interface {
 	// demandOf returns the demand of a requested value. The error goes into the
 	// acknowledgement.
 	demandOf(value any) (lines.Demand, error)
-	// taken is called when the lines accept the demand of a requested value.
-	taken(value any, d lines.Demand)
-	// shown returns the value for the shadow: the levels read from the lines, or the
-	// wave in progress. ok is false if the property has no value for this status.
-	shown(s lines.Status) (value any, ok bool)
-	// switched returns the demand of a local switch, and its value for the shadow. A
-	// nil value is not recorded as a local change.
-	switched(on bool) (d lines.Demand, value any)
-	// answersDone reports whether the property acknowledges a value as soon as its
+	// demandTaken is called when the lines accept the demand of a requested value.
+	demandTaken(value any, d lines.Demand)
+	// shownValue returns the value for the shadow: the levels read from the lines, or
+	// the wave in progress. ok is false if the property has no value for this status.
+	shownValue(s lines.Status) (value any, ok bool)
+	// switchDemand returns the demand of a local switch, and its value for the shadow.
+	// A nil value is not recorded as a local change.
+	switchDemand(on bool) (d lines.Demand, value any)
+	// acksWhenDone reports whether the property acknowledges a value as soon as its
 	// lines match. A pulse acknowledges at its end.
-	answersDone(value any) bool
-	// refused is called when an interlock rejects the requested value.
-	refused()
+	acksWhenDone(value any) bool
+	// demandRejected is called when an interlock rejects the requested value.
+	demandRejected()
 	// pulseEnded is called at the end of a pulse. cut names the cause of an early end.
 	pulseEnded(cut string)
 }
@@ -37,14 +37,14 @@ type outputKind interface {
 // output is the common part of all properties with output lines.
 type output struct {
 	plain
-	does   outputKind
+	impl   outputKind
 	output string // the label in the bank
 	lines  string // the identity of the lines
 
-	moved    bool         // the output has changed and no request has arrived since
-	follows  bool         // the lines follow the request and determine its acknowledgement
-	conflict string       // why an interlock rejected the request; kept until the next request
-	local    *state.Local // a local change not yet in the shadow
+	moved          bool         // the output has changed and no request has arrived since
+	followsRequest bool         // the lines follow the request and determine its acknowledgement
+	conflict       string       // why an interlock rejected the request; kept until the next request
+	local          *state.Local // a local change not yet in the shadow
 }
 
 func newOutput(p *property) output {
@@ -64,7 +64,7 @@ func (o *output) resume(saved state.Property) {
 // understands reports whether the value of a local change is still valid: the
 // configuration may have other words or bounds.
 func (o *output) understands(local *state.Local) bool {
-	_, err := o.does.demandOf(local.Value)
+	_, err := o.impl.demandOf(local.Value)
 	return err == nil
 }
 
@@ -76,25 +76,25 @@ func (o *output) remember(saved state.Property) state.Property {
 	return saved
 }
 
-// carryOn takes over the state from the previous configuration if the output is the
+// adoptOutput takes over the state from the previous configuration if the output is the
 // same.
-func (o *output) carryOn(old *output) (same bool) {
+func (o *output) adoptOutput(old *output) (same bool) {
 	if o.lines != old.lines {
 		o.moved = true
 		o.replica.Disown(o.key)
 		return false
 	}
-	o.moved, o.follows, o.conflict, o.local = old.moved, old.follows, old.conflict, nil
+	o.moved, o.followsRequest, o.conflict, o.local = old.moved, old.followsRequest, old.conflict, nil
 	if old.local != nil && o.understands(old.local) {
 		o.local = old.local
 	}
 	return true
 }
 
-// hear records a request, and reports whether to carry it out.
-func (o *output) hear(r replica.Request) bool {
+// admit records a request, and reports whether to carry it out.
+func (o *output) admit(r replica.Request) bool {
 	if !r.Repeat {
-		o.follows, o.conflict = false, o.standing(r)
+		o.followsRequest, o.conflict = false, o.standingRejection(r)
 		o.moved = false
 	}
 	if o.conflict != "" {
@@ -104,91 +104,92 @@ func (o *output) hear(r replica.Request) bool {
 	return true
 }
 
-// standing returns the reason if the rejection of a request by an earlier run still
-// applies, else "". If the output has or approaches the requested value, the rejection
-// concerned another value. A rejection for another output or kind does not apply.
-func (o *output) standing(r replica.Request) string {
+// standingRejection returns the reason if the rejection of a request by an earlier run
+// still applies, else "". If the output has or approaches the requested value, the
+// rejection concerned another value. A rejection for another output or kind does not
+// apply.
+func (o *output) standingRejection(r replica.Request) string {
 	if r.Rejected == "" || o.moved || o.retyped != 0 {
 		return ""
 	}
 	status := o.bank.Output(o.output)
-	shown, known := o.does.shown(status)
-	demand, err := o.does.demandOf(r.Value)
+	shown, known := o.impl.shownValue(status)
+	demand, err := o.impl.demandOf(r.Value)
 	if known && shadow.Equal(shown, r.Value) || err == nil && demand.Equal(status.Demand) {
 		return ""
 	}
 	return r.Rejected
 }
 
-// obey applies a requested level, unless a local change overrides it.
-func (o *output) obey(r replica.Request) {
+// applyRequest applies a requested level, unless a local change overrides it.
+func (o *output) applyRequest(r replica.Request) {
 	if r.Fresh {
 		o.dropLocal()
 	}
-	if !o.hear(r) || o.localStands(r) {
+	if !o.admit(r) || o.localHolds(r) {
 		return
 	}
-	demand, err := o.does.demandOf(r.Value)
+	demand, err := o.impl.demandOf(r.Value)
 	if err != nil {
 		o.reject(err)
 		return
 	}
-	o.follow(r, demand)
+	o.driveRequest(r, demand)
 }
 
 // reject rejects a value without a meaning for the property. The previous configuration
 // may have accepted it.
 func (o *output) reject(err error) {
-	o.follows = false
+	o.followsRequest = false
 	o.acknowledge(shadow.Refused, err.Error())
 }
 
-// follow applies a request, together with the other requests of this step.
-func (o *output) follow(r replica.Request, d lines.Demand) {
-	o.follows = true
+// driveRequest applies a request, together with the other requests of this step.
+func (o *output) driveRequest(r replica.Request, d lines.Demand) {
+	o.followsRequest = true
 	cause := lines.Cause{Kind: lines.ByDesired, Name: o.shadow, Version: r.Version}
 	o.demand(o.output, order{lines.Order{Demand: d, Cause: cause, Rank: r.At}, func(refused error) {
 		if refused != nil {
-			o.refuse(refused)
+			o.rejectByInterlock(refused)
 			return
 		}
-		o.does.taken(r.Value, d)
+		o.impl.demandTaken(r.Value, d)
 		o.show()
 	}})
 }
 
-// refuse rejects a request because of an interlock. The rejection stands until another
-// request: the end of the conflict must not set anything in motion.
-func (o *output) refuse(err error) {
-	o.follows, o.conflict = false, err.Error()
-	o.does.refused()
+// rejectByInterlock rejects a request because of an interlock. The rejection stands
+// until another request: the end of the conflict must not set anything in motion.
+func (o *output) rejectByInterlock(err error) {
+	o.followsRequest, o.conflict = false, err.Error()
+	o.impl.demandRejected()
 	o.acknowledge(shadow.Conflict, err.Error())
 }
 
 func (o *output) withdrawn() {
-	o.follows, o.conflict = false, ""
+	o.followsRequest, o.conflict = false, ""
 	o.dropLocal()
 }
 
 // show reports the output, and acknowledges its request.
 func (o *output) show() {
 	status := o.bank.Output(o.output)
-	if value, ok := o.does.shown(status); ok {
+	if value, ok := o.impl.shownValue(status); ok {
 		o.report(value)
 	} else if status.Known {
 		o.report(nil)
 	}
 	r, requested := o.replica.Requested(o.key)
-	if !o.follows || !requested || o.stopped {
+	if !o.followsRequest || !requested || o.stopped {
 		return
 	}
 	if o.turnedOff(r, status) {
-		o.refuse(fmt.Errorf("turned off by interlock %s", status.Cause.Name))
+		o.rejectByInterlock(fmt.Errorf("turned off by interlock %s", status.Cause.Name))
 		return
 	}
 	switch status.Progress {
 	case lines.Done:
-		if o.does.answersDone(r.Value) {
+		if o.impl.acksWhenDone(r.Value) {
 			o.acknowledge(shadow.Done, "")
 		}
 	case lines.Underway:
@@ -202,20 +203,20 @@ func (o *output) show() {
 // configuration added the interlock or a line came back on against it. A command cut
 // short concludes at its end.
 func (o *output) turnedOff(r replica.Request, status lines.Status) bool {
-	if status.Cause.Kind != lines.ByInterlock || o.does.isCommand() {
+	if status.Cause.Kind != lines.ByInterlock || o.impl.isCommand() {
 		return false
 	}
-	demand, err := o.does.demandOf(r.Value)
+	demand, err := o.impl.demandOf(r.Value)
 	return err == nil && !demand.Equal(status.Demand)
 }
 
-func (o *output) answersDone(any) bool    { return true }
-func (o *output) taken(any, lines.Demand) {}
-func (o *output) refused()                {}
-func (o *output) pulseEnded(string)       {}
+func (o *output) acksWhenDone(any) bool         { return true }
+func (o *output) demandTaken(any, lines.Demand) {}
+func (o *output) demandRejected()               {}
+func (o *output) pulseEnded(string)             {}
 
-// governs reports whether a current request controls the output.
-func (o *output) governs() bool { return o.follows && o.replica.InStep() }
+// requestGoverns reports whether a current request controls the output.
+func (o *output) requestGoverns() bool { return o.followsRequest && o.replica.InStep() }
 
 // overruledReason acknowledges a value overridden on the device.
 const overruledReason = "overruled by a local change"
@@ -241,10 +242,10 @@ func (o *output) overrule(value any, forced bool) {
 	o.saveWithin(saveDelay)
 	switch {
 	case local.Write:
-		o.follows, o.conflict = false, ""
+		o.followsRequest, o.conflict = false, ""
 		o.replica.Propose(o.key, value)
-	case o.follows:
-		o.follows = false
+	case o.followsRequest:
+		o.followsRequest = false
 		if ack, _ := o.replica.Acknowledged(o.key); ack.Code != shadow.Done { // keep a "done"
 			o.acknowledge(shadow.Conflict, overruledReason)
 		}
@@ -265,12 +266,12 @@ func (o *output) shadowRead() {
 	if desired, _ := o.replica.Desired(o.key); desired != nil {
 		return // the request follows
 	}
-	o.follows, o.conflict = false, ""
+	o.followsRequest, o.conflict = false, ""
 	switch {
 	case o.local == nil:
 	case o.local.Write && o.local.Seen == nil:
 		o.replica.Propose(o.key, o.local.Value)
-		o.restate(0)
+		o.redriveLocal(0)
 	default:
 		o.dropLocal()
 	}
@@ -283,10 +284,10 @@ func (o *output) stored(value any) {
 	}
 }
 
-// localStands reports whether a local change still overrides a requested value, and if
+// localHolds reports whether a local change still overrides a requested value, and if
 // so drives the change again. It does if the requested value was current when the
 // change was made or, if unknown, is older than the change.
-func (o *output) localStands(r replica.Request) bool {
+func (o *output) localHolds(r replica.Request) bool {
 	local := o.local
 	if local == nil {
 		return false
@@ -298,9 +299,9 @@ func (o *output) localStands(r replica.Request) bool {
 		o.dropLocal()
 		return false
 	}
-	o.restate(r.At)
+	o.redriveLocal(r.At)
 	if local.Write {
-		o.follows = false
+		o.followsRequest = false
 		o.replica.Propose(o.key, local.Value)
 		return true
 	}
@@ -316,20 +317,20 @@ func (o *output) localStands(r replica.Request) bool {
 	return true
 }
 
-// restate drives a local change again: the line may have been restored to another
+// redriveLocal drives a local change again: the line may have been restored to another
 // level, or have taken its fail-safe state.
-func (o *output) restate(rank int64) {
+func (o *output) redriveLocal(rank int64) {
 	value := o.local.Value
-	demand, err := o.does.demandOf(value)
+	demand, err := o.impl.demandOf(value)
 	if err != nil {
 		return
 	}
 	o.demand(o.output, order{lines.Order{Demand: demand, Cause: lines.Cause{Kind: lines.ByLocal}, Rank: rank}, func(refused error) {
 		if refused != nil {
-			o.refuse(refused)
+			o.rejectByInterlock(refused)
 			return
 		}
-		o.does.taken(value, demand)
+		o.impl.demandTaken(value, demand)
 		o.show()
 	}})
 }
@@ -355,11 +356,11 @@ func (b switchboard) apply() {
 	for _, s := range switches {
 		demand, value := lines.Level(s.on), any(nil)
 		if o := b.outputs[s.output]; o != nil {
-			if driven := outputOf(o); driven.Override == config.CloudWins && driven.governs() {
+			if driven := outputOf(o); driven.Override == config.CloudWins && driven.requestGoverns() {
 				b.log.Info("local change has no effect: the shadow is in reach and its desired value wins", "line", s.output, "cause", s.cause)
 				continue
 			}
-			demand, value = o.switched(s.on)
+			demand, value = o.switchDemand(s.on)
 		}
 		if _, twice := orders[s.output]; !twice {
 			changed = append(changed, s.output)

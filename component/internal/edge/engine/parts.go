@@ -99,7 +99,7 @@ func (p *parts) add(k kind) {
 func (p *parts) all() []kind {
 	var all []kind
 	for _, s := range p.ordered {
-		all = append(all, sorted(s.props)...)
+		all = append(all, sortedValues(s.props)...)
 	}
 	return all
 }
@@ -110,11 +110,11 @@ func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	left := maps.Clone(remembered)
 	for _, same := range []func(a *alarm, id string) bool{
 		func(a *alarm, id string) bool { return id == a.identity() },
-		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watches, a.limits, "")) },
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watchID, a.limitID, "")) },
 		func(a *alarm, id string) bool {
-			return strings.HasPrefix(id, a.watches+" ") && strings.HasSuffix(id, " "+a.label)
+			return strings.HasPrefix(id, a.watchID+" ") && strings.HasSuffix(id, " "+a.label)
 		},
-		func(a *alarm, id string) bool { return strings.HasPrefix(id, a.watches+" ") },
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, a.watchID+" ") },
 	} {
 		for _, a := range alarms {
 			var found []string
@@ -177,9 +177,9 @@ func (p *parts) adopt(old parts) {
 		}
 	}
 	for _, a := range p.alarms {
-		if before := find(old.alarms, a); before != nil {
+		if before := predecessor(old.alarms, a); before != nil {
 			a.adopt(before)
-			a.assert(before)
+			a.assertOutput(before)
 		}
 	}
 }
@@ -191,18 +191,18 @@ func sameKind(a, b config.Property) bool { return a.Kind == b.Kind && a.Output =
 // place returns the shadow and key of a property.
 func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "") }
 
-// find returns the old alarm continued by a.
-func find(alarms []*alarm, a *alarm) *alarm {
+// predecessor returns the old alarm continued by a.
+func predecessor(alarms []*alarm, a *alarm) *alarm {
 	for _, other := range alarms {
-		if a.goesOn(other) {
+		if a.continues(other) {
 			return other
 		}
 	}
 	return nil
 }
 
-// shows reports whether a shadow has the same meaning under both configurations.
-func (p *parts) shows(before *config.Config, s *boundShadow, after *config.Config) bool {
+// sameShadow reports whether a shadow has the same meaning under both configurations.
+func (p *parts) sameShadow(before *config.Config, s *boundShadow, after *config.Config) bool {
 	for _, old := range p.shadows {
 		if old.id != s.id {
 			continue
@@ -277,5 +277,5 @@ func (p *parts) troubles() map[string]string {
 
 // clockAwaited reports whether a schedule waits for the clock.
 func (p *parts) clockAwaited() bool {
-	return slices.ContainsFunc(p.schedules, func(s *scheduled) bool { return s.waits })
+	return slices.ContainsFunc(p.schedules, func(s *scheduled) bool { return s.waitsForClock })
 }

@@ -54,8 +54,8 @@ type kind interface {
 	// shadowRead is called when the document was read. Its reported values may be newer
 	// than the memory. Requests follow.
 	shadowRead()
-	// obey carries out or rejects a request. Lines follow with the next drive.
-	obey(r replica.Request)
+	// applyRequest carries out or rejects a request. Lines follow with the next drive.
+	applyRequest(r replica.Request)
 	// withdrawn is called when the request was withdrawn.
 	withdrawn()
 	// stored is called when a proposed value is in the shadow; a nil value means a
@@ -94,7 +94,7 @@ func (plain) tick()                                        {}
 func (plain) flush()                                       {}
 func (plain) value() (any, bool)                           { return nil, false }
 
-func (p plain) obey(replica.Request) {
+func (p plain) applyRequest(replica.Request) {
 	reason := "it only shows a reading"
 	if p.Line != "" {
 		reason = "line " + p.Line + " is an input"

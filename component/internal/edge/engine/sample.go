@@ -10,8 +10,8 @@ import (
 // sampled is a property with rules for reporting samples.
 type sampled struct {
 	plain
-	samples reading.Reading
-	lookAt  time.Time // when to check again without a new sample; zero for never
+	samples   reading.Reading
+	recheckAt time.Time // when to check again without a new sample; zero for never
 }
 
 func newSampled(p *property) sampled {
@@ -30,16 +30,16 @@ func (s *sampled) showSample() {
 		s.report(value)
 		_, next = s.samples.Due(s.now)
 	}
-	s.lookAt = next
-	s.at(next)
+	s.recheckAt = next
+	s.wakeAt(next)
 }
 
-// lookAgain reports a value held back by an interval, or unreported for MaxInterval.
-func (s *sampled) lookAgain() {
+// recheck reports a value held back by an interval, or unreported for MaxInterval.
+func (s *sampled) recheck() {
 	switch {
-	case s.lookAt.IsZero() || s.stopped:
-	case s.now.Before(s.lookAt):
-		s.at(s.lookAt)
+	case s.recheckAt.IsZero() || s.stopped:
+	case s.now.Before(s.recheckAt):
+		s.wakeAt(s.recheckAt)
 	default:
 		s.showSample()
 	}

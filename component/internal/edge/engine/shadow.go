@@ -70,7 +70,7 @@ func (s *boundShadow) Read() {
 
 func (s *boundShadow) Requested(key string, r replica.Request) {
 	if k := s.props[key]; k != nil {
-		k.obey(r)
+		k.applyRequest(r)
 		return
 	}
 	s.replica.Acknowledge(key, shadow.NoProperty, "no such property")
@@ -82,8 +82,9 @@ func (s *boundShadow) Withdrawn(key string) {
 	}
 }
 
-// Told drives the lines. Requests for another kind have been concluded by now.
-func (s *boundShadow) Told() {
+// RequestsDelivered drives the lines. Requests for another kind have been concluded by
+// now.
+func (s *boundShadow) RequestsDelivered() {
 	s.drive()
 	for _, k := range s.props {
 		if p := k.base(); p.retyped != 0 {

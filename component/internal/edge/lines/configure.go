@@ -80,14 +80,14 @@ func (b *Bank) count(c *claim) {
 
 // keepClaim takes over the state of an output whose request stays.
 func (b *Bank) keepClaim(u, old *output) {
-	is := *u
+	configured := *u
 	*u = *old
-	u.label, u.lines, u.cfgs, u.groups, u.use, u.order = is.label, is.lines, is.cfgs, is.groups, is.use, is.order
+	u.label, u.lines, u.cfgs, u.groups, u.use, u.order = configured.label, configured.lines, configured.cfgs, configured.groups, configured.use, configured.order
 	b.count(&u.claim)
 	for i, cfg := range u.cfgs {
 		u.failsafed[i] = u.failsafed[i] && sameFailsafe(cfg, old.cfgs[i])
 		if u.since[i].IsZero() {
-			u.initial[i] = is.startOfUnread(i, member{old, i})
+			u.initial[i] = configured.startOfUnread(i, member{old, i})
 		}
 	}
 	if u.use.sameTiming(old.use) || u.demand.Levels == nil && !u.read() {

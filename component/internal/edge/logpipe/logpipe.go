@@ -65,14 +65,14 @@ func (p *Pipe) Close(patience time.Duration) {
 }
 
 func (p *Pipe) run() {
-	told := int64(0) // drops already reported in the log
+	reported := int64(0) // drops already reported in the log
 	for {
 		select {
 		case line := <-p.lines:
-			told = p.write(line, told)
+			reported = p.write(line, reported)
 		case flushed := <-p.flushes:
 			for len(p.lines) > 0 {
-				told = p.write(<-p.lines, told)
+				reported = p.write(<-p.lines, reported)
 			}
 			close(flushed)
 		case <-p.done:
@@ -82,15 +82,15 @@ func (p *Pipe) run() {
 }
 
 // write writes a line, after a note about lines dropped since the last note.
-func (p *Pipe) write(line []byte, told int64) int64 {
-	if dropped := p.dropped.Load(); dropped > told {
-		note := fmt.Sprintf("level=WARN msg=\"log lines dropped, since nobody read them\" lines=%d\n", dropped-told)
+func (p *Pipe) write(line []byte, reported int64) int64 {
+	if dropped := p.dropped.Load(); dropped > reported {
+		note := fmt.Sprintf("level=WARN msg=\"log lines dropped, since nobody read them\" lines=%d\n", dropped-reported)
 		if _, err := io.WriteString(p.to, note); err == nil {
-			told = dropped
+			reported = dropped
 		}
 	}
 	if _, err := p.to.Write(line); err != nil {
 		p.dropped.Add(1)
 	}
-	return told
+	return reported
 }

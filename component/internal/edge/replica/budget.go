@@ -26,9 +26,9 @@ func newBudget() *budget {
 	return &budget{things: map[string]*allowance{}, all: newAllowance(allThings)}
 }
 
-// take counts one request for thing. Without room it counts nothing and returns when
+// reserve counts one request for thing. Without room it counts nothing and returns when
 // there will be room, zero for not before an answer.
-func (b *budget) take(now time.Time, thing string) (ok bool, when time.Time) {
+func (b *budget) reserve(now time.Time, thing string) (ok bool, when time.Time) {
 	t := b.things[thing]
 	if t == nil {
 		t = newAllowance(perThing)
@@ -39,8 +39,8 @@ func (b *budget) take(now time.Time, thing string) (ok bool, when time.Time) {
 			return false, when
 		}
 	}
-	t.open++
-	b.all.open++
+	t.inFlight++
+	b.all.inFlight++
 	return true, time.Time{}
 }
 
@@ -52,31 +52,31 @@ func (b *budget) answered(now time.Time, thing string) {
 
 // allowance limits the number of requests counted at a time.
 type allowance struct {
-	open  int         // not answered yet
-	done  []time.Time // a ring of the times of answers
-	first int         // index of the oldest answer
-	count int
+	inFlight   int         // not answered yet
+	answeredAt []time.Time // a ring of the times of answers
+	first      int         // index of the oldest answer
+	count      int
 }
 
-func newAllowance(size int) *allowance { return &allowance{done: make([]time.Time, size)} }
+func newAllowance(size int) *allowance { return &allowance{answeredAt: make([]time.Time, size)} }
 
 // room reports whether another request may be sent, and if not, when.
 func (a *allowance) room(now time.Time) (ok bool, when time.Time) {
-	for a.count > 0 && !now.Before(a.done[a.first].Add(window)) {
-		a.first = (a.first + 1) % len(a.done)
+	for a.count > 0 && !now.Before(a.answeredAt[a.first].Add(window)) {
+		a.first = (a.first + 1) % len(a.answeredAt)
 		a.count--
 	}
 	switch {
-	case a.open+a.count < len(a.done):
+	case a.inFlight+a.count < len(a.answeredAt):
 		return true, time.Time{}
 	case a.count == 0:
 		return false, time.Time{}
 	}
-	return false, a.done[a.first].Add(window)
+	return false, a.answeredAt[a.first].Add(window)
 }
 
 func (a *allowance) answer(now time.Time) {
-	a.open--
-	a.done[(a.first+a.count)%len(a.done)] = now
+	a.inFlight--
+	a.answeredAt[(a.first+a.count)%len(a.answeredAt)] = now
 	a.count++
 }

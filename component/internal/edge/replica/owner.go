@@ -86,7 +86,7 @@ func (r *Replica) Acknowledged(key string) (shadow.Ack, bool) {
 // reports whether there is such a "done".
 func (r *Replica) KeepDone(key string) bool {
 	have, answered := r.haveAck[key]
-	if !answered || have.Code != shadow.Done || !r.requests[key].after(have.Code) {
+	if !answered || have.Code != shadow.Done || !r.requests[key].ackIsNewer(have.Code) {
 		return false
 	}
 	r.wantAck[key] = have

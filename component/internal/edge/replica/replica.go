@@ -56,8 +56,8 @@ type Owner interface {
 	// Withdrawn is called when a message deleted a desired key.
 	Withdrawn(key string)
 
-	// Told is called at the end of each document or message.
-	Told()
+	// RequestsDelivered is called at the end of each document or message.
+	RequestsDelivered()
 
 	// Stored is called when the service has stored a desired value written by the
 	// device: a proposed value, or nil for a cleared value. The owner may no longer
@@ -199,12 +199,12 @@ type Replica struct {
 	newest  int64 // no message up to this version was missed; 0 before the first document
 	replied int64 // version of the last accepted own update since the document was read
 
-	flight *flight   // the update in flight, nil for none
-	missed uint64    // number of the last own update without a known acceptance; it may still be stored
-	heard  uint64    // number of the last own update whose message arrived
-	sendAt time.Time // no update before this time
-	shed   shedding  // parts left out because the document is near its limit
-	create bool      // there is no document
+	flight     *flight   // the update in flight, nil for none
+	lastFailed uint64    // number of the last own update without a known acceptance; it may still be stored
+	lastEchoed uint64    // number of the last own update whose message arrived
+	sendAt     time.Time // no update before this time
+	shed       shedding  // parts left out because the document is near its limit
+	create     bool      // there is no document
 
 	touched bool      // may have something to send
 	due     time.Time // when to check again for something to send; zero for never
@@ -227,17 +227,17 @@ type request struct {
 	differs  bool
 }
 
-// stands reports whether an acknowledgement found in the shadow, with this code,
+// ackStands reports whether an acknowledgement found in the shadow, with this code,
 // answers this value. Within one second, only the reported value shows which came
 // first. After the clock was set back, an answer to an earlier value looks newer, so a
 // "done" does not count if the device differs from the value.
-func (r request) stands(code shadow.Code) bool {
-	return r.after(code) && !(code == shadow.Done && r.differs)
+func (r request) ackStands(code shadow.Code) bool {
+	return r.ackIsNewer(code) && !(code == shadow.Done && r.differs)
 }
 
-// after reports whether an acknowledgement with this code was written after the value,
-// according to the clock.
-func (r request) after(code shadow.Code) bool {
+// ackIsNewer reports whether an acknowledgement with this code was written after the
+// value, according to the clock.
+func (r request) ackIsNewer(code shadow.Code) bool {
 	return r.answered > r.At || r.answered != 0 && r.answered == r.At && (code != shadow.Done || r.settled)
 }
 
@@ -249,7 +249,7 @@ func (r request) answeredBy(have shadow.Ack, command bool) bool {
 	if command { // the value of an ended command is not reported
 		return have.Version <= r.Version && r.answered != 0 && r.answered >= r.At
 	}
-	return have.Version <= r.Version && r.stands(have.Code) && (r.answered > r.At || r.Version <= have.Version+1)
+	return have.Version <= r.Version && r.ackStands(have.Code) && (r.answered > r.At || r.Version <= have.Version+1)
 }
 
 func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
@@ -273,7 +273,7 @@ func (r *Replica) setLive(now time.Time) {
 func (r *Replica) setLost(err error) {
 	r.warn("shadow is out of reach; lines stay as they are", err)
 	if r.flight != nil {
-		r.missed = r.flight.seq
+		r.lastFailed = r.flight.seq
 	}
 	r.live, r.phase, r.flight = false, unknown, nil
 	r.gate.Forget()
@@ -357,7 +357,7 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		}
 		say("shadow read", "shadow", r.id, "version", doc.Version)
 	}
-	r.read, r.desired, r.desiredAt, r.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
+	r.read, r.desired, r.desiredAt, r.replied = true, cloneMap(doc.Desired), cloneMap(doc.DesiredAt), 0
 	if r.owner != nil {
 		r.keepConclusions()
 		r.requestAll(doc, doc.Version != r.newest)
@@ -421,13 +421,13 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 		default:
 			r.keepAnswer(key)
 		}
-		r.tell(key, q)
+		r.deliver(key, q)
 	}
-	r.owner.Told()
+	r.owner.RequestsDelivered()
 }
 
-// tell passes a request to the owner, except a command waiting to be cleared.
-func (r *Replica) tell(key string, q request) {
+// deliver passes a request to the owner, except a command waiting to be cleared.
+func (r *Replica) deliver(key string, q request) {
 	r.requests[key] = q
 	if q.over && r.owner.IsCommand(key) {
 		r.clears[key] = true
@@ -440,7 +440,7 @@ func (r *Replica) tell(key string, q request) {
 // value, else "".
 func (r *Replica) rejected(key string, q request) string {
 	ack := r.haveAck[key]
-	if ack.Code != shadow.Conflict || !q.stands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(q.Value)) {
+	if ack.Code != shadow.Conflict || !q.ackStands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(q.Value)) {
 		return ""
 	}
 	return ack.Reason
@@ -485,19 +485,19 @@ func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
 // apply handles the message of the next version.
 func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	in.Desired = r.merged(in.Desired)
-	seq, own := r.set.own(in.ClientToken)
+	seq, own := r.set.ownToken(in.ClientToken)
 	// A late message: the update was given up, sent before the read, or its message has
 	// arrived before.
-	late := own && seq <= max(r.missed, r.heard, r.fetch)
+	late := own && seq <= max(r.lastFailed, r.lastEchoed, r.fetch)
 	if in.DesiredCleared || in.ReportedCleared || late || !own && r.overwritten(in.Reported) {
 		r.resync(now, 0)
 		return
 	}
 	switch {
 	case own:
-		r.heard = seq
+		r.lastEchoed = seq
 		if r.flight != nil && r.flight.seq == seq {
-			r.holds(r.flight.report) // now, since the next message may come from somebody else
+			r.recordWritten(r.flight.report) // now, since the next message may come from somebody else
 		}
 		if in.Version >= r.replied { // already settled by its own reply and by later replies
 			r.settleDesired(in.Desired, in.DesiredAt)
@@ -521,10 +521,10 @@ func (r *Replica) requestWritten(in shadow.Accepted) {
 			r.forget(key)
 			r.owner.Withdrawn(key)
 		} else {
-			r.tell(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true}})
+			r.deliver(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true}})
 		}
 	}
-	r.owner.Told()
+	r.owner.RequestsDelivered()
 }
 
 // withdrawn reports whether a written value deletes its key, as null and an empty
@@ -609,7 +609,7 @@ func merge(have, written any) any {
 		return written
 	}
 	before, _ := have.(map[string]any)
-	result := own(before)
+	result := cloneMap(before)
 	for key, value := range patch {
 		if withdrawn(value) {
 			delete(result, key)
@@ -621,16 +621,16 @@ func merge(have, written any) any {
 	return result
 }
 
-// own returns a copy, never nil.
-func own[V any](m map[string]V) map[string]V {
+// cloneMap returns a copy, never nil.
+func cloneMap[V any](m map[string]V) map[string]V {
 	if m == nil {
 		return map[string]V{}
 	}
 	return maps.Clone(m)
 }
 
-// own parses the client token of an own update, and returns its number.
-func (s *Set) own(token string) (seq uint64, ok bool) {
+// ownToken parses the client token of an own update, and returns its number.
+func (s *Set) ownToken(token string) (seq uint64, ok bool) {
 	number, ok := strings.CutPrefix(token, s.tokens)
 	seq, err := strconv.ParseUint(number, 10, 64)
 	return seq, ok && err == nil

@@ -20,15 +20,15 @@ func (r *Replica) updated(now time.Time, in Updated) {
 	sent := r.flight
 	r.flight = nil
 	if in.Outcome != OK {
-		r.missed = in.Seq
-		if r.heard == in.Seq { // stored nevertheless
+		r.lastFailed = in.Seq
+		if r.lastEchoed == in.Seq { // stored nevertheless
 			in.Outcome = Unknown
 		}
 	}
 	switch in.Outcome {
 	case OK:
 		r.warned = ""
-		r.stored(now, in.Version, sent)
+		r.recordAccepted(now, in.Version, sent)
 	case Throttled:
 		r.warn("shadow manager is busy; the report is kept", in.Err)
 		r.sendAt = now.Add(r.set.jitter(throttlePause))
@@ -55,8 +55,8 @@ func (r *Replica) updated(now time.Time, in Updated) {
 	r.touch()
 }
 
-// holds records the content written by an own update.
-func (r *Replica) holds(d report) {
+// recordWritten records the content written by an own update.
+func (r *Replica) recordWritten(d report) {
 	for key, value := range d.values {
 		delete(r.repeats, key)
 		if value == nil {
@@ -75,10 +75,10 @@ func (r *Replica) holds(d report) {
 	r.spoiled = r.spoiled && len(r.haveAck) > 0
 }
 
-// stored handles an accepted update.
-func (r *Replica) stored(now time.Time, version int64, sent *flight) {
-	if r.heard != sent.seq { // otherwise others may have written since
-		r.holds(sent.report)
+// recordAccepted handles an accepted update.
+func (r *Replica) recordAccepted(now time.Time, version int64, sent *flight) {
+	if r.lastEchoed != sent.seq { // otherwise others may have written since
+		r.recordWritten(sent.report)
 	}
 	if r.phase == synced && version > r.gate.Seen() {
 		// Otherwise the document and messages already cover this version, and newer
@@ -95,8 +95,8 @@ func (r *Replica) stored(now time.Time, version int64, sent *flight) {
 	}
 }
 
-// wants reports whether there is something to send, and the earliest time for it.
-func (r *Replica) wants() (earliest time.Time, wants bool) {
+// nextSend reports whether there is something to send, and the earliest time for it.
+func (r *Replica) nextSend() (earliest time.Time, wants bool) {
 	switch {
 	case !r.live || r.phase == fetching:
 		return time.Time{}, false
@@ -112,7 +112,7 @@ func (r *Replica) sendable() report {
 		return report{} // do not create a shadow only to delete from it
 	}
 	d := r.difference()
-	if r.lock() == 0 {
+	if r.knownVersion() == 0 {
 		d.desired = nil // not before the document exists
 	}
 	return d
@@ -141,14 +141,14 @@ func (r *Replica) sendNow(now time.Time) Update {
 	}
 	if len(u.Desired) > 0 {
 		// Not over a value written meanwhile by somebody else.
-		u.Version = r.lock()
+		u.Version = r.knownVersion()
 	}
 	return u
 }
 
-// lock returns the known version of the document, 0 without a document. The reply to an
-// own update may come before its message.
-func (r *Replica) lock() int64 {
+// knownVersion returns the known version of the document, 0 without a document. The
+// reply to an own update may come before its message.
+func (r *Replica) knownVersion() int64 {
 	if seen := r.gate.Seen(); r.replied != seen+1 {
 		return seen
 	}

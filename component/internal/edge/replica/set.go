@@ -145,7 +145,7 @@ func (s *Set) Tick(now time.Time) {
 		switch {
 		case r.due.IsZero():
 		case now.Before(r.due):
-			s.at(r.due)
+			s.wakeAt(r.due)
 		default:
 			r.touch()
 		}
@@ -167,9 +167,9 @@ func (s *Set) Flush(now time.Time) []Effect {
 	s.touched = nil
 	for _, r := range touched {
 		r.touched = false
-		s.pump(now, r)
+		s.enqueue(now, r)
 	}
-	s.serve(now)
+	s.sendQueued(now)
 	effects := s.effects
 	s.effects = nil
 	return effects
@@ -209,8 +209,8 @@ func (s *Set) touch(r *Replica) {
 	}
 }
 
-// at requests a tick at t or earlier.
-func (s *Set) at(t time.Time) {
+// wakeAt requests a tick at t or earlier.
+func (s *Set) wakeAt(t time.Time) {
 	if !t.IsZero() && (s.wake.IsZero() || t.Before(s.wake)) {
 		s.wake = t
 	}
@@ -221,42 +221,43 @@ func (s *Set) jitter(d time.Duration) time.Duration {
 	return d + time.Duration(s.random.Int64N(int64(d)/2+1))
 }
 
-// pump queues a replica with something to send, or requests a tick for the time it may
-// send.
-func (s *Set) pump(now time.Time, r *Replica) {
+// enqueue queues a replica with something to send, or requests a tick for the time it
+// may send.
+func (s *Set) enqueue(now time.Time, r *Replica) {
 	r.due = time.Time{}
-	earliest, wants := r.wants()
+	earliest, wants := r.nextSend()
 	switch {
 	case !wants || r.queued:
-	case now.Before(earliest) && !s.hurries(r):
+	case now.Before(earliest) && !s.skipsPauses(r):
 		r.due = earliest
-		s.at(earliest)
+		s.wakeAt(earliest)
 	default:
 		r.queued = true
 		s.queue = append(s.queue, r)
 	}
 }
 
-// hurries reports whether a replica skips its pauses.
-func (s *Set) hurries(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
+// skipsPauses reports whether a replica skips its pauses.
+func (s *Set) skipsPauses(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
 
-// serve sends for the queued replicas as far as the budget allows, first come, first
-// served. A replica blocked by the limit of its thing does not block other things.
-func (s *Set) serve(now time.Time) {
+// sendQueued sends for the queued replicas as far as the budget allows, first come,
+// first served. A replica blocked by the limit of its thing does not block other
+// things.
+func (s *Set) sendQueued(now time.Time) {
 	waiting := s.queue[:0]
 	for i, r := range s.queue {
 		if room, when := s.budget.all.room(now); !room {
-			s.at(when)
+			s.wakeAt(when)
 			waiting = append(waiting, s.queue[i:]...)
 			break
 		}
-		if earliest, wants := r.wants(); !wants || now.Before(earliest) && !s.hurries(r) {
+		if earliest, wants := r.nextSend(); !wants || now.Before(earliest) && !s.skipsPauses(r) {
 			r.queued = false
-			s.pump(now, r) // a later event made this obsolete
+			s.enqueue(now, r) // a later event made this obsolete
 			continue
 		}
-		if ok, when := s.budget.take(now, r.id.Thing); !ok {
-			s.at(when)
+		if ok, when := s.budget.reserve(now, r.id.Thing); !ok {
+			s.wakeAt(when)
 			waiting = append(waiting, r)
 			continue
 		}

@@ -35,7 +35,7 @@ type section struct {
 
 // entries makes a section with an entry for each key. check rejects entries the
 // component cannot have written; nil accepts all of the right type.
-func entries[V any](name string, of func(*State) *map[string]V, check func(*V) error) section {
+func entries[V any](name string, field func(*State) *map[string]V, check func(*V) error) section {
 	return section{
 		name: name, keyed: true,
 		read: func(s *State, key string, text json.RawMessage) error {
@@ -43,37 +43,37 @@ func entries[V any](name string, of func(*State) *map[string]V, check func(*V) e
 			if err != nil {
 				return err
 			}
-			if *of(s) == nil {
-				*of(s) = map[string]V{}
+			if *field(s) == nil {
+				*field(s) = map[string]V{}
 			}
-			(*of(s))[key] = value
+			(*field(s))[key] = value
 			return nil
 		},
 		equal: func(a, b *State) bool {
-			return maps.EqualFunc(*of(a), *of(b), func(a, b V) bool {
-				if a, ok := any(a).(Property); ok && a.plain() {
+			return maps.EqualFunc(*field(a), *field(b), func(a, b V) bool {
+				if a, ok := any(a).(Property); ok && a.hasOnlyRead() {
 					b := any(b).(Property)
-					return b.plain() && a.Read == b.Read // true for most properties, and reflection is slow
+					return b.hasOnlyRead() && a.Read == b.Read // true for most properties, and reflection is slow
 				}
 				return reflect.DeepEqual(a, b)
 			})
 		},
-		count: func(s *State) int { return len(*of(s)) },
+		count: func(s *State) int { return len(*field(s)) },
 	}
 }
 
 // single makes a section with one entry. equal reports whether a change needs no save.
-func single[V any](name string, of func(*State) *V, check func(*V) error, equal func(a, b V) bool) section {
+func single[V any](name string, field func(*State) *V, check func(*V) error, equal func(a, b V) bool) section {
 	return section{
 		name: name,
 		read: func(s *State, _ string, text json.RawMessage) error {
 			value, err := readEntry(text, check)
 			if err == nil {
-				*of(s) = value
+				*field(s) = value
 			}
 			return err
 		},
-		equal: func(a, b *State) bool { return equal(*of(a), *of(b)) },
+		equal: func(a, b *State) bool { return equal(*field(a), *field(b)) },
 		count: func(*State) int { return 0 },
 	}
 }
@@ -106,8 +106,8 @@ const (
 	lastYear = 2200                 // for a correct wall clock
 )
 
-// plain reports whether only Read is set.
-func (p Property) plain() bool {
+// hasOnlyRead reports whether all fields except Read are empty.
+func (p Property) hasOnlyRead() bool {
 	return p.Count == nil && p.Command == nil && p.Local == nil && p.Setting == nil && p.Schedule == nil
 }
 

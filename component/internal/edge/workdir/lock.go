@@ -95,14 +95,14 @@ func Take(dir string) (*Lock, error) {
 
 // Intervals of Wait.
 const (
-	lookPause = 100 * time.Millisecond
-	tellPause = 30 * time.Second
+	pollPause   = 100 * time.Millisecond
+	reportPause = 30 * time.Second
 )
 
 // Wait locks a directory as soon as no other process has the lock. It calls busy at the
 // start of the wait, and again every 30 s.
 func Wait(ctx context.Context, dir string, busy func(*BusyError)) (*Lock, error) {
-	var told time.Time
+	var reportedAt time.Time
 	var note *os.File
 	defer func() { closeNote(note) }()
 	for {
@@ -114,12 +114,12 @@ func Wait(ctx context.Context, dir string, busy func(*BusyError)) (*Lock, error)
 		if note == nil {
 			note = markWanted(filepath.Join(taken.Dir, NoteName))
 		}
-		if time.Since(told) >= tellPause {
-			told = time.Now()
+		if time.Since(reportedAt) >= reportPause {
+			reportedAt = time.Now()
 			busy(taken)
 		}
 		select {
-		case <-time.After(lookPause):
+		case <-time.After(pollPause):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}

@@ -133,7 +133,7 @@ func comparePropertyIDs(a, b PropertyID) int {
 		cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind))
 }
 
-func (c *change) say(format string, args ...any) {
+func (c *change) describe(format string, args ...any) {
 	c.texts = append(c.texts, fmt.Sprintf(format, args...))
 }
 
