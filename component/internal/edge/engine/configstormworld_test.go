@@ -244,7 +244,7 @@ func (w *confWorld) carryOut(effect any) any {
 		s := w.shadow(e.id)
 		s.followed = true
 		if w.link {
-			s.streams[0] = append(s.streams[0], inLive{e.id})
+			s.streams[0] = append(s.streams[0], inLive(e))
 		}
 	case outUnfollow:
 		s := w.shadow(e.id)

@@ -80,14 +80,14 @@ func (b *Bank) count(c *claim) {
 
 // keepClaim takes over the state of an output whose request stays.
 func (b *Bank) keepClaim(u, old *output) {
-	is := *u
+	configured := *u
 	*u = *old
-	u.label, u.lines, u.cfgs, u.groups, u.use, u.order = is.label, is.lines, is.cfgs, is.groups, is.use, is.order
+	u.label, u.lines, u.cfgs, u.groups, u.use, u.order = configured.label, configured.lines, configured.cfgs, configured.groups, configured.use, configured.order
 	b.count(&u.claim)
 	for i, cfg := range u.cfgs {
 		u.failsafed[i] = u.failsafed[i] && sameFailsafe(cfg, old.cfgs[i])
 		if u.since[i].IsZero() {
-			u.initial[i] = is.startOfUnread(i, member{old, i})
+			u.initial[i] = configured.startOfUnread(i, member{old, i})
 		}
 	}
 	if u.use.sameTiming(old.use) || u.demand.Levels == nil && !u.read() {
@@ -185,7 +185,7 @@ func (u *output) startOfUnread(i int, was member) *bool {
 }
 
 // inheritDemand hands a demand over to the new claim of the same lines if it keeps its
-// meaning. A pulse ends: its line may fall while it is requested again.
+// meaning. A pulse ends: its line may fall during the new request.
 func (b *Bank) inheritDemand(u, old *output) {
 	same := u.use.sameTiming(old.use)
 	for i := range u.cfgs {
@@ -199,8 +199,9 @@ func (b *Bank) inheritDemand(u, old *output) {
 	}
 }
 
-// Busy says what goes on that should not be cut short, and until when at least:
-// a pulse, or a change that a rule makes wait. why is empty when nothing does.
+// Busy returns the reason not to interrupt the outputs now, and the earliest time
+// without this reason: a pulse, or a change delayed by a rule. why is empty if an
+// interruption is safe.
 func (b *Bank) Busy(now time.Time) (until time.Time, why string) {
 	for _, u := range b.outputOrder {
 		switch {

@@ -15,8 +15,8 @@ import (
 type Setup struct {
 	Lines      map[string]config.Line      // by label
 	Interlocks map[string]config.Interlock // by label
-	// Uses describe the outputs that are more than a plain level of one line. Each
-	// output without a Use is a plain level.
+	// Uses describe the outputs other than a plain level of one line. Each output
+	// without a Use is a plain level.
 	Uses []Use
 }
 
