@@ -222,6 +222,9 @@ func (w *confWorld) deploy() (before *config.Config, step configgen.Step) {
 	w.pass(0) // whatever is due now is not due to the deployment
 	before = w.cfg
 	step = w.gen.Step()
+	if !w.still {
+		w.provoke(step)
+	}
 	w.say("deploy: %s", step.Text)
 	after := w.parse()
 	levels := maps.Clone(w.high)
@@ -230,6 +233,22 @@ func (w *confWorld) deploy() (before *config.Config, step configgen.Step) {
 	w.step(Configure{after})
 	w.judge.stays(levels, step, before)
 	return before, step
+}
+
+// provoke has something on its way to what a step is about when it comes: edges of its
+// lines, values that are desired of its properties.
+func (w *confWorld) provoke(step configgen.Step) {
+	for _, ref := range step.Lines {
+		if label, configured := w.labels[ref]; configured && w.cfg.Lines[label].Direction == gpio.Input && w.chance(40) {
+			w.move(ref)
+		}
+	}
+	for _, id := range step.Properties {
+		if p, configured := w.properties(id.Shadow)[id.Key]; configured && w.chance(20) {
+			w.ask(id.Shadow, map[string]any{id.Key: w.valueFor(p, true)})
+		}
+	}
+	w.pass(0)
 }
 
 // restart ends the process, in good order or at once, and begins another run, which may
@@ -437,14 +456,18 @@ func (w *confWorld) inputs() []gpio.Ref {
 	return refs
 }
 
-// press moves an input, once or several times. What the engine hears of it, and when,
-// is up to the queue.
+// press moves a random input, once or several times. What the engine hears of it, and
+// when, is up to the queue.
 func (w *confWorld) press() {
 	inputs := w.inputs()
 	if len(inputs) == 0 {
 		return
 	}
-	ref := choose(w, inputs)
+	w.move(choose(w, inputs))
+}
+
+// move moves an input.
+func (w *confWorld) move(ref gpio.Ref) {
 	times := anyOf(w, 1, 1, 1, 2, 2, 3)
 	before := w.on(ref)
 	w.say("%v: %d edges from %v", ref, times, before)
@@ -575,7 +598,9 @@ func (w *confWorld) quietly() {
 	}
 	was := w.judge.view()
 	w.judge.turned = map[gpio.Ref]int{}
+	w.still = true
 	before, step := w.deploy()
+	w.still = false
 	w.rest()
 	w.judge.check()
 	w.judge.same(was, w.judge.affected(step, before), step.Text)

@@ -43,10 +43,12 @@ type (
 		seq     uint64
 		doc     shadow.Document
 		outcome stormOutcome
+		number  int // of the last value that was desired before it was sent, which is for the judge
 	}
 	inAccepted struct {
 		id      shadow.ID
 		message shadow.Accepted
+		number  int // likewise
 	}
 	inUpdated struct {
 		id      shadow.ID

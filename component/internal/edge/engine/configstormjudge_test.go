@@ -57,7 +57,10 @@ type confJudge struct {
 
 	writes                    map[confKey][]any                  // since the last rest
 	wrote                     map[confKey]int                    // how many of them there ever were, that are not null
-	pulses                    map[configgen.PropertyID]int       // of how many of them no pulse can come any more
+	numbers                   map[confKey]int                    // the number of the last one of them
+	number                    int                                // of the last one of all
+	heard                     map[shadow.ID]int                  // up to which of them the engine may have heard
+	spent                     map[configgen.PropertyID]int       // up to which of them no pulse can come any more
 	pulsed                    map[configgen.PropertyID]int       // pulses since the value was last desired
 	counts                    map[configgen.PropertyID]confCount // of all there ever were
 	savingCounts, savedCounts map[configgen.PropertyID]confCount
@@ -66,6 +69,7 @@ type confJudge struct {
 	cleared                   map[confKey]int              // commands that were answered with 200 and cleared
 	ends                      int                          // runs that ended
 	excused                   map[confKey]bool             // what may stay reported
+	stale                     map[confKey]bool             // what may be reported of another kind
 	unsure                    map[shadow.ID]bool           // others wrote there what is ours, since the last rest
 	lost                      bool                         // the state was lost since the last rest
 	fresh                     bool                         // a save since the last change of the configuration is on the disk
@@ -88,16 +92,25 @@ type confLevel struct {
 type confCount struct {
 	low, high int64
 	since     int64 // edges since a value was last desired
+	after     int64 // and since it was answered with 200; -1 before that
+}
+
+func (c confCount) plus(edges int64) confCount {
+	c.low, c.high, c.since = c.low+edges, c.high+edges, c.since+edges
+	if c.after >= 0 {
+		c.after += edges
+	}
+	return c
 }
 
 func newConfJudge(w *confWorld) *confJudge {
 	return &confJudge{
 		w: w, is: map[gpio.Ref]bool{}, since: map[gpio.Ref]time.Time{}, ruled: map[gpio.Ref]time.Time{}, strays: map[gpio.Ref]bool{},
 		could: map[gpio.Ref]bool{}, locals: map[gpio.Ref]int{}, dropped: map[gpio.Ref]confLevel{}, turned: map[gpio.Ref]int{}, waving: map[gpio.Ref]bool{}, changed: map[configgen.PropertyID]bool{}, limited: map[gpio.Ref]bool{},
-		writes: map[confKey][]any{}, wrote: map[confKey]int{}, pulses: map[configgen.PropertyID]int{}, pulsed: map[configgen.PropertyID]int{},
+		writes: map[confKey][]any{}, wrote: map[confKey]int{}, numbers: map[confKey]int{}, heard: map[shadow.ID]int{}, spent: map[configgen.PropertyID]int{}, pulsed: map[configgen.PropertyID]int{},
 		counts: map[configgen.PropertyID]confCount{}, savingCounts: map[configgen.PropertyID]confCount{}, savedCounts: map[configgen.PropertyID]confCount{},
 		settings: map[configgen.PropertyID]any{}, latched: map[string]bool{}, cleared: map[confKey]int{},
-		excused: map[confKey]bool{}, unsure: map[shadow.ID]bool{},
+		excused: map[confKey]bool{}, stale: map[confKey]bool{}, unsure: map[shadow.ID]bool{},
 	}
 }
 
@@ -218,6 +231,10 @@ func asks(cfg *config.Config, p config.Property, ref gpio.Ref, value any) bool {
 func (j *confJudge) hears(in any) {
 	w := j.w
 	switch in := in.(type) {
+	case inFetched:
+		j.heard[in.id] = max(j.heard[in.id], in.number)
+	case inAccepted:
+		j.heard[in.id] = max(j.heard[in.id], in.number)
 	case inFailed:
 		if h := w.claims[in.claim]; h != nil && h.request == in.request {
 			delete(w.claims, in.claim)
@@ -247,7 +264,7 @@ func (j *confJudge) hears(in any) {
 				n += int64(in.burst.Falling)
 			}
 			c := j.counts[p.PropertyID]
-			j.counts[p.PropertyID] = confCount{c.low + n, c.high + n, c.since + n}
+			j.counts[p.PropertyID] = c.plus(n)
 		}
 	}
 }
@@ -311,8 +328,8 @@ func (j *confJudge) mayGoOn(ref gpio.Ref, label, how string) {
 		switch at := p.address(); {
 		case j.strays[ref]:
 			delete(j.strays, ref) // it takes up what it could not do
-		case j.pulses[p.PropertyID] < j.wrote[at]:
-			j.pulses[p.PropertyID]++
+		case j.spent[p.PropertyID] < j.numbers[at] && j.spent[p.PropertyID] < j.heard[at.id]:
+			j.spent[p.PropertyID] = j.heard[at.id] // values that were replaced do not come any more
 		case j.locals[ref] > 0:
 			j.locals[ref]--
 		default:
@@ -388,8 +405,12 @@ func (j *confJudge) started() {
 	j.counts = maps.Clone(j.savedCounts)
 	for id, c := range before {
 		if _, saved := j.savedCounts[id]; !saved {
-			j.counts[id] = confCount{0, c.high, c.since}
+			j.counts[id] = confCount{0, c.high, c.since, -1}
 		}
+	}
+	for id, c := range j.counts {
+		c.after = -1 // that it was set may be forgotten
+		j.counts[id] = c
 	}
 }
 
@@ -405,11 +426,11 @@ func (j *confJudge) ended(before *config.Config) {
 func (j *confJudge) excuseAll() {
 	for _, s := range j.w.shadows() {
 		for key := range j.w.content(s.id).Reported {
-			j.excused[confKey{s.id, key}] = true
+			j.excused[confKey{s.id, key}], j.stale[confKey{s.id, key}] = true, true
 		}
 	}
 	for _, p := range j.w.props { // on its way
-		j.excused[p.address()] = true
+		j.excused[p.address()], j.stale[p.address()] = true, true
 		j.excused[confKey{p.PropertyID.Shadow, shadow.AckKey}] = true
 		j.excused[confKey{p.PropertyID.Shadow, shadow.StatusKey}] = true
 	}
@@ -427,19 +448,19 @@ func (j *confJudge) lostState() {
 			continue
 		}
 		if n, ok := edgesOfCount(p.Property, j.w.content(at.id).Reported[at.key]); ok && !j.unsure[at.id] {
-			j.savedCounts[p.PropertyID] = confCount{min(n, j.counts[p.PropertyID].low), max(n, j.counts[p.PropertyID].high), j.counts[p.PropertyID].since}
+			j.savedCounts[p.PropertyID] = confCount{min(n, j.counts[p.PropertyID].low), max(n, j.counts[p.PropertyID].high), j.counts[p.PropertyID].since, -1}
 		}
 	}
 	for id := range j.counts {
 		if _, known := j.savedCounts[id]; !known {
-			j.savedCounts[id] = confCount{0, j.counts[id].high, j.counts[id].since}
+			j.savedCounts[id] = confCount{0, j.counts[id].high, j.counts[id].since, -1}
 		}
 	}
 	for at := range j.wrote { // a command that is still desired may not be remembered
 		for _, kind := range []config.Kind{config.Pulse} {
 			id := configgen.PropertyID{Shadow: at.id, Key: at.key, Kind: kind}
-			if j.w.content(at.id).Desired[at.key] != nil && j.pulses[id] == j.wrote[at] {
-				j.pulses[id]--
+			if j.w.content(at.id).Desired[at.key] != nil {
+				j.spent[id] = min(j.spent[id], j.numbers[at]-1)
 			}
 		}
 	}
@@ -468,6 +489,11 @@ func (j *confJudge) stored(u outUpdate) {
 			continue
 		}
 		at := confKey{u.id, key}
+		id := configgen.PropertyID{Shadow: u.id, Key: key, Kind: config.Count}
+		if c, counts := j.counts[id]; counts && c.after < 0 && j.numbers[at] <= j.heard[u.id] {
+			c.after = 0
+			j.counts[id] = c
+		}
 		if j.cleared[at]++; j.cleared[at] > j.wrote[at]+j.ends {
 			j.w.fail("answered twice: %v %s is answered with 200 and cleared %d times, desired %d times", u.id, key, j.cleared[at], j.wrote[at])
 		}
@@ -503,6 +529,8 @@ func (j *confJudge) written(id shadow.ID, key string, value any) {
 		return
 	}
 	j.wrote[at]++
+	j.number++
+	j.numbers[at] = j.number
 	for _, p := range j.w.props {
 		if p.address() != at {
 			continue
@@ -516,12 +544,10 @@ func (j *confJudge) written(id shadow.ID, key string, value any) {
 			j.pulsed[pid] = 0
 		}
 	}
-	for pid, c := range j.counts {
-		if pid.Shadow == id && pid.Key == key {
-			c.since = 0
-			j.counts[pid] = c
-		}
-	}
+	counter := configgen.PropertyID{Shadow: id, Key: key, Kind: config.Count}
+	c := j.counts[counter]
+	c.since, c.after = 0, -1
+	j.counts[counter] = c
 }
 
 // rewritten takes note that somebody else wrote what is ours, or deleted it.
@@ -577,7 +603,7 @@ func (j *confJudge) configures(before *config.Config) {
 	}
 	for id := range old {
 		if c, ok := j.counts[id]; ok && j.lost {
-			j.counts[id] = confCount{0, c.high, c.since} // it may be gone before its shadow was read
+			j.counts[id] = confCount{0, c.high, c.since, -1} // it may be gone before its shadow was read
 		}
 	}
 	for _, p := range w.props {
@@ -590,7 +616,7 @@ func (j *confJudge) configures(before *config.Config) {
 		}
 		if _, configured := kinds[p.address()]; p.Property.Kind == config.Pulse && !configured && value != nil && j.pulsed[p.PropertyID] == 0 {
 			// A value that stands where nothing was configured is a request.
-			j.pulses[p.PropertyID] = min(j.pulses[p.PropertyID], j.wrote[p.address()]-1)
+			j.spent[p.PropertyID] = min(j.spent[p.PropertyID], j.numbers[p.address()]-1)
 		}
 	}
 	for id, latched := range j.latched {
@@ -742,8 +768,11 @@ func (j *confJudge) same(was confView, about confScope, step string) {
 			continue
 		}
 		turned := slices.ContainsFunc(refsOf(w.cfg, p.Property), func(ref gpio.Ref) bool { return j.turned[ref] > 0 })
-		if a.doubt || turned || a.ack.Reason != b.ack.Reason { // it may be answered anew, as after a change of a label
+		if a.ack.Code == b.ack.Code && (a.doubt || turned || a.ack.Reason != b.ack.Reason) { // it may be answered anew, as after a change of a label
 			a.ack.Version, a.ack.Reason = b.ack.Version, b.ack.Reason
+		}
+		if a.doubt && a.ack.Code == shadow.Done && b.ack.Code == shadow.Conflict && p.Override == config.HoldsUntilNextDesired {
+			a.ack = b.ack // it is not known to be done before the local change
 		}
 		if a.ack.Code == 0 && b.ack.Code == shadow.Done && p.Override == config.UpdatesDesired {
 			a.ack = b.ack // the component desired it itself; the next run does not know that
@@ -938,15 +967,15 @@ func (j *confJudge) counters() {
 			if n < c.low || n > c.high {
 				w.fail("count: %v is %d edges, want %d to %d", id, n, c.low, c.high)
 			}
-		case writes[len(writes)-1] == nil || j.changed[id]:
+		case j.changed[id] || allRefused(p.Property, writes[len(writes)-1:]): // it may have come too late
 		default:
 			last, set := lastCount(p.Property, writes)
-			within := set && n >= last && n <= last+c.since
+			within := set && n >= last+max(c.after, 0) && n <= last+c.since
 			if !within && !(answer(w.content(at.id).Reported, at.key).Code != shadow.Done && n >= c.low && n <= c.high) {
-				w.fail("count: %v is %d edges, want %d, as was desired last, to %d", id, n, last, last+c.since)
+				w.fail("count: %v is %d edges, want %d, as was desired last and counted since then, to %d", id, n, last+max(c.after, 0), last+c.since)
 			}
 		}
-		j.counts[id] = confCount{n, n, 0}
+		j.counts[id] = confCount{n, n, 0, -1}
 	}
 	if w.pending == nil {
 		j.savedCounts = maps.Clone(j.counts)
@@ -994,15 +1023,36 @@ func (j *confJudge) values() {
 					want = word
 				}
 			}
+		case config.Rate, config.Period, config.Duty, config.LastPulse, config.Reading:
+			_, number := got.(float64)
+			want = j.ofKind(at, got, number)
+		case config.Changed:
+			text, _ := got.(string)
+			_, err := time.Parse(timeFormat, text)
+			want = j.ofKind(at, got, err == nil)
 		case config.Setting:
 			j.setting(p, c.Desired[at.key], got)
 		case config.Flag:
+			_, boolean := got.(bool)
+			want = j.ofKind(at, got, boolean)
 			j.flag(p, got)
 		}
 		if !shadow.Equal(want, got) {
-			w.fail("reported: %v is %v, want %v as the lines are", id, got, want)
+			w.fail("reported: %v is %v, want %v", id, got, want)
 		}
 	}
+}
+
+// ofKind is what is to be reported of a property that may have no value: not one of
+// another kind, unless nobody can know that it is one.
+func (j *confJudge) ofKind(at confKey, got any, fits bool) any {
+	switch {
+	case fits || got == nil:
+		delete(j.stale, at)
+	case !j.stale[at]:
+		return nil
+	}
+	return got
 }
 
 func matches(w *confWorld, states map[string]bool) bool {
@@ -1093,7 +1143,13 @@ func (j *confJudge) flag(p confProperty, got any) {
 	if j.latched[watched] && a.Latched && got != true && !reset && !j.lost {
 		w.fail("alarm: %v is %v, want true, since it is latched and was not reset", p.PropertyID, got)
 	}
-	shown := true // by all of its flags; one may still show what the alarm was before
+	// It counts if all of its flags show it, and what it watches has a value: else they
+	// may still show what the alarm was before.
+	shown := a.Line != ""
+	if !shown {
+		s := w.cfg.Shadows[a.Property.Shadow]
+		shown = w.content(s.ID).Reported[a.Property.Key] != nil
+	}
 	for _, q := range w.props {
 		shown = shown && !(q.Property.Kind == config.Flag && q.Alarm == p.Alarm && w.content(q.PropertyID.Shadow).Reported[q.Key] != true)
 	}
@@ -1132,7 +1188,7 @@ func (j *confJudge) settle() {
 	}
 	for id := range j.counts {
 		if !configured[id] && len(j.writes[confKey{id.Shadow, id.Key}]) > 0 {
-			j.counts[id] = confCount{0, math.MaxInt64 / 2, 0} // it may have been set before it was removed
+			j.counts[id] = confCount{0, math.MaxInt64 / 2, 0, -1} // it may have been set before it was removed
 			j.savedCounts[id] = j.counts[id]
 		}
 	}
@@ -1154,7 +1210,7 @@ func (j *confJudge) settle() {
 	for _, p := range w.props {
 		id := p.PropertyID
 		id.Kind = config.Pulse
-		j.pulses[id] = j.wrote[p.address()]
+		j.spent[id] = j.number
 		for _, ref := range refsOf(w.cfg, p.Property) {
 			if p.Output && !j.is[ref] && !j.waving[ref] {
 				delete(j.could, ref)

@@ -36,6 +36,7 @@ type confWorld struct {
 	now    time.Time
 	jumped time.Duration // of the wall clock that shadows are stamped by
 	calm   bool          // nothing fails
+	still  bool          // nothing happens but what is told
 	holder bool          // outputs are kept when the process ends
 	falls  bool          // a line that is given up goes low
 
@@ -412,7 +413,7 @@ func (w *confWorld) reply(id shadow.ID, in any, noise bool) {
 }
 
 func (w *confWorld) fetch(e outFetch) any {
-	in := inFetched{id: e.id, seq: e.seq}
+	in := inFetched{id: e.id, seq: e.seq, number: w.judge.number}
 	doc := w.shadow(e.id).doc
 	switch {
 	case !w.calm && w.chance(8):
@@ -492,7 +493,7 @@ func (w *confWorld) update(id shadow.ID, document string) *shadowdoc.Change {
 		if err != nil {
 			w.fail("message not parsed: %v", err)
 		}
-		s.streams[0] = append(s.streams[0], inAccepted{id, a})
+		s.streams[0] = append(s.streams[0], inAccepted{id, a, w.judge.number})
 	}
 	return change
 }
