@@ -299,6 +299,40 @@ shadows: {main: {properties: {it: {line: a}}}}
 	}
 }
 
+// A rejected pulse stays rejected though the process was killed before the shadow had the
+// answer, and the conflict is over: the end of a conflict sets nothing in motion.
+func TestRejectedPulseIsRemembered(t *testing.T) {
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output, start: "on"}}
+interlocks: {one: {lines: [a, b]}}
+shadows: {main: {properties: {it: {line: a, pulse: 1s}}}}
+`
+	const document = `{"version":%d,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", fmt.Sprintf(document, 7, 100))
+	r.pass(time.Minute)
+	if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+		t.Fatalf("the pulse was answered with %+v", ack)
+	}
+	again := newRig(t, strings.Replace(text, `"on"`, `"off"`, 1), r.lastSaved())
+	again.step(Start{})
+	again.step(shadowLive{"main"})
+	again.fetched("main", fmt.Sprintf(document, 7, 100))
+	again.pass(time.Minute)
+	if ack := again.shadows["main"].ack("it"); ack.Code != shadow.Conflict || again.pulses("a") > 0 {
+		t.Errorf("after a restart: %d pulses, answered with %+v", again.pulses("a"), ack)
+	}
+	u, _ := again.update("main")
+	again.accept(u, 8)
+	again.desired(9, `{"it":true}`)
+	again.pass(time.Minute)
+	if again.pulses("a") != 1 {
+		t.Errorf("%d pulses after the pulse was desired anew", again.pulses("a"))
+	}
+}
+
 // A value that the configuration no longer has a meaning for stays rejected, whatever
 // the lines do.
 func TestValueWithoutMeaningStaysRejected(t *testing.T) {

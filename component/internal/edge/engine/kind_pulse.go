@@ -68,6 +68,9 @@ func (u *pulse) applyRequest(r replica.Request) {
 		u.driveRequest(r, lines.Level(false))
 	case u.stopped:
 		// The next run carries out the pulse.
+	case !u.command.isNew(r) && u.command.last.Rejected != "":
+		u.followsRequest, u.conflict = false, u.command.last.Rejected
+		u.acknowledge(shadow.Conflict, u.conflict)
 	case u.command.isNew(r) && u.command.isForeign(r):
 		u.command.rejectForeign(r)
 	case u.command.isNew(r):
@@ -100,10 +103,10 @@ func (u *pulse) startSaved(failed error) {
 	}
 }
 
-// demandRejected forgets the rejected command, which did not start.
-func (u *pulse) demandRejected() {
+// demandRejected records the rejection of the command, which did not start.
+func (u *pulse) demandRejected(reason string) {
 	u.running = false
-	u.command.known = false
+	u.command.last.Rejected = reason
 	u.saveWithin(saveDelay)
 }
 

@@ -114,8 +114,8 @@ func (m *metered) show() {
 		m.showSample()
 	}
 	switch {
-	case m.rate > 0:
-		// The rate decays if no more edges come.
+	case m.rate > 0, m.timed && !m.samples.Settled():
+		// The rate decays if no more edges come, and the filters follow it.
 		m.due = m.now.Add(m.Interval)
 	case !m.timed && !m.seenAt.IsZero():
 		m.due = m.seenAt.Add(m.Timeout)

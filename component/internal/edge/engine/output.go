@@ -29,7 +29,7 @@ type outputKind interface {
 	// lines match. A pulse acknowledges at its end.
 	acksWhenDone(value any) bool
 	// demandRejected is called when an interlock rejects the requested value.
-	demandRejected()
+	demandRejected(reason string)
 	// pulseEnded is called at the end of a pulse. cut names the cause of an early end.
 	pulseEnded(cut string)
 }
@@ -167,7 +167,7 @@ func (o *output) driveRequest(r replica.Request, d lines.Demand) {
 // until another request: the end of the conflict must not set anything in motion.
 func (o *output) rejectByInterlock(err error) {
 	o.followsRequest, o.conflict = false, err.Error()
-	o.impl.demandRejected()
+	o.impl.demandRejected(o.conflict)
 	o.acknowledge(shadow.Conflict, err.Error())
 }
 
@@ -217,7 +217,7 @@ func (o *output) turnedOff(r replica.Request, status lines.Status) bool {
 
 func (o *output) acksWhenDone(any) bool         { return true }
 func (o *output) demandTaken(any, lines.Demand) {}
-func (o *output) demandRejected()               {}
+func (o *output) demandRejected(string)         {}
 func (o *output) pulseEnded(string)             {}
 
 // requestGoverns reports whether a current request controls the output.

@@ -95,7 +95,12 @@ type Command struct {
 	Version int64  `json:"version"`           // of the newest document with the command
 	Done    bool   `json:"done,omitempty"`    // the command has ended
 	Failure string `json:"failure,omitempty"` // why the command failed or ended early
-	Cleared bool   `json:"cleared,omitempty"` // the request has been withdrawn or cleared
+
+	// Rejected is why an interlock rejected the command; "" if none did. The end of the
+	// conflict must not start it.
+	Rejected string `json:"rejected,omitempty"`
+
+	Cleared bool `json:"cleared,omitempty"` // the request has been withdrawn or cleared
 }
 
 // Local is a change of an output independent of its shadow.
