@@ -73,12 +73,12 @@ func deploy(ctx context.Context, env Env, d control.Deployment, wait time.Durati
 // own.
 func tellSynchronized(ctx context.Context, env Env, done control.Synchronized) error {
 	for _, name := range done.Begun {
-		fmt.Fprintf(env.Stdout, "%v: synchronized with the cloud from now on\n", shadow.ID{Thing: name.Thing, Name: name.Shadow})
+		fmt.Fprintf(env.Stdout, "%v: synchronized with the cloud from now on\n", name)
 	}
-	for _, name := range done.Ended {
-		fmt.Fprintf(env.Stdout, "%v: no longer synchronized with the cloud; its documents stay on both sides\n", shadow.ID{Thing: name.Thing, Name: name.Shadow})
+	for _, name := range done.Ending {
+		fmt.Fprintf(env.Stdout, "%v: no longer synchronized with the cloud, once the component has withdrawn its reports; its documents stay on both sides\n", name)
 	}
-	if len(done.Begun)+len(done.Ended) == 0 {
+	if len(done.Begun)+len(done.Ending) == 0 {
 		return nil
 	}
 	contact, err := env.dir.Contact()

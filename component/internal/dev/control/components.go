@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -67,18 +66,12 @@ func (s *Server) deploy(r *http.Request, d Deployment) (done Synchronized, err e
 		return done, err
 	}
 	s.Log.Say("core", "deployment done")
-	if d.Component != s.Component {
+	if d.Component != s.Component || s.Deployed == nil {
 		return done, nil
 	}
-	if done, err = s.Synchronize(); err != nil {
+	if done, err = s.Deployed(); err != nil {
 		s.Log.Say("cloud", "synchronized shadows: %v; they stay those of the configuration before", err)
 		return done, fmt.Errorf("the configuration is deployed, but the synchronized shadows are still those of the one before: %w", err)
-	}
-	for _, name := range done.Begun {
-		s.Log.Say("cloud", "%v is synchronized from now on", shadow.ID{Thing: name.Thing, Name: name.Shadow})
-	}
-	for _, name := range done.Ended {
-		s.Log.Say("cloud", "%v is no longer synchronized", shadow.ID{Thing: name.Thing, Name: name.Shadow})
 	}
 	return done, nil
 }

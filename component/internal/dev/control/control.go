@@ -6,6 +6,8 @@ package control
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
 // maxRequest is how many bytes a request may have.
@@ -53,10 +55,12 @@ type ShadowName struct {
 	Shadow string `json:"shadow,omitempty"`
 }
 
-// Synchronized are the shadows whose synchronization with the cloud has begun or ended.
+func (n ShadowName) String() string { return shadow.ID{Thing: n.Thing, Name: n.Shadow}.String() }
+
+// Synchronized is what a deployment changed of the synchronization with the cloud.
 type Synchronized struct {
-	Begun []ShadowName `json:"begun,omitempty"`
-	Ended []ShadowName `json:"ended,omitempty"`
+	Begun  []ShadowName `json:"begun,omitempty"`
+	Ending []ShadowName `json:"ending,omitempty"` // once the component has withdrawn its reports
 }
 
 // Deployment is a deployment of one component's configuration. It has either Full, or

@@ -27,8 +27,8 @@ type Server struct {
 	Component  string // whose configuration says what is synchronized
 	Components devcore.Components
 	Log        *eventlog.Log
-	// Synchronize has the shadows of that configuration synchronized.
-	Synchronize func() (Synchronized, error)
+	// Deployed is called after a deployment of that configuration; nil does nothing.
+	Deployed func() (Synchronized, error)
 }
 
 // Listen opens the socket. The function that it returns serves it until ctx is done.

@@ -195,12 +195,14 @@ func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log 
 	if err := core.LoadConfiguration(ComponentName, e.Dir.Config()); err != nil {
 		return nil, err
 	}
-	if _, err := e.synchronize(core); err != nil {
-		return nil, err
-	}
-	commands := &control.Server{
-		Core: core, Cloud: above, Components: components, Log: log, Component: ComponentName,
-		Synchronize: func() (control.Synchronized, error) { return e.synchronize(core) },
+	commands := &control.Server{Core: core, Cloud: above, Components: components, Log: log, Component: ComponentName}
+	if !e.Lite { // which has no shadow manager
+		shadows := newSynchronization(core, e.Thing, log)
+		if err := shadows.begin(); err != nil { // it was deployed while no component could refuse it
+			log.Say("cloud", "no shadow is synchronized: the configuration in force is not valid: %v", err)
+		}
+		parts.Go(func() { shadows.run(ctx) })
+		commands.Deployed = shadows.deployed
 	}
 	serve, err := commands.Listen(ctx, e.Dir.Control())
 	if err != nil {

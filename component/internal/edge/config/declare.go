@@ -96,6 +96,8 @@ func field[T, V any](name string, f form[V], at func(*T) *V, doc string) key[T] 
 }
 
 // part declares a key whose value is read in a way of its own.
+//
+//go:noinline
 func part[T any](name string, shape Shape, read func(*parser, node, *T), doc string) key[T] {
 	return key[T]{Key: Key{Name: name, Doc: doc, Shape: shape}, read: read}
 }
@@ -105,7 +107,10 @@ func inside[T any](name string, o *object[T], doc string) key[T] {
 	return part(name, Shape{Type: Group, Object: &o.Object}, func(p *parser, n node, dst *T) { o.read(p, n, dst) }, doc)
 }
 
-// or gives the key a default.
+// or gives the key a default. Like the other parts of a declaration it is not inlined:
+// a hundred copies would make the binary larger by more than one percent.
+//
+//go:noinline
 func (k key[T]) or(value any) key[T] {
 	switch v := value.(type) {
 	case time.Duration:
@@ -119,6 +124,8 @@ func (k key[T]) or(value any) key[T] {
 
 // needed makes the key one that may not be missing. Without a want, the reader of
 // the object says so itself.
+//
+//go:noinline
 func (k key[T]) needed(want string) key[T] {
 	k.Needed, k.want = true, want
 	return k
@@ -131,6 +138,8 @@ func (k key[T]) needs(when *regexp.Regexp, other string) key[T] {
 }
 
 // of leaves the key to these variants.
+//
+//go:noinline
 func (k key[T]) of(variants ...fmt.Stringer) key[T] {
 	for _, v := range variants {
 		k.Of = append(k.Of, v.String())

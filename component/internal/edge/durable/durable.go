@@ -1,5 +1,5 @@
-// Package durable replaces small files so that a power cut leaves either the old
-// text or the new one, and reads them without trusting what lies in their place.
+// Package durable replaces small files so that a power cut leaves either the old text
+// or the new text, and reads them safely whatever lies in their place.
 package durable
 
 import (
@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// ErrTooLarge reports a file that is larger than its reader allows.
+// ErrTooLarge reports a file larger than its reader allows.
 var ErrTooLarge = errors.New("file is too large")
 
-// KindError reports a file that is not a regular one, such as a directory, a named
+// KindError reports something other than a regular file, such as a directory, a named
 // pipe or a device. Nothing reads or replaces it.
 type KindError struct{ Mode fs.FileMode }
 
@@ -39,7 +39,7 @@ func kind(mode fs.FileMode) string {
 	return "another kind of file"
 }
 
-// The steps of Write. Tests replace them to make one fail.
+// The steps of Write. Tests replace them to simulate failures.
 var (
 	createStep  = create
 	writeStep   = (*os.File).Write
@@ -50,14 +50,14 @@ var (
 	syncDirStep = (*os.File).Sync
 )
 
-// Write replaces the text of a file, and creates the file with mode 0600 if there
-// is none. It returns nil when the new text is on the disk. After an error the file
-// has its old text, unless only the directory could not be synced: then it has the
-// new text, and a power cut may bring the old one back.
+// Write replaces the text of a file, and creates a missing file with mode 0600. It
+// returns nil when the new text is on the disk. After an error the file has its old
+// text, unless only the directory could not be synced: then it has the new text, and a
+// power cut may bring the old text back.
 //
-// The new text is first written to [Temporary]. A process that is killed in the
-// middle leaves that file behind, and the next Write overwrites it. At most one
-// Write of a path runs at a time.
+// The new text is first written to [Temporary]. A process killed in the middle leaves
+// that file behind, and the next Write overwrites it. At most one Write of a path runs
+// at a time.
 func Write(path string, text []byte) error {
 	if err := replaceable(path); err != nil {
 		return err
@@ -74,14 +74,14 @@ func Write(path string, text []byte) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Temporary is the file that Write uses on its way to path. It is in the same
+// Temporary returns the file used by Write on its way to path. It lies in the same
 // directory, since a file cannot be renamed across file systems.
 func Temporary(path string) string {
 	dir, name := filepath.Split(path)
 	return filepath.Join(dir, "."+name+".new")
 }
 
-// replaceable reports an error if path is something that Write must not replace.
+// replaceable returns an error if Write must not replace path.
 func replaceable(path string) error {
 	switch info, err := os.Lstat(path); {
 	case errors.Is(err, fs.ErrNotExist):
@@ -153,7 +153,7 @@ func Open(path string, flag int, perm fs.FileMode) (*os.File, error) {
 		return nil, err
 	}
 	if info, err = file.Stat(); err == nil {
-		err = regular(path, info) // something else may have taken its place by now
+		err = regular(path, info) // something else may have taken the place of the file
 	}
 	if err != nil {
 		file.Close()
@@ -169,7 +169,7 @@ func regular(path string, info fs.FileInfo) error {
 	return &fs.PathError{Op: "open", Path: path, Err: &KindError{info.Mode()}}
 }
 
-// Read returns the text of a regular file. A file of more than limit bytes is
+// Read returns the text of a regular file. A file of more than limit bytes gives
 // [ErrTooLarge].
 func Read(path string, limit int64) ([]byte, error) {
 	file, err := Open(path, os.O_RDONLY, 0)
@@ -187,8 +187,8 @@ func Read(path string, limit int64) ([]byte, error) {
 	return text, nil
 }
 
-// Reason is the cause of an error of this package without path and operation, for
-// the few words that fit into a shadow.
+// Reason returns the cause of an error of this package without path and operation, for
+// the little room in a shadow.
 func Reason(err error) error {
 	for {
 		if path, ok := errors.AsType[*fs.PathError](err); ok {

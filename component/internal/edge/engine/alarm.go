@@ -9,85 +9,100 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// silence is what the status shows of an alarm without a value.
+// silence describes an alarm without a value in the status.
 const silence = "nothing to compare; it stays as it is"
 
-// alarm watches a value. It changes only when it has been tested, so that a restart
-// leaves it, and its output, as they were.
+// alarm watches a value. Only a test changes its state, so a restart leaves the alarm
+// and its output unchanged.
 type alarm struct {
 	*core
 	config.Alarm
-	label   string
-	watches string // the identity of what it watches, and its test
-	limits  string // the identity of its limit
-	drives  string // the identity and polarity of its output; "" for none
-	resumed string // the identity under which it was remembered; "" if it was not
+	label    string
+	watchID  string // identity of the watched value and of the test
+	limitID  string // identity of the limit, and of all else that tells alarms apart
+	outputID string // identity and polarity of the output; "" for none
+	resumed  string // the identity under which the alarm was remembered; "" for none
 
 	source, limit func() (value any, known bool)
-	changed       []func() // told when raised may be different
+	onChange      []func() // called when raised may have changed
 
 	raised bool
-	known  bool      // it has been tested, by this run or an earlier one
-	since  time.Time // since when the test holds while it is not raised; zero while it does not
-	lost   time.Time // since when there is no value; zero while there is one
-	silent bool      // that was logged
+	known  bool      // tested by this run or an earlier one
+	since  time.Time // start of the time For, while the alarm waits to be raised; else zero
+	lost   time.Time // when the value was lost; zero while there is a value
+	silent bool      // the loss of the value was logged
 }
 
 func newAlarm(c *core, label string) *alarm {
 	a := &alarm{core: c, Alarm: c.cfg.Alarms[label], label: label}
-	a.watches, a.limits = watched(c.cfg, a.Alarm), limitOf(c.cfg, a.Alarm)
+	a.watchID, a.limitID = watchIdentity(c.cfg, a.Alarm), limitIdentity(c.cfg, a.Alarm)
 	if a.Output != "" {
-		a.drives = lines.MemoryKey(c.cfg.Lines[a.Output])
+		a.outputID = lines.MemoryKey(c.cfg.Lines[a.Output])
 	}
 	return a
 }
 
-// identity is how the memory knows the alarm: by what it watches, its limit and, since
-// several alarms may watch the same, its label.
-func (a *alarm) identity() string { return alarmID(a.watches, a.limits, a.label) }
+// identity returns the key of the alarm in the memory: the watched value, the limit,
+// time, latch and output. Several alarms may have all of them in common, so the key has
+// the label, too.
+func (a *alarm) identity() string { return alarmID(a.watchID, a.limitID, a.label) }
 
 func alarmID(watches, limits, label string) string { return watches + " " + limits + " " + label }
 
-// watched is the identity of what an alarm watches, and how.
-func watched(cfg *config.Config, a config.Alarm) string {
+// watchIdentity returns the identity of the watched value and of the test.
+func watchIdentity(cfg *config.Config, a config.Alarm) string {
 	watched := "line " + lines.Identity(cfg.Lines[a.Line])
 	if a.Line == "" {
-		watched = propertyAt(cfg, a.Property)
+		watched = propertyIdentity(cfg, a.Property)
 	}
 	return watched + " " + a.Test.String()
 }
 
-// limitOf is the identity of the limit of an alarm: its value, or its setting.
-func limitOf(cfg *config.Config, a config.Alarm) string {
+// limitIdentity returns the identity of the limit, a constant or a setting, with all
+// that tells alarms of one value apart.
+func limitIdentity(cfg *config.Config, a config.Alarm) string {
+	limits := ""
 	if a.Limit != nil {
-		return brief(a.Limit)
+		limits = brief(a.Limit)
+	} else {
+		limits = propertyIdentity(cfg, a.Setting)
 	}
-	return propertyAt(cfg, a.Setting)
+	if a.For > 0 {
+		limits += " for " + a.For.String()
+	}
+	if a.Latched {
+		limits += " latched"
+	}
+	if a.Output != "" {
+		limits += " drives " + lines.Identity(cfg.Lines[a.Output])
+	}
+	return limits
 }
 
-// propertyAt is the identity of a property.
-func propertyAt(cfg *config.Config, at config.Path) string {
+// propertyIdentity returns the identity of a property.
+func propertyIdentity(cfg *config.Config, at config.Path) string {
 	s := cfg.Shadows[at.Shadow]
 	return state.PropertyID(s.ID, at.Key, s.Properties[at.Key].Kind.String())
 }
 
-// resume takes up whether the alarm was raised.
+// resume restores the remembered state of the alarm.
 func (a *alarm) resume(identity string, raised bool) {
 	a.resumed, a.raised, a.known = identity, raised, true
 }
 
-// goesOn reports whether the alarm is the one of the configuration before.
-func (a *alarm) goesOn(old *alarm) bool {
+// continues reports whether the alarm continues an alarm of the previous configuration.
+func (a *alarm) continues(old *alarm) bool {
 	if a.resumed != "" {
 		return old.identity() == a.resumed
 	}
 	return old.identity() == a.identity()
 }
 
-// cause is what the alarm is called where it switches something.
+// cause names the alarm as the cause of a switch.
 func (a *alarm) cause() lines.Cause { return lines.Cause{Kind: lines.ByAlarm, Name: a.label} }
 
-// adopt goes on with the alarm of the same identity under the configuration before.
+// adopt takes over the state of the alarm with the same identity under the previous
+// configuration.
 func (a *alarm) adopt(old *alarm) {
 	a.raised, a.known, a.lost, a.silent = old.raised, old.known, old.lost, old.silent
 	if a.Limit == old.Limit {
@@ -95,9 +110,10 @@ func (a *alarm) adopt(old *alarm) {
 	}
 }
 
-// assert drives an output that a raised alarm did not drive before.
-func (a *alarm) assert(old *alarm) {
-	if a.raised && a.Output != "" && (old.drives != a.drives || old.Set != a.Set) {
+// assertOutput drives the output of a raised alarm if the previous configuration drove
+// another output or another level.
+func (a *alarm) assertOutput(old *alarm) {
+	if a.raised && a.Output != "" && (old.outputID != a.outputID || old.Set != a.Set) {
 		a.switchOutput(a.Output, a.Set, a.cause())
 	}
 }
@@ -110,7 +126,7 @@ func (a *alarm) test() {
 		a.noteSilent()
 		return
 	}
-	a.noteHeard()
+	a.noteValue()
 	switch holds := a.holds(value, limit); {
 	case !holds:
 		a.since = time.Time{}
@@ -120,9 +136,9 @@ func (a *alarm) test() {
 	case a.raised:
 	case a.For > 0 && a.since.IsZero():
 		a.since = a.now
-		a.at(a.now.Add(a.For))
+		a.wakeAt(a.now.Add(a.For))
 	case a.now.Before(a.since.Add(a.For)):
-		a.at(a.since.Add(a.For))
+		a.wakeAt(a.since.Add(a.For))
 	default:
 		a.since = time.Time{}
 		a.raise(true)
@@ -165,13 +181,13 @@ func number(value any) (float64, bool) {
 	return 0, false
 }
 
-// raise notes whether the alarm is raised, and drives its output. An alarm that was
-// never tested and is not raised drives nothing.
+// raise records the new state and drives the output. The first test of an alarm drives
+// the output only if it raises the alarm.
 func (a *alarm) raise(raised bool) {
 	moved := a.raised != raised
 	a.raised, a.known = raised, true
 	a.saveWithin(saveDelay)
-	for _, show := range a.changed {
+	for _, show := range a.onChange {
 		show()
 	}
 	if !moved {
@@ -183,7 +199,7 @@ func (a *alarm) raise(raised bool) {
 	}
 }
 
-// reset ends a raised alarm unless its cause goes on; why says so.
+// reset ends a raised alarm, or returns why its cause persists.
 func (a *alarm) reset() (why string) {
 	if !a.raised {
 		return ""
@@ -200,7 +216,7 @@ func (a *alarm) reset() (why string) {
 	return ""
 }
 
-// noteSilent notes that the alarm has no value: it stays as it is.
+// noteSilent notes a missing value. The alarm keeps its state.
 func (a *alarm) noteSilent() {
 	a.since = time.Time{}
 	if a.lost.IsZero() {
@@ -209,7 +225,7 @@ func (a *alarm) noteSilent() {
 	switch at := a.lost.Add(silentAfter); {
 	case a.silent:
 	case a.now.Before(at):
-		a.at(at)
+		a.wakeAt(at)
 	default:
 		a.silent = true
 		a.log.Warn("alarm has nothing to compare; it stays as it is", "alarm", a.label, "raised", a.raised)
@@ -217,7 +233,7 @@ func (a *alarm) noteSilent() {
 	}
 }
 
-func (a *alarm) noteHeard() {
+func (a *alarm) noteValue() {
 	if a.lost = (time.Time{}); a.silent {
 		a.silent = false
 		a.log.Info("alarm has a value again", "alarm", a.label)

@@ -105,7 +105,7 @@ func TestAlarmsOverRestart(t *testing.T) {
 		r.turn(11)
 		r.pass(7 * time.Second)
 		saved := r.lastSaved()
-		if !r.lines["siren"] || !r.lines["valve"] || !saved.Alarms["line I1 is true full"] || !saved.Alarms["gw//turns#count above gw//limit#setting worn"] {
+		if !r.lines["siren"] || !r.lines["valve"] || !saved.Alarms["line I1 is true for 5s drives O1 full"] || !saved.Alarms["gw//turns#count above gw//limit#setting latched drives O2 worn"] {
 			t.Fatalf("%s: before the restart lines are %v, saved is %v", c.name, r.lines, saved.Alarms)
 		}
 		was := r.lines

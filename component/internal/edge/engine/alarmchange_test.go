@@ -85,6 +85,22 @@ shadows:
       warm: {alarm: warm}
       hot:  {alarm: hot}
 `
+	const same = `
+lines: {tank: {line: T, direction: input}, siren: {line: S, direction: output}}
+alarms:
+  warm: {line: tank, output: siren}
+  hot:  {line: tank, latched: true}
+`
+	r := newRig(t, same, state.State{})
+	r.step(Start{})
+	r.edge("tank", true)
+	r.edge("tank", false)
+	r.pass(time.Second)
+	r.sets = nil
+	r.configure(strings.NewReplacer("warm:", "hot:", "hot:", "warm:").Replace(same))
+	if r.pass(time.Second); len(r.sets) > 0 {
+		t.Errorf("two alarms of one line swapped their labels: written %v", r.sets)
+	}
 	swapped := strings.NewReplacer("  warm: {property: main/n, above: 1}", "  hot: {property: main/n, above: 1}",
 		"  hot:  {property: main/n, above: 5", "  warm:  {property: main/n, above: 5", "{alarm: warm}", "{alarm: hot}", "{alarm: hot}", "{alarm: warm}").Replace(text)
 	others := strings.NewReplacer("  warm: {property", "  a: {property", "  hot:  {property", "  b:  {property", "{alarm: warm}", "{alarm: a}", "{alarm: hot}", "{alarm: b}").Replace(text)

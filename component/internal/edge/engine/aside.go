@@ -10,15 +10,15 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// What the configuration no longer has is kept for a rollback, so long and so much
-// of each section at most.
+// Limits for entries kept for a rollback after the configuration dropped them. The
+// counts apply to each section.
 const (
 	keepAside = 30 * 24 * time.Hour
 	maxAside  = 256
-	maxGhosts = 16 // shadows that are no longer configured, and cannot be reached to withdraw what was reported
+	maxGhosts = 16 // shadows no longer configured and still out of reach, so their reported values cannot be deleted yet
 )
 
-// oldest are the entries beyond a number, the oldest first.
+// oldest returns the entries beyond the limit keep, the oldest first.
 func oldest(since map[shadow.ID]time.Time, keep int) []shadow.ID {
 	ids := slices.SortedFunc(maps.Keys(since), func(a, b shadow.ID) int {
 		return cmp.Or(since[a].Compare(since[b]), cmp.Compare(a.Thing, b.Thing), cmp.Compare(a.Name, b.Name))
@@ -26,20 +26,20 @@ func oldest(since map[shadow.ID]time.Time, keep int) []shadow.ID {
 	return ids[:max(len(ids)-keep, 0)]
 }
 
-// own is a copy that is not nil.
-func own[V any](m map[string]V) map[string]V {
+// cloneMap returns a copy, never nil.
+func cloneMap[V any](m map[string]V) map[string]V {
 	if m == nil {
 		return map[string]V{}
 	}
 	return maps.Clone(m)
 }
 
-// aside is what is kept although the configuration lacks it.
+// aside holds entries kept for a rollback: they are remembered but not configured.
 type aside struct {
 	outputs    map[string]bool
 	properties map[string]state.Property
 	alarms     map[string]bool
-	since      map[string]time.Time // as State.Aside has it
+	since      map[string]time.Time // as in State.Aside
 }
 
 func (a aside) addTo(s *state.State) {
@@ -48,7 +48,7 @@ func (a aside) addTo(s *state.State) {
 	maps.Copy(s.Alarms, a.alarms)
 }
 
-// putAside keeps the entries of a memory that are not configured.
+// putAside keeps the entries of a memory without a place in the configuration.
 func putAside(now time.Time, remembered state.State, configured map[string]bool) aside {
 	a := aside{map[string]bool{}, map[string]state.Property{}, map[string]bool{}, map[string]time.Time{}}
 	since := func(section, id string) time.Time {
@@ -57,19 +57,19 @@ func putAside(now time.Time, remembered state.State, configured map[string]bool)
 		}
 		return now.Round(0).UTC()
 	}
-	keep(now, "outputs", remembered.Outputs, configured, since, a.since, a.outputs)
-	keep(now, "alarms", remembered.Alarms, configured, since, a.since, a.alarms)
-	keep(now, "properties", remembered.Properties, configured, since, a.since, a.properties)
+	keepNewest(now, "outputs", remembered.Outputs, configured, since, a.since, a.outputs)
+	keepNewest(now, "alarms", remembered.Alarms, configured, since, a.since, a.alarms)
+	keepNewest(now, "properties", remembered.Properties, configured, since, a.since, a.properties)
 	for id, p := range a.properties {
-		p.Local = nil // it would act
+		p.Local = nil // a local change would move an output after the rollback
 		a.properties[id] = p
 	}
 	return a
 }
 
-// keep copies the entries of a section that are not configured: the newest ones, and
-// none that is too old.
-func keep[V any](now time.Time, section string, from map[string]V, configured map[string]bool, since func(section, id string) time.Time, times map[string]time.Time, to map[string]V) {
+// keepNewest copies the newest entries of a section without a place in the
+// configuration, none older than keepAside.
+func keepNewest[V any](now time.Time, section string, from map[string]V, configured map[string]bool, since func(section, id string) time.Time, times map[string]time.Time, to map[string]V) {
 	var ids []string
 	for id := range from {
 		if !configured[id] && now.Sub(since(section, id)) < keepAside {

@@ -6,27 +6,27 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// clock is what the engine knows of the wall clock. Everything but schedules goes by
-// the time of steps, which never goes back.
+// clock is the engine's knowledge of the wall clock. Only schedules use it. Everything
+// else uses the time of the steps, which never goes back.
 type clock struct {
-	set   bool          // it can be trusted: once set, it stays so
-	boot  string        // the run of the kernel
-	skew  time.Duration // the wall clock less the time of steps; other than 0 in simulations only
-	told  bool          // something is known of it, if only that it is not set
-	saved state.Clock   // by an earlier run
+	set      bool          // the clock can be trusted; never reverts to false
+	boot     string        // the boot ID of the kernel
+	skew     time.Duration // the wall clock minus the time of the steps; not 0 in simulations only
+	hasInput bool          // at least one [Clock] input has arrived
+	saved    state.Clock   // by an earlier run
 }
 
-// clockSlack is how far a clock may be behind what it showed earlier.
+// clockSlack is how far a clock may be behind the latest time seen earlier.
 const clockSlack = 10 * time.Minute
 
-// firstYear is before any clock that is set.
+// firstYear is a year before any correctly set clock.
 const firstYear = 2025
 
-// wall is what the clock on the wall shows at the time of a step.
+// wall returns the wall time of a step.
 func (c *clock) wall(now time.Time) time.Time { return now.Round(0).Add(c.skew).UTC() }
 
-// latest is the time by the wall clock, or the latest time that an earlier run saw
-// if the clock is behind: it may not be set yet.
+// latest returns the wall time, or the latest time seen by an earlier run if the clock
+// is behind: the clock may not be set yet.
 func (c *clock) latest(now time.Time) time.Time {
 	if wall := c.wall(now); wall.After(c.saved.Latest) {
 		return wall
@@ -34,13 +34,13 @@ func (c *clock) latest(now time.Time) time.Time {
 	return c.saved.Latest
 }
 
-// judge decides whether the clock is set, and reports whether it has become so. One
-// that the kernel synchronises is set, and so is one that was in the same run of the
-// kernel, whatever became of the time server. A hardware clock is believed unless it is
-// behind what was seen of it, and so is one that is set while the component runs, as
-// by a modem.
+// judge decides whether the clock can be trusted, and reports whether it just became
+// trusted. It trusts a clock synchronized by the kernel, and a clock trusted earlier in
+// the same boot, even if the time server is gone. It trusts a hardware clock, or a
+// clock set while the component runs (by a modem, for example), unless the time is
+// behind the latest time seen.
 func (c *clock) judge(in Clock, wall time.Time) (becameSet bool) {
-	c.told = true
+	c.hasInput = true
 	if c.boot = in.Boot; c.set {
 		return false
 	}
@@ -49,7 +49,7 @@ func (c *clock) judge(in Clock, wall time.Time) (becameSet bool) {
 	return c.set
 }
 
-// memory is what to remember of the clock.
+// memory returns the part of the clock to save.
 func (c *clock) memory(wall time.Time) state.Clock {
 	if c.set {
 		return state.Clock{Latest: wall, Boot: c.boot}

@@ -6,15 +6,14 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// command is a request that is carried out once: a pulse, a count that is set, the
-// reset of an alarm. It is on the disk before it is carried out, so that a process
-// that is killed in between does not repeat it, and its desired value is cleared when
-// it is over, so that nobody else does.
+// command is a request carried out exactly once: a pulse, a new count, the reset of an
+// alarm. The command is saved before it starts, so a killed process does not repeat it.
+// Its desired value is cleared at the end, so nobody else repeats it.
 type command struct {
 	*property
-	known  bool // last is a command, of this run or an earlier one
-	last   state.Command
-	before *state.Command // the one before last, while last waits for the disk; nil for none
+	known    bool // last holds a command of this run or an earlier one
+	last     state.Command
+	previous *state.Command // the command before last, while last waits for the disk; nil for none
 }
 
 func (c *command) resume(saved state.Property) {
@@ -23,12 +22,12 @@ func (c *command) resume(saved state.Property) {
 	}
 }
 
-// remember leaves out a command that has not begun when the component stops: the
-// next run carries it out.
+// remember omits a command not started when the component stops: the next run carries
+// it out.
 func (c *command) remember(saved state.Property) state.Property {
 	switch {
 	case c.stopped && c.waiting():
-		saved.Command = c.before
+		saved.Command = c.previous
 	case c.known:
 		last := c.last
 		saved.Command = &last
@@ -36,17 +35,17 @@ func (c *command) remember(saved state.Property) state.Property {
 	return saved
 }
 
-func (c *command) adopt(old command) { c.known, c.last, c.before = old.known, old.last, old.before }
+func (c *command) adopt(old command) { c.known, c.last, c.previous = old.known, old.last, old.previous }
 
-// isNew reports whether a request is not the command that is remembered. One that
-// came as a message is new even if it looks the same; so is one in a document that
-// was created again, whose versions began anew.
+// isNew reports whether a request differs from the remembered command. A request that
+// arrives as a message is always new. So is a request in a document created anew,
+// because its versions restart.
 func (c *command) isNew(r replica.Request) bool {
 	return r.Fresh || !c.known || c.last.Cleared || c.last.Version > r.Version || c.last.At != r.At || !shadow.Equal(c.last.Value, r.Value)
 }
 
-// isForeign reports whether a request was written when the key was of another kind:
-// a standing "on" of a lamp must not open a gate.
+// isForeign reports whether a request was written when the key had another kind: a
+// standing "on" of a lamp must not open a gate.
 func (c *command) isForeign(r replica.Request) bool {
 	return c.retyped != 0 && !r.Fresh && r.At <= c.retyped
 }
@@ -58,39 +57,39 @@ func (c *command) rejectForeign(r replica.Request) {
 	c.replica.Conclude(c.key, shadow.Refused, "requested before this property became a "+c.Kind.String())
 }
 
-// begin takes a request for its command. run is called when it is on the disk, or
-// could not be saved.
+// begin records a request as the command and saves it. run is called after each save
+// attempt.
 func (c *command) begin(r replica.Request, run func(failed error)) {
 	if !c.waiting() {
-		c.before = nil
+		c.previous = nil
 		if c.known {
 			before := c.last
-			c.before = &before
+			c.previous = &before
 		}
 	}
 	c.known, c.last = true, state.Command{At: r.At, Version: r.Version, Value: r.Value}
 	c.beginWhenSaved(c.identity, run)
 }
 
-// waiting reports whether the command has yet to be saved.
-func (c *command) waiting() bool { return c.waits(c.identity) }
+// waiting reports whether the command still has to be saved.
+func (c *command) waiting() bool { return c.isWaiting(c.identity) }
 
 func (c *command) stopWaiting() { c.core.stopWaiting(c.identity) }
 
-// notSaved answers a command that is not on the disk: unsaved it could be carried
-// out twice.
-func (c *command) notSaved(err error) {
+// ackNotSaved acknowledges a failed save. The command does not start, because an
+// unsaved command could be carried out twice.
+func (c *command) ackNotSaved(err error) {
 	c.acknowledge(shadow.LineFailed, "not remembered yet: "+err.Error())
 }
 
-// stillRequested reports whether the command is what is requested: the request may
-// have been withdrawn or replaced meanwhile.
+// stillRequested reports whether the command is still requested. The request may have
+// been withdrawn or replaced meanwhile.
 func (c *command) stillRequested() bool {
 	r, requested := c.replica.Requested(c.key)
 	return requested && c.known && r.Version == c.last.Version && shadow.Equal(r.Value, c.last.Value)
 }
 
-// seenAgain notes the document in which a command that goes on was found again.
+// seenAgain notes the newest document with the command in progress.
 func (c *command) seenAgain(r replica.Request) {
 	if c.last.Version != r.Version {
 		c.last.Version = r.Version
@@ -98,13 +97,13 @@ func (c *command) seenAgain(r replica.Request) {
 	}
 }
 
-// over remembers how the command ended; "" is as it should.
-func (c *command) over(failure string) {
+// finish records the end of the command. failure is "" for success.
+func (c *command) finish(failure string) {
 	c.last.Done, c.last.Failure = true, failure
 	c.saveWithin(saveDelay)
 }
 
-// conclude answers the command as it ended, with the code where it failed.
+// conclude acknowledges the end of the command. failed is the code for a failure.
 func (c *command) conclude(failed shadow.Code) {
 	code := shadow.Done
 	if c.last.Failure != "" {
@@ -113,18 +112,18 @@ func (c *command) conclude(failed shadow.Code) {
 	c.replica.Conclude(c.key, code, c.last.Failure)
 }
 
-// cleared remembers that the command is no longer requested: the same value would
-// be a new one.
-func (c *command) cleared() {
+// markCleared notes the withdrawal of the command, so a later request for the same
+// value counts as new.
+func (c *command) markCleared() {
 	if c.known && !c.last.Cleared {
 		c.last.Cleared = true
 		c.saveWithin(saveDelay)
 	}
 }
 
-// readCleared does that for a document that does not request it.
-func (c *command) readCleared() {
+// markClearedIfAbsent marks the command as cleared if the document does not request it.
+func (c *command) markClearedIfAbsent() {
 	if desired, _ := c.replica.Desired(c.key); desired == nil {
-		c.cleared()
+		c.markCleared()
 	}
 }

@@ -49,6 +49,7 @@ type confJudge struct {
 	released   map[gpio.Ref]confLevel // levels of outputs that were released in this step
 	turns      map[gpio.Ref]int       // how often the engine moved them
 	waves      map[gpio.Ref]bool      // outputs that go on and off at rest
+	limited    map[gpio.Ref]bool      // outputs that had a maxOn under some configuration
 
 	began    time.Time // start of this run
 	stopping bool
@@ -119,6 +120,7 @@ func newConfJudge(w *confWorld) *confJudge {
 		released:   map[gpio.Ref]confLevel{},
 		turns:      map[gpio.Ref]int{},
 		waves:      map[gpio.Ref]bool{},
+		limited:    map[gpio.Ref]bool{},
 
 		requests:     map[confKey][]any{},
 		requestCount: map[confKey]int{},
@@ -458,6 +460,7 @@ func (j *confJudge) configures(before *config.Config) {
 	was := map[gpio.Ref]config.Line{}
 	for _, l := range before.Lines {
 		was[l.Ref] = l
+		j.limited[l.Ref] = j.limited[l.Ref] || l.MaxOn > 0
 	}
 	for ref, label := range w.labels {
 		cfg := w.cfg.Lines[label]

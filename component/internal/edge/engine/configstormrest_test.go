@@ -132,7 +132,9 @@ func (j *confJudge) desired(s config.Shadow, key string, value any, reported map
 	default:
 		fits(shadow.Done, shadow.Conflict)
 	}
-	limited := w.cfg.Lines[p.Line].MaxOn > 0
+	// A value that maxOn ended keeps its answer 200, even after the limit is removed.
+	line := w.cfg.Lines[p.Line]
+	limited := line.MaxOn > 0 || j.limited[line.Ref]
 	if err == nil && ack.Code == shadow.Done && p.Override != config.HoldsUntilNextDesired && !limited && !same {
 		w.fail("not done: %s is answered with 200, reported is %v", id, reported[key])
 	}

@@ -12,9 +12,9 @@ type inputControl struct {
 	label string
 }
 
-// act has the controls of an input act together: one that stops "down" makes way for
-// one that starts "up".
-func act(c *core, controls []inputControl, n lines.InputChanged) {
+// applyControls runs the controls of an input together. A control that stops "down"
+// makes way for a control that starts "up".
+func applyControls(c *core, controls []inputControl, n lines.InputChanged) {
 	if n.Rising+n.Falling == 0 || c.stopped {
 		return
 	}
@@ -31,7 +31,7 @@ func act(c *core, controls []inputControl, n lines.InputChanged) {
 		}
 		on := control.Action == config.Set
 		if control.Action == config.Toggle {
-			// Several edges in one burst are as many turns.
+			// An odd number of edges in one burst toggles the output.
 			on = c.willBeOn(control.Output) != (times%2 == 1)
 		}
 		c.switchOutput(control.Output, on, lines.Cause{Kind: lines.ByControl, Name: control.label})

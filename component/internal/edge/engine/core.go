@@ -19,8 +19,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// core is what the parts of the engine share during a step: the time, the lines,
-// the memory, and what the step asks for so far.
+// core is shared by the parts of the engine during a step: the time, the lines, the
+// memory, and the effects collected so far.
 type core struct {
 	cfg    *config.Config
 	bank   *lines.Bank
@@ -33,49 +33,49 @@ type core struct {
 	effects []Effect
 	wake    time.Time
 
-	orders    map[string]order  // demands by requested values, by output
-	switches  []localSwitch     // local changes, to be made together
-	momentary map[string]bool   // the outputs that are only pulsed, by label
+	orders    map[string]order  // demands from requested values, by output
+	switches  []localSwitch     // local changes to apply together
+	momentary map[string]bool   // outputs with pulses only, by label
 	claims    map[string]string // the identity of each output, by label
 
-	faults      map[string]error // of the work directory, by what fails
-	statusStale bool             // the reported status may be different
+	faults      map[string]error // faults of the work directory, by file
+	statusStale bool             // the reported status may be out of date
 
 	memory memory
 	clock  clock
 }
 
-// order is a demand on an output by a requested value.
+// order is the demand of a requested value on an output.
 type order struct {
 	lines.Order
-	done func(refused error) // told when the demand was taken or refused
+	done func(refused error) // called when the bank accepts or rejects the demand
 }
 
-// localSwitch is a change of an output by something other than its shadow.
+// localSwitch changes an output independently of its shadow.
 type localSwitch struct {
 	output string
 	on     bool
 	cause  lines.Cause
 }
 
-func (c *core) do(effect Effect) { c.effects = append(c.effects, effect) }
+func (c *core) emit(effect Effect) { c.effects = append(c.effects, effect) }
 
-// at asks for a tick at t at the latest.
-func (c *core) at(t time.Time) {
+// wakeAt requests a tick at t or earlier.
+func (c *core) wakeAt(t time.Time) {
 	if !t.IsZero() && (c.wake.IsZero() || t.Before(c.wake)) {
 		c.wake = t
 	}
 }
 
-// jitter is d plus up to half of it.
+// jitter returns d plus up to half of it.
 func (c *core) jitter(d time.Duration) time.Duration {
 	return d + time.Duration(c.random.Int64N(int64(d)/2+1))
 }
 
-// demand adds a demand by a requested value; all of a step are made together.
+// demand queues the demand of a requested value. drive passes all of them on together.
 func (c *core) demand(output string, o order) { c.orders[output] = o }
 
-// drive hands the demands of the step to the lines, all at once.
+// drive passes the queued demands to the lines, all at once.
 func (c *core) drive() {
 	if len(c.orders) == 0 {
 		return
@@ -92,7 +92,7 @@ func (c *core) drive() {
 	}
 }
 
-// switchOutput adds a local change; the step makes those of one moment together.
+// switchOutput queues a local change. A step applies simultaneous changes together.
 func (c *core) switchOutput(output string, on bool, cause lines.Cause) {
 	c.switches = append(c.switches, localSwitch{output, on, cause})
 }
@@ -107,8 +107,8 @@ func (c *core) willBeOn(output string) bool {
 	return c.bank.IsOn(output)
 }
 
-// fault notes that a file cannot be read or written, or can again with nil.
-func (c *core) fault(what string, err error) {
+// setFault records the fault of a file; a nil error removes it.
+func (c *core) setFault(what string, err error) {
 	old := c.faults[what]
 	if err == nil {
 		delete(c.faults, what)
@@ -118,19 +118,19 @@ func (c *core) fault(what string, err error) {
 	c.statusStale = c.statusStale || (old == nil) != (err == nil) || err != nil && old.Error() != err.Error()
 }
 
-// input is whether an input is on. ok is false while that is not known.
+// input returns the level of an input. ok is false while the level is unknown.
 func (c *core) input(line string) (on any, ok bool) {
 	value, _, ok := c.bank.Input(line)
 	return value, ok && c.bank.Reads(line)
 }
 
-// sortedKeys makes the order of decisions independent of the order of maps.
+// sortedKeys makes decisions independent of the order of maps.
 func sortedKeys[V any](m map[string]V) []string {
 	return slices.SortedFunc(maps.Keys(m), cmp.Compare[string])
 }
 
-// sorted are the values of a map in the order of its keys.
-func sorted[V any](m map[string]V) []V {
+// sortedValues returns the values of a map in the order of its keys.
+func sortedValues[V any](m map[string]V) []V {
 	values := make([]V, 0, len(m))
 	for _, key := range sortedKeys(m) {
 		values = append(values, m[key])
@@ -138,7 +138,7 @@ func sorted[V any](m map[string]V) []V {
 	return values
 }
 
-// brief is a value as JSON, shortened.
+// brief returns a value as shortened JSON.
 func brief(value any) string {
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -147,109 +147,112 @@ func brief(value any) string {
 	return shadow.CutReason(strings.ToValidUTF8(string(text[:min(len(text), 40)]), ""))
 }
 
-// ErrNotRead fails the saves of a run whose state file cannot be read. A [DiskFault]
-// says why.
+// ErrNotRead fails every save of a run with an unreadable state file. A [DiskFault]
+// gives the reason.
 var ErrNotRead = errors.New("the state file could not be read, and is left alone")
 
-// notSaved is the fault of a save, without paths: a shadow has room for a few words.
-func notSaved(err error) error {
+// saveFault returns the fault of a save without paths: a shadow has little room.
+func saveFault(err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("not saved: %w", durable.Reason(err))
 }
 
-// Delays before something is saved. They bound what a power cut can lose, and
-// spare the flash.
+// Delays before a save. They bound the loss in a power cut, and spare the flash.
 const (
-	saveDelay  = time.Second      // of outputs and local changes
-	countDelay = 10 * time.Second // of counts
+	saveDelay  = time.Second      // for outputs and local changes
+	countDelay = 10 * time.Second // for counts
 	saveRetry  = 30 * time.Second // after a failure
 )
 
-// memory is what a later run has to know, and when it is to be saved.
+// memory is the state for a later run, and the schedule of its saves.
 type memory struct {
-	snapshot func() state.State // what is to be saved now
+	snapshot func() state.State // returns the state to save
 
-	at      time.Time        // when to save; zero when there is nothing
+	saveAt  time.Time        // when to save; zero for never
 	seq     uint64           // of the last save
-	saving  bool             // it is under way
-	last    state.State      // what it saves
-	failed  bool             // the content of the disk is not known
-	waiting map[string]await // begin when they are saved, by property
-	frozen  *lines.Memory    // the outputs as they were before they were stopped
+	saving  bool             // a save is in progress
+	last    state.State      // the state passed to the last save
+	failed  bool             // the content of the disk is unknown
+	waiting map[string]await // actions to start once saved, by property
+	frozen  *lines.Memory    // the outputs before Stop changed them
 }
 
-// await is something that begins with the save of that number.
+// await is an action to start after the save with number seq.
 type await struct {
 	seq   uint64
-	saved func(failed error) // nil: it is on the disk
+	saved func(failed error) // called after the save; a nil error means success
 }
 
-func (m *memory) idle() bool { return m.at.IsZero() && !m.saving && len(m.waiting) == 0 }
+// idle reports whether nothing is left to save. At the end, waiting actions are left to
+// the next run.
+func (m *memory) idle(stopped bool) bool {
+	return m.saveAt.IsZero() && !m.saving && (stopped || len(m.waiting) == 0)
+}
 
-// saveWithin has the state saved after that delay at the latest.
+// saveWithin schedules a save after delay or earlier.
 func (c *core) saveWithin(delay time.Duration) {
-	if at := c.now.Add(delay); c.memory.at.IsZero() || at.Before(c.memory.at) {
-		c.memory.at = at
+	if at := c.now.Add(delay); c.memory.saveAt.IsZero() || at.Before(c.memory.saveAt) {
+		c.memory.saveAt = at
 	}
-	c.at(c.memory.at)
+	c.wakeAt(c.memory.saveAt)
 }
 
-// beginWhenSaved saves without delay, and calls begin when the state is on the disk
-// and after each attempt that failed, until [core.stopWaiting].
+// beginWhenSaved saves without delay. It calls begin when the state is on the disk, and
+// after each failed attempt, until [core.stopWaiting].
 func (c *core) beginWhenSaved(id string, begin func(failed error)) {
-	// A save under way holds what was before.
+	// A save in progress lacks this change.
 	c.memory.waiting[id] = await{c.memory.seq + 1, begin}
 	c.saveNow()
 }
 
 func (c *core) stopWaiting(id string) { delete(c.memory.waiting, id) }
 
-func (c *core) waits(id string) bool {
+func (c *core) isWaiting(id string) bool {
 	_, waits := c.memory.waiting[id]
 	return waits
 }
 
 func (c *core) saveNow() {
-	c.memory.at = c.now
+	c.memory.saveAt = c.now
 	c.save()
 }
 
-// save saves when the time has come, one at a time, and not before every line has
-// answered: a line that is about to change is neither what it was nor what it will be.
+// save saves the state when due, one save at a time, and only after every line has
+// answered: while a line changes, neither its old level nor its new one is true.
 func (c *core) save() {
 	m := &c.memory
 	switch {
-	case m.at.IsZero() || m.saving || c.bank.Moving() && !c.stopped:
+	case m.saveAt.IsZero() || m.saving || c.bank.Moving() && !c.stopped:
 		return
-	case c.now.Before(m.at) && !c.stopped:
-		c.at(m.at)
+	case c.now.Before(m.saveAt) && !c.stopped:
+		c.wakeAt(m.saveAt)
 		return
 	}
-	m.at = time.Time{}
+	m.saveAt = time.Time{}
 	s := m.snapshot()
 	if s.Equal(m.last) && !m.failed && len(m.waiting) == 0 {
 		return
 	}
 	m.seq++
 	m.saving, m.last = true, s
-	c.do(Save{m.seq, s})
+	c.emit(Save{m.seq, s})
 }
 
-// saved takes the outcome of a save, and begins what had to be saved first.
-func (c *core) saved(in Saved) {
+// handleSaved handles the result of a save, and starts the actions waiting for it.
+func (c *core) handleSaved(in Saved) {
 	m := &c.memory
 	if in.Seq != m.seq || !m.saving {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
 	if !errors.Is(in.Err, ErrNotRead) {
-		c.fault("state", notSaved(in.Err))
+		c.setFault("state", saveFault(in.Err))
 	}
 	switch {
 	case in.Err == nil:
-	case c.stopped: // there is no time to wait for another disk
+	case c.stopped: // no time to wait for another disk
 		c.log.Error("state not saved; the next start has the one before", "error", in.Err)
 	default:
 		c.log.Error("state not saved; retrying", "error", in.Err, "retry", saveRetry)
@@ -261,5 +264,5 @@ func (c *core) saved(in Saved) {
 		}
 	}
 	c.drive()
-	c.save() // what changed meanwhile
+	c.save() // changes made during the save
 }

@@ -1,19 +1,19 @@
-// Package engine is the heart of the component: it ties lines to device shadows.
+// Package engine is the heart of the component: it connects lines to device shadows.
 //
-// [Engine.Step] takes one [Input] and returns [Effect] values. It does no I/O and
-// reads no clock: the time comes with the call. A thin loop (package agent) feeds
-// it from one goroutine and carries out the effects, whose results come back as
-// inputs. So every behavior can be replayed, and nothing here needs a lock. Step is
-// deterministic: equal inputs give equal effects in the same order.
+// [Engine.Step] takes one [Input] and returns [Effect] values. It does no I/O and reads
+// no clock: the caller passes the time. A thin loop (package agent) feeds it from one
+// goroutine and carries out the effects, whose results come back as inputs. So every
+// behavior can be replayed, and the engine needs no lock. Step is deterministic: equal
+// inputs give equal effects in the same order.
 //
 //	edges, documents, messages, replies, ticks -> Step -> set lines, fetch, update, save
 //
-// The engine composes three parts and owns time and memory:
+// The engine owns time and memory, and composes three parts:
 //
-//   - package lines decides what lines may be, and when;
+//   - package lines decides which levels lines may take, and when;
 //   - package replica keeps the copy of each shadow in step;
-//   - kinds of properties (kind_*.go) tie the two: each knows what a requested value
-//     asks of the lines, and what is reported of them.
+//   - kinds of properties (kind_*.go) connect the two: each kind turns a requested
+//     value into a demand on lines, and line levels into a reported value.
 //
 // The files lie in layers, from the top: snapshot; engine; parts; shadow; kinds;
 // kind_*; alarm; output, command, meter and sample; property; core.
@@ -40,20 +40,20 @@ type Engine struct {
 	parts
 	replicas *replica.Set
 	version  string    // of the component
-	since    time.Time // when it started, or stopped
-	refused  string    // why the latest configuration is not in force; "" if it is
+	since    time.Time // when the component started or stopped
+	refused  string    // why the latest configuration was rejected; "" if it was accepted
 
 	aside    aside
-	followed map[shadow.ID]bool      // their messages are asked for
-	retired  map[shadow.ID]time.Time // no longer configured since then, and not withdrawn yet
-	waiting  bool                    // it was logged that schedules wait for the clock
+	followed map[shadow.ID]bool      // shadows with message subscriptions
+	retired  map[shadow.ID]time.Time // shadows dropped from the configuration but not withdrawn yet, with the time of the drop
+	waiting  bool                    // logged: schedules wait for the clock
 }
 
-// New makes an engine. version is the component's; remembered is what an earlier run
-// saved; random spreads retries.
+// New makes an engine. version is the component's version, remembered the state saved
+// by an earlier run. random spreads retries.
 func New(cfg *config.Config, version string, remembered state.State, random *rand.Rand, log *slog.Logger) *Engine {
 	if remembered.Labeled != nil {
-		remembered = identified(cfg, *remembered.Labeled)
+		remembered = stateByIdentity(cfg, *remembered.Labeled)
 	}
 	e := &Engine{
 		core: core{
@@ -82,9 +82,9 @@ func linesMemory(s state.State) lines.Memory {
 	return m
 }
 
-// withdraw has deleted what an earlier run may have reported and the configuration
-// no longer has.
-func (e *Engine) withdraw(remembered state.State) {
+// withdrawDropped deletes values reported by an earlier run and dropped from the
+// configuration since.
+func (e *Engine) withdrawDropped(remembered state.State) {
 	reported := remembered.Shadows
 	bound := map[string]*boundShadow{}
 	for _, s := range e.shadows {
@@ -101,7 +101,7 @@ func (e *Engine) withdraw(remembered state.State) {
 		switch id, ok := state.ParseShadowID(name); {
 		case s != nil:
 			s.replica.Withdraw(gone)
-		case ok: // also without keys: there may be acknowledgements
+		case ok: // even without keys: acknowledgements may be left
 			since, known := remembered.Aside["shadows/"+name]
 			if !known {
 				since = e.clock.latest(e.now)
@@ -114,38 +114,38 @@ func (e *Engine) withdraw(remembered state.State) {
 	}
 }
 
-// Step takes one input at time now, which never goes back, and returns what is
-// to be done. The effects must be carried out in order.
+// Step handles one input at time now, which never goes back, and returns the effects.
+// The caller must carry them out in order.
 func (e *Engine) Step(now time.Time, in Input) []Effect {
 	e.now, e.effects = now, nil
-	e.take(in)
-	e.heed()
+	e.handle(in)
+	e.handleNotices()
 	if !e.stopped {
 		e.testAlarms()
 		e.runSchedules()
-		e.heed()
+		e.handleNotices()
 	}
 	e.showStatus()
 	if e.stopped {
 		e.save()
 	}
 	for _, effect := range e.bank.Effects() {
-		e.do(effect)
+		e.emit(effect)
 	}
 	if !e.bank.Moving() {
-		// Not before every line has answered: its level belongs into the same report as
-		// the answer to the request, and is remembered.
+		// Wait until every line has answered: the report needs the level together with
+		// the acknowledgement, and so does the memory.
 		e.save()
 		for _, effect := range e.replicas.Flush(now) {
-			e.do(effect)
+			e.emit(effect)
 		}
 		e.closeGhosts()
 	}
 	return e.effects
 }
 
-// take does what the input says.
-func (e *Engine) take(in Input) {
+// handle dispatches an input.
+func (e *Engine) handle(in Input) {
 	switch in := in.(type) {
 	case Start:
 		e.start()
@@ -176,11 +176,11 @@ func (e *Engine) take(in Input) {
 	case LinesFailed:
 		e.bank.Failed(e.now, in.Claim, in.Request, in.Err)
 	case Sampled:
-		e.sample(in)
+		e.handleSample(in)
 	case Saved:
-		e.saved(in)
+		e.handleSaved(in)
 	case DiskFault:
-		e.fault(in.What, in.Err)
+		e.setFault(in.What, in.Err)
 	case ShadowLive:
 		e.replicas.Live(e.now, in.ID)
 	case ShadowLost:
@@ -196,7 +196,7 @@ func (e *Engine) take(in Input) {
 	}
 }
 
-// Wake is when the next [Tick] is wanted, zero when none is.
+// Wake returns when the next [Tick] is due, zero for never.
 func (e *Engine) Wake() time.Time {
 	wake := e.wake
 	for _, at := range []time.Time{e.bank.Wake(), e.replicas.Wake()} {
@@ -207,25 +207,25 @@ func (e *Engine) Wake() time.Time {
 	return wake
 }
 
-// Idle reports whether everything that can be reported has been: nothing is in
-// flight or waiting for a shadow whose link is up, nor to be saved.
-func (e *Engine) Idle() bool { return e.replicas.Idle() && e.memory.idle() }
+// Idle reports whether nothing is left to save, and nothing is in flight or waiting for
+// a shadow with a live link.
+func (e *Engine) Idle() bool { return e.replicas.Idle() && e.memory.idle(e.stopped) }
 
-// Busy says what goes on that should not be cut short, and until when at least.
-// why is empty when nothing does.
+// Busy returns the reason not to interrupt the lines now, and the earliest time without
+// this reason. why is empty if an interruption is safe.
 func (e *Engine) Busy(now time.Time) (until time.Time, why string) { return e.bank.Busy(now) }
 
 func (e *Engine) start() {
 	e.since = e.now
 	remembered := e.memory.last
 	e.parts = assemble(&e.core, e.replicas, remembered)
-	e.withdraw(remembered)
+	e.withdrawDropped(remembered)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
 	e.bank.Start(e.now)
 	e.restoreAlarms()
-	e.follow()
-	e.at(e.now)
+	e.followShadows()
+	e.wakeAt(e.now)
 }
 
 func (e *Engine) stop(kept bool) {
@@ -250,13 +250,13 @@ func (e *Engine) tick() {
 	e.save()
 }
 
-// heed does what follows from what happened to the lines.
-func (e *Engine) heed() {
+// handleNotices handles the notices of the lines.
+func (e *Engine) handleNotices() {
 	for notices := e.bank.Notices(); len(notices) > 0; notices = e.bank.Notices() {
 		for _, notice := range notices {
 			switch n := notice.(type) {
 			case lines.OutputChanged:
-				e.statusStale = true // faults may be others
+				e.statusStale = true // faults may have changed
 				e.saveWithin(saveDelay)
 				if o := e.outputs[n.Output]; o != nil {
 					o.show()
@@ -267,13 +267,13 @@ func (e *Engine) heed() {
 				}
 			case lines.ForcedOff:
 				if o := e.outputs[n.Output]; o != nil {
-					_, off := o.switched(false)
+					_, off := o.switchDemand(false)
 					outputOf(o).overrule(off, true)
 				}
 			case lines.InputChanged:
 				e.statusStale = e.statusStale || n.Rising+n.Falling == 0
-				act(&e.core, e.controls[n.Input], n)
-				e.switchAll()
+				applyControls(&e.core, e.controls[n.Input], n)
+				e.applySwitches()
 				for _, k := range e.inputs[n.Input] {
 					k.show()
 				}
@@ -282,11 +282,11 @@ func (e *Engine) heed() {
 	}
 }
 
-// switchAll makes the local changes that were asked for.
-func (e *Engine) switchAll() { switchboard{&e.core, e.outputs}.apply() }
+// applySwitches applies the queued local changes.
+func (e *Engine) applySwitches() { switchboard{&e.core, e.outputs}.apply() }
 
-// sample hands a sample to its reading.
-func (e *Engine) sample(in Sampled) {
+// handleSample passes a sample to its reading.
+func (e *Engine) handleSample(in Sampled) {
 	for _, r := range e.readings {
 		if r.id == in.ID && r.key == in.Property && r.Sensor == in.Sensor && !e.stopped {
 			r.sample(in)
@@ -294,16 +294,16 @@ func (e *Engine) sample(in Sampled) {
 	}
 }
 
-// testAlarms compares what alarms watch with their limits.
+// testAlarms compares watched values with their limits.
 func (e *Engine) testAlarms() {
 	for _, a := range e.alarms {
 		a.test()
 	}
-	e.switchAll()
+	e.applySwitches()
 }
 
-// restoreAlarms has the outputs of raised alarms follow them that start as
-// something else. What is requested of them is heard when the shadow is read.
+// restoreAlarms drives the outputs of raised alarms with a configured start level.
+// Requests for these outputs follow when the shadow is read.
 func (e *Engine) restoreAlarms() {
 	for _, a := range e.alarms {
 		start := e.cfg.Lines[a.Output].Start
@@ -312,20 +312,20 @@ func (e *Engine) restoreAlarms() {
 		}
 		demand := lines.Level(a.Set)
 		if o := e.outputs[a.Output]; o != nil {
-			demand, _ = o.switched(a.Set)
+			demand, _ = o.switchDemand(a.Set)
 		}
-		if !demand.IsPulse() { // it is over
+		if !demand.IsPulse() { // a past pulse does not repeat
 			e.bank.Drive(e.now, map[string]lines.Order{a.Output: {Demand: demand, Cause: a.cause()}})
 		}
 	}
 }
 
-// runSchedules carries out what is due.
+// runSchedules carries out due runs.
 func (e *Engine) runSchedules() {
 	for _, s := range e.schedules {
 		s.run()
 	}
-	e.switchAll()
+	e.applySwitches()
 	switch waiting := e.clockAwaited(); {
 	case waiting == e.waiting:
 	case waiting:
@@ -337,7 +337,7 @@ func (e *Engine) runSchedules() {
 	}
 }
 
-// showStatus reports the status if it may be different.
+// showStatus reports a changed status.
 func (e *Engine) showStatus() {
 	if !e.statusStale {
 		return
@@ -348,7 +348,7 @@ func (e *Engine) showStatus() {
 	}
 }
 
-// status is what the component reports of itself.
+// status returns the status of the component for the shadow.
 func (e *Engine) status() map[string]any {
 	troubles := e.troubles()
 	for label, err := range e.bank.Faults() {
@@ -357,12 +357,12 @@ func (e *Engine) status() map[string]any {
 	return status{!e.stopped, e.since, e.version, e.refused, troubles, e.faults}.document()
 }
 
-// configure puts another configuration in force. What is the same goes on as it is.
+// configure puts another configuration in force. Unchanged parts continue.
 func (e *Engine) configure(cfg *config.Config) {
 	if e.stopped {
 		return
 	}
-	e.drop(cfg) // first: what it ends is remembered as ended
+	e.drop(cfg) // first, so the snapshot remembers dropped commands as ended
 	remembered := e.snapshot()
 	before, old := e.cfg, e.parts
 	e.cfg, e.refused, e.statusStale = cfg, "", true
@@ -371,11 +371,11 @@ func (e *Engine) configure(cfg *config.Config) {
 	e.parts = assemble(&e.core, e.replicas, remembered)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(cfg))
 	e.adopt(old)
-	e.switchAll()
-	e.follow()
+	e.applySwitches()
+	e.followShadows()
 	for _, s := range e.ordered {
-		if !old.shows(before, s, e.cfg) {
-			s.replica.Reread(e.now) // a requested value may mean something else now
+		if !old.sameShadow(before, s, e.cfg) {
+			s.replica.Reread(e.now) // requested values may have a new meaning
 		}
 	}
 	for _, k := range e.all() {
@@ -384,9 +384,9 @@ func (e *Engine) configure(cfg *config.Config) {
 	e.saveWithin(saveDelay)
 }
 
-// follow has the messages of all shadows followed that have a replica, and what was
-// reported in those that the configuration lacks withdrawn.
-func (e *Engine) follow() {
+// followShadows subscribes to the messages of every shadow with a replica, and
+// withdraws reported values from shadows dropped from the configuration.
+func (e *Engine) followShadows() {
 	bound := map[shadow.ID]bool{}
 	for _, s := range e.shadows {
 		bound[s.id] = true
@@ -399,48 +399,48 @@ func (e *Engine) follow() {
 		}
 		if !e.followed[id] {
 			e.followed[id] = true
-			e.do(FollowShadow{id})
+			e.emit(FollowShadow{id})
 		}
 	}
 	for id := range bound {
 		delete(e.retired, id)
 	}
-	// The oldest that cannot be reached give way.
+	// Give up the oldest unreachable shadows.
 	for _, id := range oldest(e.retired, maxGhosts) {
-		e.unfollow(id)
+		e.unfollowShadow(id)
 	}
 }
 
-// unfollow gives up a shadow that the configuration no longer has.
-func (e *Engine) unfollow(id shadow.ID) {
+// unfollowShadow gives up a shadow dropped from the configuration.
+func (e *Engine) unfollowShadow(id shadow.ID) {
 	e.replicas.Close(id)
 	delete(e.retired, id)
 	delete(e.followed, id)
-	e.do(UnfollowShadow{id})
+	e.emit(UnfollowShadow{id})
 	e.saveWithin(saveDelay)
 }
 
-// ghosts are the shadows that the configuration no longer has and that still report
-// something, in order.
+// ghosts returns, in order, the shadows dropped from the configuration with values
+// still reported.
 func (e *Engine) ghosts() []shadow.ID {
 	return slices.SortedFunc(maps.Keys(e.retired), func(a, b shadow.ID) int {
 		return cmp.Or(cmp.Compare(a.Thing, b.Thing), cmp.Compare(a.Name, b.Name))
 	})
 }
 
-// closeGhosts gives up shadows from which all is withdrawn.
+// closeGhosts gives up shadows with everything withdrawn.
 func (e *Engine) closeGhosts() {
 	if len(e.retired) == 0 {
 		return
 	}
 	for _, id := range e.ghosts() {
 		if e.replicas.Retired(id) {
-			e.unfollow(id)
+			e.unfollowShadow(id)
 		}
 	}
 }
 
-// snapshot is what is to be remembered now.
+// snapshot returns the state to save.
 func (e *Engine) snapshot() state.State {
 	outputs := e.bank.Memory()
 	if e.memory.frozen != nil {
@@ -449,7 +449,7 @@ func (e *Engine) snapshot() state.State {
 	s := state.State{
 		Outputs: maps.Clone(outputs.Levels), Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
 		Properties: make(map[string]state.Property, len(e.memory.last.Properties)), Alarms: map[string]bool{}, Shadows: map[string][]string{},
-		Aside: own(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
+		Aside: cloneMap(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
 	}
 	for id, w := range outputs.Waves {
 		s.Waves[id] = state.Wave{On: w.On, Off: w.Off}

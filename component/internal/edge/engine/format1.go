@@ -9,9 +9,9 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// identified puts what an earlier version remembered under labels under the
-// identities that the configuration gives them.
-func identified(cfg *config.Config, old state.Labeled) state.State {
+// stateByIdentity converts a state keyed by labels, from an earlier version, to the
+// identities in the configuration.
+func stateByIdentity(cfg *config.Config, old state.Labeled) state.State {
 	s := state.State{
 		Format: state.Format, Outputs: map[string]bool{}, Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
 		Properties: map[string]state.Property{}, Alarms: map[string]bool{}, Shadows: map[string][]string{}, Clock: old.Clock,
@@ -31,18 +31,18 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 		}
 	}
 	for label, d := range old.Demands {
-		if line, ok := cfg.Lines[label]; ok { // those of a pattern had another order
+		if line, ok := cfg.Lines[label]; ok { // demands of a pattern are lost: their order has changed
 			s.Demands[lines.MemoryKey(line)] = d
 		}
 	}
 	for label, shadow := range cfg.Shadows {
 		for key, p := range shadow.Properties {
-			s.Properties[state.PropertyID(shadow.ID, key, p.Kind.String())] = ofLabel(old, label+"/"+key, claims[lines.Label(p.Lines()...)])
+			s.Properties[state.PropertyID(shadow.ID, key, p.Kind.String())] = labeledProperty(old, label+"/"+key, claims[lines.Label(p.Lines()...)])
 		}
 	}
 	for label, a := range cfg.Alarms {
 		if raised, known := old.Alarms[label]; known {
-			s.Alarms[alarmID(watched(cfg, a), limitOf(cfg, a), label)] = raised
+			s.Alarms[alarmID(watchIdentity(cfg, a), limitIdentity(cfg, a), label)] = raised
 		}
 	}
 	for name, keys := range old.Shown {
@@ -52,8 +52,8 @@ func identified(cfg *config.Config, old state.Labeled) state.State {
 	return s
 }
 
-// ofLabel is what was remembered of one property.
-func ofLabel(old state.Labeled, id, claim string) state.Property {
+// labeledProperty returns the remembered state of one property.
+func labeledProperty(old state.Labeled, id, claim string) state.Property {
 	p := state.Property{Read: true, Setting: old.Settings[id]}
 	if n, ok := old.Counts[id]; ok {
 		p.Count = &n

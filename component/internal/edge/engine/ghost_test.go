@@ -33,6 +33,38 @@ func TestShadowOfAcknowledgementsIsWithdrawn(t *testing.T) {
 	}
 }
 
+// A value that this run has not reported yet is of an earlier run, and is withdrawn as
+// well: the key alone, or with its shadow.
+func TestValueOfAnEarlierRunIsWithdrawn(t *testing.T) {
+	const text = "lines: {door: {line: D, direction: input}}\nshadows: {main: {properties: {at: {line: door, changed: both}, door: {line: door}}}}\n"
+	const document = `{"version":9,"state":{"reported":{"at":"2026-02-02T02:56:29.466Z","door":false}}}`
+	for _, read := range []bool{false, true} {
+		for after, want := range map[string]string{
+			strings.Replace(text, "at: {line: door, changed: both}, ", "", 1): `{"at":null}`,
+			"lines: {}\n": `{"at":null,"door":null}`,
+		} {
+			r := newRig(t, text, state.State{})
+			r.step(Start{})
+			r.step(shadowLive{"main"})
+			if read {
+				r.fetched("main", document)
+				r.pass(time.Second)
+			}
+			id := shadow.ID{Thing: "gw"}
+			r.configure(after)
+			if len(r.updates) == 0 {
+				r.step(replicaFetched(t, id, r.fetches[len(r.fetches)-1].Seq, document))
+			}
+			if len(r.updates) != 1 {
+				t.Fatalf("%d updates", len(r.updates))
+			}
+			if got := asJSON(t, r.updates[0].Reported); got != want {
+				t.Errorf("read %v, then %q: wrote %s, want %s", read, after, got, want)
+			}
+		}
+	}
+}
+
 // A shadow that is gone and cannot be read does not hold up the end.
 func TestGhostThatCannotBeReadDoesNotHoldUpTheEnd(t *testing.T) {
 	r := settled(t)

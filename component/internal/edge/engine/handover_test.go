@@ -235,3 +235,174 @@ func TestClockThatIsNotSetDoesNotExpireWhatIsKept(t *testing.T) {
 	back.pass(5 * time.Second)
 	checkTotals(t, back, "main", "after a rollback")
 }
+
+// A rejection by an interlock is about an output: it does not stand against the output
+// or the kind that the key has become. That of a pulse does: it would come too late.
+func TestRejectionStaysWithItsOutput(t *testing.T) {
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output, start: "on"}, c: {line: C, direction: output}}
+interlocks: {one: {lines: [a, b]}}
+shadows: {main: {properties: {it: {line: a}}}}
+`
+	for after, line := range map[string]string{
+		strings.Replace(text, "{line: a}", "{line: c}", 1):                                                                                "c",
+		strings.Replace(text, "{line: a}", "{line: c, blink: {on: 1m, off: 1m}}", 1):                                                      "c",
+		strings.NewReplacer("interlocks: {one: {lines: [a, b]}}\n", "", "{line: a}", "{line: a, blink: {on: 1m, off: 1m}}").Replace(text): "a",
+	} {
+		for _, restart := range []bool{false, true} {
+			r := newRig(t, text, state.State{})
+			r.step(Start{})
+			r.step(shadowLive{"main"})
+			at := r.now.Unix() - 100
+			r.fetched("main", fmt.Sprintf(`{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`, at))
+			r.pass(2 * time.Second)
+			u, reported := r.update("main")
+			if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+				t.Fatalf("answered with %+v", ack)
+			}
+			r.accept(u, 8)
+			if restart && !strings.Contains(after, "blink") {
+				continue // what the key drove is not remembered
+			}
+			if restart {
+				next := newRig(t, after, r.lastSaved())
+				next.now = r.now
+				r = next
+				r.step(Start{})
+				r.step(shadowLive{"main"})
+			} else {
+				r.configure(after)
+			}
+			r.fetched("main", fmt.Sprintf(`{"version":8,"state":{"desired":{"it":true},"reported":%s},"metadata":{"desired":{"it":{"timestamp":%d}},"reported":{"ack":{"it":{"code":{"timestamp":%d}}}}}}`, reported, at, at+50))
+			r.pass(2 * time.Second)
+			if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Done || !r.lines[line] {
+				t.Errorf("restart %v: answered with %+v, and %s is %v: %s", restart, ack, line, r.lines[line], after)
+			}
+		}
+	}
+	bell := strings.Replace(text, "{line: a}", "{line: a, pulse: 1s}", 1)
+	document := `{"version":7,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":100}}}}`
+	r := newRig(t, bell, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", document)
+	r.pass(2 * time.Second)
+	if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+		t.Fatalf("the pulse was answered with %+v", ack)
+	}
+	r.configure(strings.Replace(bell, "line: a,", "line: c,", 1))
+	r.fetched("main", `{"version":8,"state":{"desired":{"it":true},"reported":{"it":false,"ack":{"it":{"code":409,"version":7,"reason":"b is on","value":true}}}},
+		"metadata":{"desired":{"it":{"timestamp":100}},"reported":{"ack":{"it":{"code":{"timestamp":150}}}}}}`)
+	r.pass(2 * time.Second)
+	if n := r.pulses("c"); n > 0 {
+		t.Error("a pulse that was rejected was made on another line")
+	}
+}
+
+// A rejected pulse stays rejected though the process was killed before the shadow had the
+// answer, and the conflict is over: the end of a conflict sets nothing in motion.
+func TestRejectedPulseIsRemembered(t *testing.T) {
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output, start: "on"}}
+interlocks: {one: {lines: [a, b]}}
+shadows: {main: {properties: {it: {line: a, pulse: 1s}}}}
+`
+	const document = `{"version":%d,"state":{"desired":{"it":true}},"metadata":{"desired":{"it":{"timestamp":%d}}}}`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", fmt.Sprintf(document, 7, 100))
+	r.pass(time.Minute)
+	if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Conflict {
+		t.Fatalf("the pulse was answered with %+v", ack)
+	}
+	again := newRig(t, strings.Replace(text, `"on"`, `"off"`, 1), r.lastSaved())
+	again.step(Start{})
+	again.step(shadowLive{"main"})
+	again.fetched("main", fmt.Sprintf(document, 7, 100))
+	again.pass(time.Minute)
+	if ack := again.shadows["main"].ack("it"); ack.Code != shadow.Conflict || again.pulses("a") > 0 {
+		t.Errorf("after a restart: %d pulses, answered with %+v", again.pulses("a"), ack)
+	}
+	u, _ := again.update("main")
+	again.accept(u, 8)
+	again.desired(9, `{"it":true}`)
+	again.pass(time.Minute)
+	if again.pulses("a") != 1 {
+		t.Errorf("%d pulses after the pulse was desired anew", again.pulses("a"))
+	}
+}
+
+// A value that the configuration no longer has a meaning for stays rejected, whatever
+// the lines do.
+func TestValueWithoutMeaningStaysRejected(t *testing.T) {
+	const text = "lines: {lamp: {line: A, direction: output}}\nshadows: {main: {properties: {it: {line: lamp, values: {open: on, closed: off}}}}}\n"
+	for _, kind := range []string{"{line: lamp, %s}", "{line: lamp, pulse: 1s, %s}", "{line: lamp, blink: {on: 1m, off: 1m}, %s}"} {
+		text := strings.Replace(text, "{line: lamp, values: {open: on, closed: off}}", fmt.Sprintf(kind, "values: {open: on, closed: off}"), 1)
+		r := newRig(t, text, state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		document := `{"version":7,"state":{"desired":{"it":"closed"}},"metadata":{"desired":{"it":{"timestamp":100}}}}`
+		r.fetched("main", document)
+		r.pass(2 * time.Second)
+		if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Done {
+			t.Fatalf("answered with %+v", ack)
+		}
+		changed := strings.Replace(text, "values: {open: on, closed: off}", "values: {up: on, down: off}", 1)
+		r.configure(changed)
+		r.fetched("main", document)
+		r.step(r.failed("lamp", errors.New("gone")))
+		r.pass(time.Minute)
+		r.configure(changed)
+		if ack := r.shadows["main"].ack("it"); ack.Code != shadow.Refused {
+			t.Errorf("%s: answered with %+v", kind, ack)
+		}
+	}
+}
+
+// An output that a new interlock turns off is not as requested.
+func TestOutputThatANewInterlockTurnsOffIsNotDone(t *testing.T) {
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output}}
+shadows: {main: {properties: {a: {line: a}, b: {line: b}}}}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"desired":{"a":true,"b":true}},"metadata":{"desired":{"a":{"timestamp":100},"b":{"timestamp":100}}}}`)
+	r.pass(2 * time.Second)
+	r.configure("interlocks: {one: {lines: [a, b]}}\n" + text)
+	r.pass(2 * time.Second)
+	if !r.lines["a"] || r.lines["b"] {
+		t.Fatalf("lines are %v", r.lines)
+	}
+	codes := func() string { return fmt.Sprint(r.shadows["main"].ack("a").Code, r.shadows["main"].ack("b").Code) }
+	if got := codes(); got != "200 409" {
+		t.Errorf("answered with %s", got)
+	}
+	version := r.shadows["main"].replica.View().Version
+	r.accepted("main", version+1, `{"b":false}`, `{"b":{"timestamp":200}}`)
+	r.pass(2 * time.Second)
+	if got := codes(); got != "200 200" {
+		t.Errorf("off was answered with %s", got)
+	}
+}
+
+// Nor does a local change hide that a value has no meaning.
+func TestValueWithoutMeaningIsRejectedUnderALocalChange(t *testing.T) {
+	text := strings.Replace(withButton, "{line: lamp}", "{line: lamp, override: holdsUntilNextDesired, values: {open: on, closed: off}}", 1)
+	const document = `{"version":7,"state":{"desired":{"lights":"closed"}},"metadata":{"desired":{"lights":{"timestamp":100}}}}`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", document)
+	r.pass(time.Second)
+	press(r, "button")
+	r.pass(time.Second)
+	r.configure(strings.Replace(text, "closed: off", "shut: off", 1))
+	r.fetched("main", document)
+	r.pass(time.Second)
+	if ack := r.shadows["main"].ack("lights"); ack.Code != shadow.Refused || !r.lines["lamp"] {
+		t.Errorf("answered with %+v, and the lamp is %v", ack, r.lines["lamp"])
+	}
+}

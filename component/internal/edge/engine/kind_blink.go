@@ -4,16 +4,16 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// blink is an output that goes on and off while it is requested on.
+// blink is an output that turns on and off repeatedly while requested on.
 type blink struct{ output }
 
 func newBlink(p *property) kind {
 	b := &blink{newOutput(p)}
-	b.does = b
+	b.impl = b
 	return b
 }
 
-func (b *blink) adopt(old kind) { b.carryOn(outputOf(old)) }
+func (b *blink) adopt(old kind) { b.adoptOutput(outputOf(old)) }
 func (b *blink) drop()          { b.dropLocal() }
 
 func (b *blink) demandOf(value any) (lines.Demand, error) {
@@ -28,8 +28,8 @@ func (b *blink) wave(on bool) lines.Demand {
 	return lines.Level(false)
 }
 
-func (b *blink) shown(s lines.Status) (any, bool) {
+func (b *blink) shownValue(s lines.Status) (any, bool) {
 	return b.Values.Value(s.Known && (s.Active.IsWave() || s.Levels[0])), s.Known
 }
 
-func (b *blink) switched(on bool) (lines.Demand, any) { return b.wave(on), b.Values.Value(on) }
+func (b *blink) switchDemand(on bool) (lines.Demand, any) { return b.wave(on), b.Values.Value(on) }

@@ -8,19 +8,19 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// count is the number of edges of an input, which a request can set.
+// count is the number of edges of an input. A request can set it.
 type count struct {
 	plain
 	interval
 	command command
-	offset  int64 // of the total, against the edges of the bank
+	offset  int64 // the total minus the edges counted by the bank
 }
 
 func newCount(p *property) kind { return &count{plain: plain{p}, command: command{property: p}} }
 
 func (c *count) isCommand() bool { return true }
 
-// edges are those that the bank has seen.
+// edges returns the edges counted by the bank.
 func (c *count) edges() (n int64, known bool) {
 	_, edges, known := c.bank.Input(c.Line)
 	return int64(edgesOf(edges, c.Edges).count), known
@@ -48,23 +48,27 @@ func (c *count) resume(saved state.Property) {
 func (c *count) remember(saved state.Property) state.Property {
 	total := c.total()
 	saved.Count = &total
-	return c.command.remember(saved)
+	if c.command.known { // also while it waits: the total is set, and saved together
+		last := c.command.last
+		saved.Command = &last
+	}
+	return saved
 }
 
 func (c *count) adopt(old kind) {
 	before := old.(*count)
 	c.command.adopt(before.command)
 	if c.command.waiting() {
-		c.command.beginWhenSaved(c.identity, c.counted)
+		c.command.beginWhenSaved(c.identity, c.countSaved)
 	}
 }
 
-// drop keeps the total: should a rollback bring the property back, it goes on.
+// drop keeps the total, so the count continues if a rollback restores the property.
 func (c *count) drop() { c.command.stopWaiting() }
 
-// shadowRead takes up a total that the shadow has and the memory lost.
+// shadowRead recovers a total from the shadow if the memory lost it.
 func (c *count) shadowRead() {
-	c.command.readCleared()
+	c.command.markClearedIfAbsent()
 	held := c.replica.Held(c.key)
 	if c.read || c.retyped != 0 || held == nil {
 		return
@@ -77,18 +81,20 @@ func (c *count) shadowRead() {
 	}
 }
 
-// obey sets the count.
-func (c *count) obey(r replica.Request) {
+// applyRequest sets the count.
+func (c *count) applyRequest(r replica.Request) {
 	total, err := c.ParseCount(r.Value)
 	switch {
 	case err != nil:
 		c.acknowledge(shadow.Refused, err.Error())
+	case c.stopped && !c.command.waiting():
+		// The next run does it.
 	case c.command.isNew(r) && c.command.isForeign(r):
 		c.command.rejectForeign(r)
 	case c.command.isNew(r):
-		// Should the process be killed before this is saved, it is done again.
+		// If the process is killed before the save, the next run sets the count again.
 		c.set(total)
-		c.command.begin(r, c.counted) // it is shown together with its answer
+		c.command.begin(r, c.countSaved) // the total is reported together with its acknowledgement
 	case c.command.waiting():
 		c.command.seenAgain(r)
 	default:
@@ -96,14 +102,14 @@ func (c *count) obey(r replica.Request) {
 	}
 }
 
-// counted answers when the count that was set is on the disk.
-func (c *count) counted(failed error) {
+// countSaved acknowledges the new count after its save.
+func (c *count) countSaved(failed error) {
 	switch {
-	case !c.command.stillRequested() || c.stopped:
+	case !c.command.stillRequested():
 		c.command.stopWaiting()
-		c.showNow() // it was set nevertheless
+		c.showNow() // the count was set nevertheless
 	case failed != nil:
-		c.command.notSaved(failed)
+		c.command.ackNotSaved(failed)
 	default:
 		c.command.stopWaiting()
 		c.showNow()
@@ -111,11 +117,11 @@ func (c *count) counted(failed error) {
 	}
 }
 
-func (c *count) withdrawn() { c.command.cleared() }
+func (c *count) withdrawn() { c.command.markCleared() }
 
 func (c *count) stored(value any) {
 	if value == nil {
-		c.command.cleared()
+		c.command.markCleared()
 	}
 }
 
@@ -124,9 +130,9 @@ func (c *count) show() {
 	c.showTotal()
 }
 
-// showTotal reports the count, at most once in its interval.
+// showTotal reports the count, at most once per interval.
 func (c *count) showTotal() {
-	if _, known := c.edges(); known && c.open(c.property) {
+	if _, known := c.edges(); known && c.mayReport(c.property) {
 		c.report(c.CountValue(c.total()))
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// alarmFlag is whether an alarm is raised. A latched one is reset by a request.
+// alarmFlag shows whether an alarm is raised. A request resets a latched alarm.
 type alarmFlag struct {
 	plain
 	alarm   *alarm
@@ -17,7 +17,7 @@ type alarmFlag struct {
 
 func newFlag(p *property, a *alarm) kind {
 	f := &alarmFlag{plain{p}, a, command{property: p}}
-	a.changed = append(a.changed, f.show)
+	a.onChange = append(a.onChange, f.show)
 	return f
 }
 
@@ -35,11 +35,11 @@ func (f *alarmFlag) adopt(old kind) {
 	f.command.adopt(before.command)
 	switch {
 	case !f.command.waiting():
-	case f.alarm.goesOn(before.alarm):
+	case f.alarm.continues(before.alarm):
 		f.command.beginWhenSaved(f.identity, f.reset)
 	default:
 		f.command.stopWaiting()
-		f.command.over("requested of another alarm")
+		f.command.finish("requested of another alarm")
 		if f.command.stillRequested() {
 			f.command.conclude(shadow.Conflict)
 		}
@@ -48,9 +48,9 @@ func (f *alarmFlag) adopt(old kind) {
 
 func (f *alarmFlag) drop() { f.command.stopWaiting() }
 
-// shadowRead takes up a latched alarm that the shadow has and the memory lost.
+// shadowRead recovers a latched alarm from the shadow if the memory lost it.
 func (f *alarmFlag) shadowRead() {
-	f.command.readCleared()
+	f.command.markClearedIfAbsent()
 	if !f.read && f.retyped == 0 && f.alarm.Latched && !f.alarm.raised && f.replica.Held(f.key) == true {
 		f.log.Info("latched alarm taken from the shadow, since none is remembered", "shadow", f.id, "alarm", f.alarm.label)
 		f.alarm.raise(true)
@@ -63,45 +63,46 @@ func (f *alarmFlag) show() {
 	}
 }
 
-// obey takes a reset. It is carried out when it is on the disk, so that one that was
-// requested once resets once.
-func (f *alarmFlag) obey(r replica.Request) {
+// applyRequest takes a reset. The reset waits for the disk, so one request resets once.
+func (f *alarmFlag) applyRequest(r replica.Request) {
 	switch {
 	case r.Value != false:
 		f.acknowledge(shadow.Refused, fmt.Sprintf("want false, to reset the alarm, got %s", brief(r.Value)))
 	case !f.alarm.Latched:
 		f.acknowledge(shadow.Refused, "the alarm is not latched: it is over by itself")
 	case f.stopped:
-		// The next run does it.
+		// The next run carries out the reset.
 	case f.command.isNew(r) && f.command.isForeign(r):
 		f.command.rejectForeign(r)
 	case f.command.waiting() && !f.command.isNew(r):
 		f.command.seenAgain(r)
-	case f.command.isNew(r), !f.command.last.Done: // the run that took it ended before
+	case f.command.isNew(r), !f.command.last.Done: // the run with the reset ended early
 		f.command.begin(r, f.reset)
 	default:
 		f.command.conclude(shadow.Conflict)
 	}
 }
 
-// reset resets the alarm unless its cause goes on.
+// reset resets the alarm unless its cause persists.
 func (f *alarmFlag) reset(failed error) {
 	switch {
-	case !f.command.stillRequested() || f.stopped:
+	case !f.command.stillRequested():
 		f.command.stopWaiting()
+	case f.stopped:
+		// The next run carries it out.
 	case failed != nil:
-		f.command.notSaved(failed)
+		f.command.ackNotSaved(failed)
 	default:
 		f.command.stopWaiting()
-		f.command.over(f.alarm.reset())
+		f.command.finish(f.alarm.reset())
 		f.command.conclude(shadow.Conflict)
 	}
 }
 
-func (f *alarmFlag) withdrawn() { f.command.cleared() }
+func (f *alarmFlag) withdrawn() { f.command.markCleared() }
 
 func (f *alarmFlag) stored(value any) {
 	if value == nil {
-		f.command.cleared()
+		f.command.markCleared()
 	}
 }

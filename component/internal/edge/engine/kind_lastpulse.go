@@ -2,12 +2,12 @@ package engine
 
 import "github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 
-// lastPulse is the seconds that an input was on, or off, the last time.
+// lastPulse is the length, in seconds, of the last time an input was on, or off.
 type lastPulse struct{ metered }
 
 func newLastPulse(p *property) kind {
 	l := &lastPulse{newMetered(p)}
-	l.does = l
+	l.impl = l
 	return l
 }
 

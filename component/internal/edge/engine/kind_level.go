@@ -4,7 +4,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// level is an output that is on or off.
+// level is an output, on or off.
 type level struct{ output }
 
 func newLevel(p *property) kind {
@@ -12,11 +12,11 @@ func newLevel(p *property) kind {
 		return &inputLevel{plain{p}}
 	}
 	l := &level{newOutput(p)}
-	l.does = l
+	l.impl = l
 	return l
 }
 
-func (l *level) adopt(old kind) { l.carryOn(outputOf(old)) }
+func (l *level) adopt(old kind) { l.adoptOutput(outputOf(old)) }
 func (l *level) drop()          { l.dropLocal() }
 
 func (l *level) demandOf(value any) (lines.Demand, error) {
@@ -24,13 +24,13 @@ func (l *level) demandOf(value any) (lines.Demand, error) {
 	return lines.Level(on), err
 }
 
-func (l *level) shown(s lines.Status) (any, bool) {
+func (l *level) shownValue(s lines.Status) (any, bool) {
 	return l.Values.Value(s.Known && s.Levels[0]), s.Known
 }
 
-func (l *level) switched(on bool) (lines.Demand, any) { return lines.Level(on), l.Values.Value(on) }
+func (l *level) switchDemand(on bool) (lines.Demand, any) { return lines.Level(on), l.Values.Value(on) }
 
-// inputLevel is an input that is on or off.
+// inputLevel is an input, on or off.
 type inputLevel struct{ plain }
 
 func (i *inputLevel) show() {

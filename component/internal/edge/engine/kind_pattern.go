@@ -7,7 +7,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// pattern is several outputs that are set together to the levels of a word.
+// pattern is a group of outputs, set together to the levels of a word.
 type pattern struct {
 	output
 	words []string // sorted
@@ -15,11 +15,11 @@ type pattern struct {
 
 func newPattern(p *property) kind {
 	t := &pattern{newOutput(p), slices.Sorted(maps.Keys(p.Patterns))}
-	t.does = t
+	t.impl = t
 	return t
 }
 
-func (t *pattern) adopt(old kind) { t.carryOn(outputOf(old)) }
+func (t *pattern) adopt(old kind) { t.adoptOutput(outputOf(old)) }
 func (t *pattern) drop()          { t.dropLocal() }
 
 func (t *pattern) demandOf(value any) (lines.Demand, error) {
@@ -38,7 +38,7 @@ func (t *pattern) levels(word string) []bool {
 	return levels
 }
 
-func (t *pattern) shown(s lines.Status) (any, bool) {
+func (t *pattern) shownValue(s lines.Status) (any, bool) {
 	for _, word := range t.words {
 		if s.Known && slices.Equal(t.levels(word), s.Levels) {
 			return word, true
@@ -47,5 +47,5 @@ func (t *pattern) shown(s lines.Status) (any, bool) {
 	return nil, false
 }
 
-// switched is never asked for: local changes are about lines that no pattern holds.
-func (t *pattern) switched(bool) (lines.Demand, any) { return lines.Demand{}, nil }
+// switchDemand is never called: no local change may drive the lines of a pattern.
+func (t *pattern) switchDemand(bool) (lines.Demand, any) { return lines.Demand{}, nil }

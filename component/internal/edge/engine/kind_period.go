@@ -2,17 +2,17 @@ package engine
 
 import "github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 
-// period is the seconds from edge to edge of an input.
+// period is the time, in seconds, from edge to edge of an input.
 type period struct{ metered }
 
 func newPeriod(p *property) kind {
 	r := &period{newMetered(p)}
-	r.does = r
+	r.impl = r
 	return r
 }
 
 func (r *period) sample(_ bool, edges lines.Edges) (float64, bool) {
-	r.update(edgesOf(edges, r.Edges))
+	r.measureRate(edgesOf(edges, r.Edges))
 	if r.rate == 0 {
 		return 0, r.timed
 	}

@@ -7,16 +7,16 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// pulse is an output that is on for a time when it is requested on.
+// pulse is an output that turns on for a fixed time when requested on.
 type pulse struct {
 	output
 	command command
-	running bool // the pulse that was requested last is under way
+	running bool // the last requested pulse is in progress
 }
 
 func newPulse(p *property) kind {
 	u := &pulse{output: newOutput(p), command: command{property: p}}
-	u.does = u
+	u.impl = u
 	return u
 }
 
@@ -26,104 +26,109 @@ func (u *pulse) resume(saved state.Property) { u.command.resume(saved) }
 
 func (u *pulse) remember(saved state.Property) state.Property { return u.command.remember(saved) }
 
-// adopt goes on with a pulse under way. One that waits for the disk is for the lines
-// of the configuration before: the document, which is read again, tells it anew.
+// adopt continues a pulse in progress. A pulse waiting for the disk continues only on
+// the same output. Otherwise the document, once reread, requests it again.
 func (u *pulse) adopt(old kind) {
 	before := old.(*pulse)
 	u.command.adopt(before.command)
 	waits := before.command.waiting()
-	same := u.carryOn(&before.output)
+	same := u.adoptOutput(&before.output)
 	switch {
 	case waits && same:
-		u.command.beginWhenSaved(u.identity, u.run)
+		u.command.beginWhenSaved(u.identity, u.startSaved)
 	case waits:
 		u.command.stopWaiting()
-		u.command.over("the pulse was cut short by " + lines.ByChange)
+		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	case same:
 		u.running = before.running
 	case before.running:
-		u.command.over("the pulse was cut short by " + lines.ByChange)
+		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	}
 }
 
-// drop ends the command of a property that is gone: should a rollback bring it back,
-// it is not carried out again.
+// drop ends the command of a removed property, so a rollback does not repeat it.
 func (u *pulse) drop() {
 	if u.command.waiting() || u.running {
 		u.command.stopWaiting()
-		u.command.over("the pulse was cut short by " + lines.ByChange)
+		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	}
 	u.running = false
 }
 
-// obey begins a pulse, or ends the one under way.
-func (u *pulse) obey(r replica.Request) {
-	if !u.hear(r) {
+// applyRequest starts a pulse, or ends the pulse in progress.
+func (u *pulse) applyRequest(r replica.Request) {
+	if !u.admit(r) {
 		return
 	}
 	on, err := u.Values.Line(r.Value)
 	switch {
 	case err != nil:
-		u.acknowledge(shadow.Refused, err.Error())
+		u.reject(err)
 	case !on:
-		u.follow(r, lines.Level(false))
+		u.driveRequest(r, lines.Level(false))
 	case u.stopped:
-		// The next run does it.
+		// The next run carries out the pulse.
+	case !u.command.isNew(r) && u.command.last.Rejected != "":
+		u.followsRequest, u.conflict = false, u.command.last.Rejected
+		u.acknowledge(shadow.Conflict, u.conflict)
 	case u.command.isNew(r) && u.command.isForeign(r):
 		u.command.rejectForeign(r)
 	case u.command.isNew(r):
-		u.command.begin(r, u.run)
+		u.command.begin(r, u.startSaved)
 	case u.command.waiting() || u.running:
-		u.command.seenAgain(r) // it is the pulse that is about to begin, or under way
+		u.command.seenAgain(r) // a repeated request for the waiting or running pulse
 	default:
 		if !u.command.last.Done {
-			u.command.over("the pulse was interrupted by a restart")
+			u.command.finish("the pulse was interrupted by a restart")
 		}
 		u.conclude()
 	}
 }
 
-// run begins the pulse that had to be saved first.
-func (u *pulse) run(failed error) {
+// startSaved starts the pulse after its save.
+func (u *pulse) startSaved(failed error) {
 	switch {
-	case !u.command.stillRequested() || u.stopped:
+	case !u.command.stillRequested():
 		u.command.stopWaiting()
+	case u.stopped:
+		// The next run carries it out, so it waits on: a command that waits is left out
+		// of what is saved.
 	case failed != nil:
-		u.command.notSaved(failed)
+		u.command.ackNotSaved(failed)
 	default:
 		u.command.stopWaiting()
 		u.running = true
 		r, _ := u.replica.Requested(u.key)
-		u.follow(r, lines.Pulse(u.Pulse))
+		u.driveRequest(r, lines.Pulse(u.Pulse))
 	}
 }
 
-// refused forgets the command: it was not carried out.
-func (u *pulse) refused() {
+// demandRejected records the rejection of the command, which did not start.
+func (u *pulse) demandRejected(reason string) {
 	u.running = false
-	u.command.known = false
+	u.command.last.Rejected = reason
 	u.saveWithin(saveDelay)
 }
 
 func (u *pulse) conclude() {
-	u.follows = false
+	u.followsRequest = false
 	u.command.conclude(shadow.LineFailed)
 }
 
-// pulseEnded concludes the command that the pulse was.
+// pulseEnded concludes the command of the pulse.
 func (u *pulse) pulseEnded(cut string) {
 	if !u.running {
-		return // it was begun by a control
+		return // a control started the pulse
 	}
 	u.running = false
 	if u.command.waiting() {
-		return // the command that is remembered is the next one
+		return // a newer command has replaced this pulse
 	}
 	failure := ""
 	if cut != "" {
 		failure = "the pulse was cut short by " + cut
 	}
-	u.command.over(failure)
+	u.command.finish(failure)
 	if u.command.stillRequested() {
 		u.conclude()
 	}
@@ -131,17 +136,17 @@ func (u *pulse) pulseEnded(cut string) {
 
 func (u *pulse) withdrawn() {
 	u.output.withdrawn()
-	u.command.cleared()
+	u.command.markCleared()
 }
 
 func (u *pulse) shadowRead() {
-	u.command.readCleared()
+	u.command.markClearedIfAbsent()
 	u.output.shadowRead()
 }
 
 func (u *pulse) stored(value any) {
 	if value == nil {
-		u.command.cleared()
+		u.command.markCleared()
 	}
 }
 
@@ -153,19 +158,20 @@ func (u *pulse) demandOf(value any) (lines.Demand, error) {
 	return lines.Level(false), err
 }
 
-func (u *pulse) shown(s lines.Status) (any, bool) {
+func (u *pulse) shownValue(s lines.Status) (any, bool) {
 	return u.Values.Value(s.Known && s.Levels[0]), s.Known
 }
 
-// switched begins a pulse that no request asked for: nothing is to be noted of it.
-func (u *pulse) switched(on bool) (lines.Demand, any) {
+// switchDemand starts a pulse without a request: the nil value keeps it out of the
+// local changes.
+func (u *pulse) switchDemand(on bool) (lines.Demand, any) {
 	if on {
 		return lines.Pulse(u.Pulse), nil
 	}
 	return lines.Level(false), nil
 }
 
-func (u *pulse) answersDone(value any) bool {
+func (u *pulse) acksWhenDone(value any) bool {
 	on, err := u.Values.Line(value)
 	return err != nil || !on
 }

@@ -9,33 +9,33 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// pwm is an output that is on for a requested percentage of each period.
+// pwm is an output turned on for a requested percentage of each period.
 type pwm struct {
 	output
 
-	// The percentage that the lines took last, as it was written, and its demand.
-	// Rounded to milliseconds and back it might differ.
-	percent any
-	means   lines.Demand
+	// The last percentage accepted by the lines, as written, and its demand. Recomputed
+	// from rounded milliseconds, the percentage might differ.
+	percent       any
+	percentDemand lines.Demand
 }
 
 func newPWM(p *property) kind {
 	w := &pwm{output: newOutput(p)}
-	w.does = w
+	w.impl = w
 	return w
 }
 
 func (w *pwm) adopt(old kind) {
 	before := old.(*pwm)
-	if w.carryOn(&before.output) && w.Period == before.Period {
-		w.percent, w.means = before.percent, before.means
+	if w.adoptOutput(&before.output) && w.Period == before.Period {
+		w.percent, w.percentDemand = before.percent, before.percentDemand
 	}
 }
 
 func (w *pwm) drop() { w.dropLocal() }
 
-// demandOf is the wave of a percentage. Parts that are too short for a program or
-// for the rules of the line are rejected.
+// demandOf returns the wave of a percentage. It rejects on and off times too short for
+// a program or for the rules of the line.
 func (w *pwm) demandOf(value any) (lines.Demand, error) {
 	percent, err := w.ParseDuty(value)
 	if err != nil {
@@ -58,9 +58,9 @@ func (w *pwm) demandOf(value any) (lines.Demand, error) {
 	return lines.Wave(on, off), nil
 }
 
-func (w *pwm) taken(value any, d lines.Demand) { w.percent, w.means = value, d }
+func (w *pwm) demandTaken(value any, d lines.Demand) { w.percent, w.percentDemand = value, d }
 
-func (w *pwm) shown(s lines.Status) (any, bool) {
+func (w *pwm) shownValue(s lines.Status) (any, bool) {
 	if !s.Known {
 		return nil, false
 	}
@@ -68,22 +68,21 @@ func (w *pwm) shown(s lines.Status) (any, bool) {
 	if s.Active.IsWave() {
 		now = s.Active
 	}
-	if now.Equal(w.means) {
+	if now.Equal(w.percentDemand) {
 		return w.percent, true
 	}
 	return percentOf(now), true
 }
 
-// switched goes back to the last percentage that was not 0.
-func (w *pwm) switched(on bool) (lines.Demand, any) {
-	if on && w.means.IsOn() {
-		return w.means, w.percent
+// switchDemand returns to the last percentage other than 0.
+func (w *pwm) switchDemand(on bool) (lines.Demand, any) {
+	if on && w.percentDemand.IsOn() {
+		return w.percentDemand, w.percent
 	}
 	return lines.Level(on), percentOf(lines.Level(on))
 }
 
-// percentOf is the part of the time that a demand is on, to the sixth digit after
-// the point.
+// percentOf returns the on time of a demand in percent, rounded to six decimals.
 func percentOf(d lines.Demand) float64 {
 	switch {
 	case d.IsWave():

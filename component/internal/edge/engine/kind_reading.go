@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// sensorReading is the number that a sensor of the machine shows.
+// sensorReading is the number shown by a sensor of the machine.
 type sensorReading struct {
 	sampled
 	sensorUnit string
 	fault      error     // why the sensor has no value
-	toldAt     time.Time // when a fault was logged last
-	emptyAt    time.Time // since when the sensor has no data; zero while it has
+	loggedAt   time.Time // when a fault was last logged
+	emptyAt    time.Time // when the sensor ran out of data; zero while there is data
 }
 
 func newReading(p *property) kind { return &sensorReading{sampled: newSampled(p)} }
 
 const (
-	// emptyFor is how long a sensor may have no data before that is a fault: then it
-	// is not that it just began.
+	// emptyFor is how long a sensor may lack data before this counts as a fault: a new
+	// sensor needs time to start.
 	emptyFor = 10 * time.Second
-	// faultPause is the least time between two faults of one sensor that are logged:
-	// one that shows garbage is wrong in another way each time.
+	// faultPause is the minimum time between two logged faults of one sensor: a sensor
+	// with garbage output fails differently each time.
 	faultPause = time.Minute
 )
 
-// adopt goes on where the same sensor under the same rules was.
+// adopt continues a reading of the same sensor under the same rules.
 func (r *sensorReading) adopt(old kind) {
 	before := old.(*sensorReading)
 	if reflect.DeepEqual(r.Property, before.Property) {
@@ -37,53 +37,53 @@ func (r *sensorReading) adopt(old kind) {
 	}
 }
 
-// sample takes what the sensor showed.
+// sample handles a sample of the sensor.
 func (r *sensorReading) sample(in Sampled) {
 	switch {
 	case in.NoData:
-		r.empty()
+		r.noteNoData()
 	case in.Err != nil:
-		r.failed(in.Err)
+		r.noteFault(in.Err)
 	case !r.samples.Take(in.Value):
-		r.failed(fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
+		r.noteFault(fmt.Errorf("want a number that stays one when it is scaled, got %g", in.Value))
 	default:
-		r.recovered()
+		r.noteRecovered()
 		r.sensorUnit = in.Unit
 		r.showSample()
 	}
 }
 
-func (r *sensorReading) tick() { r.lookAgain() }
+func (r *sensorReading) tick() { r.recheck() }
 
-// empty leaves the value as it is, for some time.
-func (r *sensorReading) empty() {
+// noteNoData keeps the value for emptyFor.
+func (r *sensorReading) noteNoData() {
 	switch {
 	case r.emptyAt.IsZero():
-		r.recovered()
+		r.noteRecovered()
 		r.emptyAt = r.now
 	case r.now.Sub(r.emptyAt) >= emptyFor:
 		since := r.emptyAt
-		r.failed(errors.New("no data"))
+		r.noteFault(errors.New("no data"))
 		r.emptyAt = since
 	}
 }
 
-// failed withdraws the value, also one that an earlier run reported: readers would
-// take an old one for the present one. It is the fault of that reading alone.
-func (r *sensorReading) failed(err error) {
+// noteFault withdraws the value, even the value of an earlier run: readers would take a
+// stale value for the present one. Other readings stay.
+func (r *sensorReading) noteFault(err error) {
 	r.samples.Lose()
-	r.lookAt, r.emptyAt = time.Time{}, time.Time{}
+	r.recheckAt, r.emptyAt = time.Time{}, time.Time{}
 	r.report(nil)
 	old := r.fault
 	r.fault = err
-	if old == nil || old.Error() != err.Error() && r.now.Sub(r.toldAt) >= faultPause {
-		r.toldAt = r.now
+	if old == nil || old.Error() != err.Error() && r.now.Sub(r.loggedAt) >= faultPause {
+		r.loggedAt = r.now
 		r.log.Warn("sensor not read; retrying", "shadow", r.id, "property", r.key, "sensor", r.Sensor, "error", err)
 		r.statusStale = true
 	}
 }
 
-func (r *sensorReading) recovered() {
+func (r *sensorReading) noteRecovered() {
 	r.emptyAt = time.Time{}
 	if r.fault == nil {
 		return

@@ -14,35 +14,35 @@ import (
 )
 
 const (
-	// look is how often the clock is looked at while a schedule is in force: it can
-	// be set meanwhile. It is shorter than schedule.Late.
-	look = time.Minute
-	// backToday is the largest step back of the clock that is taken for a
-	// correction: a run that was carried out is not carried out again. After a larger
-	// one the clock was wrong before, and schedules begin at the new time.
+	// clockCheck is the interval between checks of the clock while a schedule is in
+	// force: somebody may set the clock. It must be shorter than schedule.Late.
+	clockCheck = time.Minute
+	// backToday is the largest step back of the clock regarded as a correction, after
+	// which past runs do not repeat. A larger step means the clock was wrong before, so
+	// schedules restart at the new time.
 	backToday = 24 * time.Hour
 )
 
-// scheduled is a schedule of an output, which a request puts in force.
+// scheduled is a schedule of an output. A request puts it in force.
 type scheduled struct {
 	plain
-	line    string // the identity and polarity of the line that it drives
-	inForce any    // as it was requested; nil for none
-	plan    *plan
-	waits   bool // it is shown to wait for the clock
+	line          string // identity and polarity of the output line
+	inForce       any    // the schedule as requested; nil for none
+	plan          *plan
+	waitsForClock bool // reported as waiting for the clock
 }
 
-// plan is a schedule in force, and how far it has come.
+// plan is a schedule in force, with its progress.
 type plan struct {
 	*schedule.Schedule
-	state   state.Schedule
-	looked  time.Time    // the wall clock when next was found; zero for never
-	next    schedule.Run // valid when comes
-	comes   bool
-	pending *pending // a pulse that begins when it is saved
+	state     state.Schedule
+	checkedAt time.Time    // wall time of the last search for next; zero for never
+	next      schedule.Run // valid if hasNext
+	hasNext   bool
+	pending   *pending // a pulse waiting for its save
 }
 
-// pending is a run that is saved first, and how far the schedule had come before it.
+// pending is a run waiting for its save, with the progress before the run.
 type pending struct {
 	schedule.Run
 	settled time.Time
@@ -69,8 +69,8 @@ func (s *scheduled) resume(saved state.Property) {
 	s.show()
 }
 
-// remember leaves out a pulse that has not begun when the component stops: the next
-// run carries it out, unless it is too late by then.
+// remember omits a pulse not started when the component stops: the next run carries it
+// out, unless it is too late by then.
 func (s *scheduled) remember(saved state.Property) state.Property {
 	if s.plan == nil {
 		return saved
@@ -88,18 +88,18 @@ func (s *scheduled) remember(saved state.Property) state.Property {
 	return saved
 }
 
-// adopt goes on with a pulse that waits to be saved, if it is of the same output.
+// adopt continues a pulse waiting for its save if the output is the same.
 func (s *scheduled) adopt(old kind) {
 	before := old.(*scheduled)
 	switch {
-	case !s.core.waits(s.identity):
+	case !s.core.isWaiting(s.identity):
 	case s.plan != nil && s.line == before.line && s.momentary[s.Drives]:
 		s.plan.pending = before.plan.pending
 		s.beginWhenSaved(s.identity, s.runSaved)
 	default:
 		s.stopWaiting(s.identity)
 		if s.plan != nil {
-			s.plan.miss(before.plan.pending)
+			s.plan.markMissed(before.plan.pending)
 			s.progressed()
 		}
 	}
@@ -108,14 +108,14 @@ func (s *scheduled) adopt(old kind) {
 func (s *scheduled) drop() {
 	s.stopWaiting(s.identity)
 	if s.plan != nil && s.plan.pending != nil {
-		s.plan.miss(s.plan.pending)
+		s.plan.markMissed(s.plan.pending)
 		s.plan.pending = nil
 	}
 }
 
-// obey adopts a schedule. A run before this moment is not carried out; the same
-// schedule again goes on as it was.
-func (s *scheduled) obey(r replica.Request) {
+// applyRequest adopts a schedule. Runs before this moment are skipped. A repeated
+// request for the same schedule changes nothing.
+func (s *scheduled) applyRequest(r replica.Request) {
 	text, err := json.Marshal(r.Value)
 	if err == nil && len(text) > s.MaxSize {
 		err = fmt.Errorf("want at most %d bytes of JSON, got %d", s.MaxSize, len(text))
@@ -136,7 +136,7 @@ func (s *scheduled) obey(r replica.Request) {
 		if old := s.plan; old != nil {
 			next.state.LastAt, next.state.LastOn, next.state.Over = old.state.LastAt, old.state.LastOn, maps.Clone(old.state.Over)
 			maps.DeleteFunc(next.state.Over, func(once string, _ string) bool {
-				// The same text is another moment in another zone.
+				// In another zone, the same text means another moment.
 				at, ok := parsed.Once(once)
 				was, _ := old.Once(once)
 				return !ok || !at.Equal(was)
@@ -148,20 +148,20 @@ func (s *scheduled) obey(r replica.Request) {
 	s.acknowledge(shadow.Done, "")
 }
 
-// differs compares with the schedule in force: it is reported with more than was
-// requested.
+// differs compares with the schedule in force: the reported value has additional
+// members.
 func (s *scheduled) differs(value any, _ bool) bool { return !shadow.Equal(s.inForce, value) }
 
-// progressed remembers and reports how far the schedule has come.
+// progressed saves and reports the progress.
 func (s *scheduled) progressed() {
 	s.saveWithin(saveDelay)
 	s.show()
 }
 
-// run carries out what is due.
+// run carries out due runs.
 func (s *scheduled) run() {
-	if waits := s.plan != nil && s.clock.told && !s.clock.set; waits != s.waits {
-		s.waits = waits
+	if waits := s.plan != nil && s.clock.hasInput && !s.clock.set; waits != s.waitsForClock {
+		s.waitsForClock = waits
 		s.statusStale = true
 		if s.plan != nil {
 			s.show()
@@ -171,23 +171,24 @@ func (s *scheduled) run() {
 		return
 	}
 	plan, wall := s.plan, s.clock.wall(s.now)
-	if settled := plan.settle(wall); !settled.Equal(plan.state.Settled) {
-		plan.state.Settled, plan.looked = settled, time.Time{}
+	if settled := plan.settledUpTo(wall); !settled.Equal(plan.state.Settled) {
+		plan.state.Settled, plan.checkedAt = settled, time.Time{}
 		s.progressed()
 	}
-	if stepped := wall.Before(plan.looked); plan.looked.IsZero() || stepped || plan.comes && !wall.Before(plan.next.At) {
-		s.lookAt(wall)
+	if stepped := wall.Before(plan.checkedAt); plan.checkedAt.IsZero() || stepped || plan.hasNext && !wall.Before(plan.next.At) {
+		s.runDue(wall)
 	}
-	plan.looked = wall
-	wait := look
-	if plan.comes {
+	plan.checkedAt = wall
+	wait := clockCheck
+	if plan.hasNext {
 		wait = min(wait, plan.next.At.Sub(wall))
 	}
-	s.at(s.now.Add(wait))
+	s.wakeAt(s.now.Add(wait))
 }
 
-// settle is up to when no run is still to come, by a clock that may have been set back.
-func (p *plan) settle(wall time.Time) time.Time {
+// settledUpTo returns the time up to which no run is left, even if the clock was set
+// back.
+func (p *plan) settledUpTo(wall time.Time) time.Time {
 	settled, last := p.state.Settled, p.state.LastAt
 	switch {
 	case settled.IsZero(), settled.Sub(wall) > backToday:
@@ -195,22 +196,22 @@ func (p *plan) settle(wall time.Time) time.Time {
 	case !settled.After(wall):
 		return settled
 	case last.After(settled), last.Before(wall):
-		return wall // the clock was ahead when the schedule was adopted, and nothing came since
+		return wall // the clock was ahead at the adoption, and no run has come since
 	}
 	return last
 }
 
-// lookAt carries out the run that is due, if there is one, and finds the next.
-func (s *scheduled) lookAt(wall time.Time) {
+// runDue carries out the due run, if any, and finds the next.
+func (s *scheduled) runDue(wall time.Time) {
 	plan := s.plan
 	run, due := plan.Due(plan.state.Settled, wall)
 	past := plan.Past(wall)
 	for _, once := range sortedKeys(past) {
 		if _, known := plan.state.Over[once]; !known {
-			plan.note(once, "missed")
+			plan.recordOutcome(once, "missed")
 		}
 		if due && past[once].Equal(run.At) {
-			plan.note(once, "done")
+			plan.recordOutcome(once, "done")
 		}
 	}
 	from := wall
@@ -221,32 +222,32 @@ func (s *scheduled) lookAt(wall time.Time) {
 	if due {
 		plan.state.Settled, plan.state.LastAt, plan.state.LastOn = run.At.UTC(), run.At.UTC(), run.On
 	}
-	plan.next, plan.comes = plan.Next(from)
+	plan.next, plan.hasNext = plan.Next(from)
 	s.progressed()
 	if due {
 		s.carryOut(before)
 	}
 }
 
-// miss takes back that a run was carried out.
-func (p *plan) miss(run *pending) {
+// markMissed marks a run as missed instead of done.
+func (p *plan) markMissed(run *pending) {
 	p.state.LastAt, p.state.LastOn = run.lastAt, run.lastOn
 	for once, at := range p.Past(run.At) {
 		if at.Equal(run.At) {
-			p.note(once, "missed")
+			p.recordOutcome(once, "missed")
 		}
 	}
 }
 
-func (p *plan) note(once, what string) {
+func (p *plan) recordOutcome(once, what string) {
 	if p.state.Over == nil {
 		p.state.Over = map[string]string{}
 	}
 	p.state.Over[once] = what
 }
 
-// carryOut switches the output. A pulse begins when it is saved: a process that is
-// killed in between must not repeat it. A level may be switched again.
+// carryOut switches the output. A pulse waits for its save, so a killed process does
+// not repeat it. Switching a level twice does no harm.
 func (s *scheduled) carryOut(run pending) {
 	s.log.Info("schedule", "shadow", s.id, "property", s.key, "at", run.At, "line", s.Drives, "on", run.On)
 	if run.On && s.momentary[s.Drives] {
@@ -255,16 +256,16 @@ func (s *scheduled) carryOut(run pending) {
 		return
 	}
 	s.switchOutput(s.Drives, run.On, s.cause())
-	s.saveWithin(0) // not before the lines have answered
+	s.saveWithin(0) // after the lines have answered
 }
 
-// cause is what the schedule is called where it switches something.
+// cause names the schedule as the cause of a switch.
 func (s *scheduled) cause() lines.Cause {
 	return lines.Cause{Kind: lines.BySchedule, Name: s.name()}
 }
 
-// runSaved begins a pulse that had to be saved first. While it cannot be, it waits,
-// and is missed when it is too late.
+// runSaved starts a pulse after its save. If saving fails for too long, the pulse
+// counts as missed.
 func (s *scheduled) runSaved(failed error) {
 	run := s.plan.pending
 	switch {
@@ -273,7 +274,7 @@ func (s *scheduled) runSaved(failed error) {
 	case s.plan.Missed(run.Run, s.clock.wall(s.now)):
 		s.stopWaiting(s.identity)
 		s.plan.pending = nil
-		s.plan.miss(run)
+		s.plan.markMissed(run)
 		s.progressed()
 		s.log.Warn("pulse of a schedule missed: it could not be saved in time", "shadow", s.id, "property", s.key, "at", run.At, "line", s.Drives)
 	case failed != nil:
@@ -284,7 +285,7 @@ func (s *scheduled) runSaved(failed error) {
 	}
 }
 
-// show reports the schedule as it was adopted, and how far it has come.
+// show reports the schedule as adopted, and its progress.
 func (s *scheduled) show() {
 	value, ok := s.inForce.(map[string]any)
 	if !ok {
@@ -293,10 +294,10 @@ func (s *scheduled) show() {
 	shown := maps.Clone(value)
 	plan := s.plan
 	switch {
-	case !s.clock.set && !s.clock.told: // at the start, for a moment
+	case !s.clock.set && !s.clock.hasInput: // right after the start
 	case !s.clock.set:
 		shown["waits"] = "the clock is not set"
-	case plan.comes:
+	case plan.hasNext:
 		shown["next"] = showRun(plan.next.At, plan.next.On)
 	}
 	if !plan.state.LastAt.IsZero() {

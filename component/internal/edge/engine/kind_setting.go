@@ -6,10 +6,10 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// setting is a value that was requested last and is in force.
+// setting holds the last accepted value.
 type setting struct {
 	plain
-	adopted any // as it was requested, nil for nothing: a default may be another one later
+	adopted any // as requested, nil for nothing: the default may change later
 	inForce any // with defaults; nil for nothing
 }
 
@@ -22,7 +22,7 @@ func (s *setting) remember(saved state.Property) state.Property {
 	return saved
 }
 
-// put puts a value in force, and reports it. A value that does not fit any more gives
+// put puts a value in force and reports it. A value outside the configured bounds gives
 // way to the default.
 func (s *setting) put(adopted any) {
 	value, err := s.Initial(adopted)
@@ -33,7 +33,7 @@ func (s *setting) put(adopted any) {
 	s.report(value)
 }
 
-// shadowRead takes up a value that the shadow has and the memory lost.
+// shadowRead recovers a value from the shadow if the memory lost it.
 func (s *setting) shadowRead() {
 	held := s.replica.Held(s.key)
 	if desired, _ := s.replica.Desired(s.key); s.read || s.retyped != 0 || held == nil || desired != nil || shadow.Equal(held, s.inForce) {
@@ -48,21 +48,21 @@ func (s *setting) shadowRead() {
 
 func (s *setting) show() { s.report(s.inForce) }
 
-// obey adopts a requested value.
-func (s *setting) obey(r replica.Request) {
+// applyRequest adopts a requested value.
+func (s *setting) applyRequest(r replica.Request) {
 	adopted, err := s.ParseSetting(r.Value, s.adopted)
 	if err != nil {
 		s.acknowledge(shadow.Refused, err.Error())
 		return
 	}
 	s.adopted = adopted
-	s.inForce, _ = s.Initial(adopted) // its error is about members that were logged when they were resumed
+	s.inForce, _ = s.Initial(adopted) // the error concerns members already logged by resume
 	s.report(s.inForce)
 	s.saveWithin(saveDelay)
 	s.acknowledge(shadow.Done, "")
 }
 
-// differs knows scalars only: an object is reported with its defaults.
+// differs compares scalars only: an object is reported with its defaults.
 func (s *setting) differs(value any, settled bool) bool {
 	_, object := value.(map[string]any)
 	return !object && !settled

@@ -5,11 +5,11 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 )
 
-// kinds is all kinds of properties: how each is made, and how it uses the lines
-// that it drives.
+// kinds lists all kinds of properties: how to make each kind, and how it uses its
+// output lines.
 var kinds = [...]struct {
 	make func(p *property, alarms map[string]*alarm) kind
-	use  func(p config.Property) lines.Use // of kinds that drive lines otherwise than to a level
+	use  func(p config.Property) lines.Use // for outputs other than plain levels
 }{
 	config.Level:     {make: withoutAlarm(newLevel)},
 	config.Pulse:     {make: withoutAlarm(newPulse), use: func(config.Property) lines.Use { return lines.Use{Momentary: true} }},
@@ -28,12 +28,12 @@ var kinds = [...]struct {
 	config.Schedule:  {make: withoutAlarm(newSchedule)},
 }
 
-// withoutAlarm makes a kind that needs no alarm.
+// withoutAlarm adapts the constructor of a kind without an alarm.
 func withoutAlarm(create func(*property) kind) func(*property, map[string]*alarm) kind {
 	return func(p *property, _ map[string]*alarm) kind { return create(p) }
 }
 
-// Setup is what the line engine has to know of a configuration.
+// Setup returns the part of a configuration used by the lines.
 func Setup(cfg *config.Config) lines.Setup {
 	setup := lines.Setup{Lines: cfg.Lines, Interlocks: cfg.Interlocks}
 	for _, label := range sortedKeys(cfg.Shadows) {

@@ -519,6 +519,28 @@ func TestRateOfEdges(t *testing.T) {
 	}
 }
 
+// A filtered rate comes to 0, too: the windows are filled though no edges come.
+func TestFilteredRateComesToRest(t *testing.T) {
+	for _, filter := range []string{"median: 3", "average: 4", "median: 5, average: 9"} {
+		r := newRig(t, `
+lines: {meter: {line: M, direction: input}}
+shadows: {main: {properties: {speed: {line: meter, rate: rising, interval: 500ms, timeout: 2s, `+filter+`}}}}
+`, state.State{})
+		r.step(Start{})
+		for range 12 {
+			press(r, "meter")
+			r.pass(500 * time.Millisecond)
+		}
+		if speed := r.shadows["main"].replica.Wanted("speed"); speed != 2.0 {
+			t.Errorf("%s: rate %v with an edge each half second", filter, speed)
+		}
+		r.pass(time.Minute)
+		if speed := r.shadows["main"].replica.Wanted("speed"); speed != 0.0 {
+			t.Errorf("%s: rate %v after a minute without edges", filter, speed)
+		}
+	}
+}
+
 func press(r *rig, button string) {
 	r.edge(button, true)
 	r.edge(button, false)

@@ -93,8 +93,8 @@ type kindWorld struct {
 	kills    int // each may have a pulse answered twice
 	lostEdge int // edges that a kill may have taken
 
-	switched map[string]*switching // by line, of those with a button
-	locals   map[string]string     // line by button
+	switchDemand map[string]*switching // by line, of those with a button
+	locals       map[string]string     // line by button
 
 	valve struct{ on, sure bool } // what its button made of it, which no shadow shows
 }
@@ -141,8 +141,8 @@ func TestKindStorms(t *testing.T) {
 func playKindStorm(t *testing.T, seed uint64) {
 	w := &kindWorld{
 		world: makeWorld(t, seed, stormConfig), setSure: true,
-		switched: map[string]*switching{"lamp": {}, "attic": {}, "hall": {}},
-		locals:   map[string]string{"b1": "lamp", "b2": "hall", "b3": "attic"},
+		switchDemand: map[string]*switching{"lamp": {}, "attic": {}, "hall": {}},
+		locals:       map[string]string{"b1": "lamp", "b2": "hall", "b3": "attic"},
 	}
 	w.disk = &disk{}
 	w.sturdy["gate"], w.sturdy["horn"] = true, true
@@ -241,7 +241,7 @@ func (w *kindWorld) desire() {
 			text = fmt.Sprintf(`{%q:null}`, label)
 		}
 	case "lamp", "hall", "attic":
-		s := w.switched[label]
+		s := w.switchDemand[label]
 		s.sure = w.now.Sub(s.pressedAt) > 2*time.Second || label == "hall"
 		s.desiredAt, s.on, s.desired = w.now, on, on
 	case "updown":
@@ -259,14 +259,14 @@ func (w *kindWorld) desire() {
 		text = pick(w.world, `{"bell":1}`, `{"bell":null}`, `{"bell":{"a":[1]},"horn":true}`)
 	}
 	w.update("main", `{"state":{"desired":`+text+`}}`)
-	if s := w.switched[label]; s != nil {
+	if s := w.switchDemand[label]; s != nil {
 		s.version = w.shadows["main"].doc.Version
 	}
 }
 
 // press presses and releases a button.
 func (w *kindWorld) press(button string) {
-	s := w.switched[w.locals[button]]
+	s := w.switchDemand[w.locals[button]]
 	was := w.engine.bank.IsOn(w.locals[button])
 	w.step(w.seen(button, lines.Burst{Rising: 1, Falling: 1}))
 	if w.locals[button] == "hall" {
@@ -300,7 +300,7 @@ func (w *kindWorld) setting(key string) any {
 
 func (w *kindWorld) deleteShadow() {
 	w.setSure = false
-	for _, s := range w.switched {
+	for _, s := range w.switchDemand {
 		s.sure = false
 	}
 	w.delete("main")
@@ -358,7 +358,7 @@ func (w *kindWorld) kill() {
 		d.pending = nil
 	}
 	before := w.counted()
-	for _, s := range w.switched {
+	for _, s := range w.switchDemand {
 		if w.now.Sub(s.pressedAt) < 3*time.Second || w.disk.broken || w.engine.memory.failed {
 			s.sure = false // it may not be on the disk
 		}
@@ -437,7 +437,7 @@ func (w *kindWorld) checkKinds() {
 			t.Errorf("%s: desired %v, the line is %v", line, want, w.lines[line])
 		}
 	}
-	for line, s := range w.switched {
+	for line, s := range w.switchDemand {
 		if s.sure && w.lines[line] != s.on {
 			t.Errorf("%s is %v, want %v as was said last; desired at %v, pressed at %v", line, w.lines[line], s.on, s.desiredAt, s.pressedAt)
 		}

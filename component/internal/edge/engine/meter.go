@@ -10,7 +10,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// tally is how many edges of a kind there were, and when the last one was.
+// tally is a number of edges, and the time of the last edge.
 type tally struct {
 	count int
 	at    lines.Stamp
@@ -30,74 +30,73 @@ func edgesOf(e lines.Edges, kind gpio.Edges) tally {
 	return tally{e.Rising + e.Falling, at}
 }
 
-// interval lets an input be shown at most once in the property's interval.
+// interval limits reports to one per Interval of the property.
 type interval struct {
 	shownAt time.Time // no report before Interval after this
-	due     time.Time // when there will be something to report; zero for nothing
+	due     time.Time // when the next report is due; zero for never
 }
 
-// open reports whether something may be shown now, and otherwise asks for a tick.
-func (i *interval) open(p *property) bool {
+// mayReport reports whether a report is allowed now; if not, it requests a tick.
+func (i *interval) mayReport(p *property) bool {
 	if next := i.shownAt.Add(p.Interval); !i.shownAt.IsZero() && p.now.Before(next) {
 		i.due = next
-		p.at(next)
+		p.wakeAt(next)
 		return false
 	}
 	i.shownAt, i.due = p.now, time.Time{}
 	return true
 }
 
-// isDue reports whether something has become due, and otherwise asks for a tick.
+// isDue reports whether a report has become due; if not, it requests a tick.
 func (i *interval) isDue(p *property) bool {
 	switch {
 	case i.due.IsZero() || p.stopped:
 		return false
 	case p.now.Before(i.due):
-		p.at(i.due)
+		p.wakeAt(i.due)
 		return false
 	}
 	return true
 }
 
-// metered is a property that makes samples of the edges of an input.
+// metered is a property with samples of the edges of an input.
 type metered struct {
 	sampled
 	interval
-	does  meteredKind
-	line  config.Line // as it is configured
-	sinks bool        // the rate falls when edges stay out
+	impl   meteredKind
+	line   config.Line // as configured
+	decays bool        // the rate decays without edges
 
 	last    tally     // at the last report
-	seenAt  time.Time // when an edge was last found, or looked for first
-	rate    float64   // edges a second, as last measured
-	timed   bool      // the rate is known: there were two edges, or none for the timeout
-	on, off float64   // how long the input was on and off the last time, in s; 0 is not known
+	seenAt  time.Time // when the last edge was found, or the first search
+	rate    float64   // edges per second, as last measured
+	timed   bool      // the rate is known: after two edges, or after the timeout without any
+	on, off float64   // duration of the last on and off time, in s; 0 if unknown
 }
 
-// meteredKind is what tells the measured kinds apart.
+// meteredKind has the differences between the measured kinds.
 type meteredKind interface {
-	// sample is what the input measures. known is false before there was anything to
-	// measure.
+	// sample returns the measured value. known is false before the first measurement.
 	sample(on bool, edges lines.Edges) (value float64, known bool)
-	// unit is that of the sample.
+	// unit returns the unit of the sample.
 	unit() string
 }
 
 func newMetered(p *property) metered {
-	return metered{sampled: newSampled(p), line: p.cfg.Lines[p.Line], sinks: true}
+	return metered{sampled: newSampled(p), line: p.cfg.Lines[p.Line], decays: true}
 }
 
 func (m *metered) meter() *metered { return m }
 
-// adopt goes on where an unchanged property was.
+// adopt continues an unchanged property.
 func (m *metered) adopt(old kind) {
 	before := old.(interface{ meter() *metered }).meter()
 	same := before.Property
-	same.Line = m.Line // its label may be another one
+	same.Line = m.Line // the label may have changed
 	if reflect.DeepEqual(m.Property, same) && reflect.DeepEqual(m.line, before.line) {
-		does, property := m.does, m.property
+		does, property := m.impl, m.property
 		*m = *before
-		m.does, m.property = does, property
+		m.impl, m.property = does, property
 	}
 }
 
@@ -107,28 +106,28 @@ func (m *metered) show() {
 	if !ok {
 		return
 	}
-	m.times(edges) // of each pulse, not only of those that end as the interval does
-	if !m.open(m.property) {
+	m.measureOnOff(edges) // for each pulse, not only at the end of an interval
+	if !m.mayReport(m.property) {
 		return
 	}
-	if value, known := m.does.sample(on, edges); known && m.samples.Take(value) {
+	if value, known := m.impl.sample(on, edges); known && m.samples.Take(value) {
 		m.showSample()
 	}
 	switch {
-	case m.rate > 0:
-		// It sinks by itself when no more edges come.
+	case m.rate > 0, m.timed && !m.samples.Settled():
+		// The rate decays if no more edges come, and the filters follow it.
 		m.due = m.now.Add(m.Interval)
 	case !m.timed && !m.seenAt.IsZero():
 		m.due = m.seenAt.Add(m.Timeout)
 	}
-	m.at(m.due)
+	m.wakeAt(m.due)
 }
 
 func (m *metered) tick() {
 	if m.isDue(m.property) {
 		m.show()
 	}
-	m.lookAgain()
+	m.recheck()
 }
 
 func (m *metered) flush() {
@@ -138,8 +137,8 @@ func (m *metered) flush() {
 	}
 }
 
-// times takes how long the input was on, or off, between the last two edges.
-func (m *metered) times(edges lines.Edges) {
+// measureOnOff measures the on or off time between the last two edges.
+func (m *metered) measureOnOff(edges lines.Edges) {
 	up, down := edges.RisingAt.Clock, edges.FallingAt.Clock
 	switch {
 	case up == 0 || down == 0:
@@ -150,11 +149,12 @@ func (m *metered) times(edges lines.Edges) {
 	}
 }
 
-// update measures the edges since the last report by their own times: how many
-// there were between the last one then and the last one now. Without any, the rate
-// is at most one in the time since, and 0 after the timeout. Before that it is not
-// known: a 0 at the start would raise the alarm of a flow.
-func (m *metered) update(seen tally) {
+// measureRate measures the rate from the timestamps of the edges: the number of edges
+// since the last report, divided by the time between the last edge then and the last
+// edge now. Without new edges, the rate is at most 1 divided by the time since the last
+// edge, and 0 after the timeout. Before the first timeout the rate is unknown: a 0 at
+// the start would raise the alarm of a flow.
+func (m *metered) measureRate(seen tally) {
 	before := m.last
 	if m.seenAt.IsZero() {
 		m.seenAt = m.now
@@ -171,12 +171,12 @@ func (m *metered) update(seen tally) {
 	switch {
 	case silent >= m.Timeout:
 		m.rate, m.timed, m.last = 0, true, tally{count: m.last.count}
-	case m.sinks && m.rate*silent.Seconds() > 1: // it sinks
+	case m.decays && m.rate*silent.Seconds() > 1: // decay
 		m.rate = 1 / silent.Seconds()
 	}
 }
 
-// rounded keeps six significant digits: more are noise, and would be traffic.
+// rounded keeps six significant digits: more would be noise, and traffic.
 func rounded(v float64) float64 {
 	if v == 0 {
 		return 0

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -10,39 +11,40 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// outputKind is what tells the kinds of outputs apart.
+// outputKind has the differences between the kinds of outputs.
 type outputKind interface {
 	kind
-	// demandOf is the demand of a requested value. The error is for the answer.
+	// demandOf returns the demand of a requested value. The error goes into the
+	// acknowledgement.
 	demandOf(value any) (lines.Demand, error)
-	// taken tells that the lines took the demand of a requested value.
-	taken(value any, d lines.Demand)
-	// shown is what the output shows in the shadow: what its lines read, or what they
-	// do where that is more than they read at one moment. ok is false when the
-	// property has no value for it.
-	shown(s lines.Status) (value any, ok bool)
-	// switched is what a switch on the device makes of the output, and how the shadow
-	// shows that; a nil value is not noted as a local change.
-	switched(on bool) (d lines.Demand, value any)
-	// answersDone reports whether the property acknowledges a value when its lines
-	// are as requested. A pulse acknowledges at its end.
-	answersDone(value any) bool
-	// refused tells that an interlock does not allow the requested value.
-	refused()
-	// pulseEnded tells that a pulse is over; cut says what cut it short.
+	// demandTaken is called when the lines accept the demand of a requested value.
+	demandTaken(value any, d lines.Demand)
+	// shownValue returns the value for the shadow: the levels read from the lines, or
+	// the wave in progress. ok is false if the property has no value for this status.
+	shownValue(s lines.Status) (value any, ok bool)
+	// switchDemand returns the demand of a local switch, and its value for the shadow.
+	// A nil value is not recorded as a local change.
+	switchDemand(on bool) (d lines.Demand, value any)
+	// acksWhenDone reports whether the property acknowledges a value as soon as its
+	// lines match. A pulse acknowledges at its end.
+	acksWhenDone(value any) bool
+	// demandRejected is called when an interlock rejects the requested value.
+	demandRejected(reason string)
+	// pulseEnded is called at the end of a pulse. cut names the cause of an early end.
 	pulseEnded(cut string)
 }
 
-// output is what all properties that drive lines have in common.
+// output is the common part of all properties with output lines.
 type output struct {
 	plain
-	does   outputKind
-	output string // its label in the bank
-	lines  string // the identity of its lines
+	impl   outputKind
+	output string // the label in the bank
+	lines  string // the identity of the lines
 
-	follows  bool         // the lines follow the request, and give the answer
-	conflict string       // why an interlock rejected the request; that stands until another one
-	local    *state.Local // a change on the device that the shadow does not show yet
+	moved          bool         // the output has changed and no request has arrived since
+	followsRequest bool         // the lines follow the request and determine its acknowledgement
+	conflict       string       // why an interlock rejected the request; kept until the next request
+	local          *state.Local // a local change not yet in the shadow
 }
 
 func newOutput(p *property) output {
@@ -53,16 +55,16 @@ func newOutput(p *property) output {
 func (o *output) driven() *output { return o }
 
 func (o *output) resume(saved state.Property) {
-	// A change of another output must not move this one.
+	// A change of another output must not move this output.
 	if saved.Local != nil && saved.Local.Output == o.lines && o.understands(saved.Local) {
 		o.local = saved.Local
 	}
 }
 
-// understands reports whether the property still has the value of a local change: the
+// understands reports whether the value of a local change is still valid: the
 // configuration may have other words or bounds.
 func (o *output) understands(local *state.Local) bool {
-	_, err := o.does.demandOf(local.Value)
+	_, err := o.impl.demandOf(local.Value)
 	return err == nil
 }
 
@@ -74,107 +76,125 @@ func (o *output) remember(saved state.Property) state.Property {
 	return saved
 }
 
-// carryOn takes over from the property under the configuration before, unless that
-// drove another output.
-func (o *output) carryOn(old *output) (same bool) {
+// adoptOutput takes over the state from the previous configuration if the output is the
+// same.
+func (o *output) adoptOutput(old *output) (same bool) {
 	if o.lines != old.lines {
+		o.moved = true
 		o.replica.Disown(o.key)
 		return false
 	}
-	o.follows, o.conflict, o.local = old.follows, old.conflict, nil
+	o.moved, o.followsRequest, o.conflict, o.local = old.moved, old.followsRequest, old.conflict, nil
 	if old.local != nil && o.understands(old.local) {
 		o.local = old.local
 	}
 	return true
 }
 
-// hear notes a request, and reports whether it is to be carried out.
-func (o *output) hear(r replica.Request) bool {
+// admit records a request, and reports whether to carry it out.
+func (o *output) admit(r replica.Request) bool {
 	if !r.Repeat {
-		o.follows, o.conflict = false, o.standing(r)
+		o.followsRequest, o.conflict = false, o.standingRejection(r)
+		o.moved = false
 	}
-	if o.conflict != "" {
-		o.acknowledge(shadow.Conflict, o.conflict)
-		return false
+	if o.conflict == "" {
+		return true
 	}
-	return true
+	if _, err := o.impl.demandOf(r.Value); err != nil {
+		o.conflict = "" // a value without a meaning is the stronger reason
+		return true
+	}
+	o.acknowledge(shadow.Conflict, o.conflict)
+	return false
 }
 
-// standing is the reason of a rejection by an earlier run that stands against a
-// request, "" if none does: an output that is, or is to be, as requested tells that
-// another value was rejected.
-func (o *output) standing(r replica.Request) string {
-	if r.Rejected == "" {
+// standingRejection returns the reason if the rejection of a request by an earlier run
+// still applies, else "". If the output has or approaches the requested value, the
+// rejection concerned another value. A rejection for another output or kind applies to
+// commands alone: a late command must not set anything in motion.
+func (o *output) standingRejection(r replica.Request) string {
+	if r.Rejected == "" || (o.moved || o.retyped != 0) && !o.impl.isCommand() {
 		return ""
 	}
 	status := o.bank.Output(o.output)
-	shown, known := o.does.shown(status)
-	demand, err := o.does.demandOf(r.Value)
+	shown, known := o.impl.shownValue(status)
+	demand, err := o.impl.demandOf(r.Value)
 	if known && shadow.Equal(shown, r.Value) || err == nil && demand.Equal(status.Demand) {
 		return ""
 	}
 	return r.Rejected
 }
 
-// obey has the lines follow a requested level, unless a local change stands against it.
-func (o *output) obey(r replica.Request) {
+// applyRequest applies a requested level, unless a local change overrides it.
+func (o *output) applyRequest(r replica.Request) {
 	if r.Fresh {
 		o.dropLocal()
 	}
-	if !o.hear(r) || o.localStands(r) {
+	if !o.admit(r) {
 		return
 	}
-	demand, err := o.does.demandOf(r.Value)
-	if err != nil {
-		o.acknowledge(shadow.Refused, err.Error())
-		return
+	local := o.localHolds(r)
+	switch demand, err := o.impl.demandOf(r.Value); {
+	case err != nil:
+		o.reject(err)
+	case !local:
+		o.driveRequest(r, demand)
 	}
-	o.follow(r, demand)
 }
 
-// follow has the lines follow a request, together with what else is requested in
-// this step.
-func (o *output) follow(r replica.Request, d lines.Demand) {
-	o.follows = true
+// reject rejects a value without a meaning for the property. The previous configuration
+// may have accepted it.
+func (o *output) reject(err error) {
+	o.followsRequest = false
+	o.acknowledge(shadow.Refused, err.Error())
+}
+
+// driveRequest applies a request, together with the other requests of this step.
+func (o *output) driveRequest(r replica.Request, d lines.Demand) {
+	o.followsRequest = true
 	cause := lines.Cause{Kind: lines.ByDesired, Name: o.shadow, Version: r.Version}
 	o.demand(o.output, order{lines.Order{Demand: d, Cause: cause, Rank: r.At}, func(refused error) {
 		if refused != nil {
-			o.refuse(refused)
+			o.rejectByInterlock(refused)
 			return
 		}
-		o.does.taken(r.Value, d)
+		o.impl.demandTaken(r.Value, d)
 		o.show()
 	}})
 }
 
-// refuse rejects a request that an interlock does not allow. That stands until
-// another request: a way that is free later must not set anything in motion.
-func (o *output) refuse(err error) {
-	o.follows, o.conflict = false, err.Error()
-	o.does.refused()
+// rejectByInterlock rejects a request because of an interlock. The rejection stands
+// until another request: the end of the conflict must not set anything in motion.
+func (o *output) rejectByInterlock(err error) {
+	o.followsRequest, o.conflict = false, err.Error()
+	o.impl.demandRejected(o.conflict)
 	o.acknowledge(shadow.Conflict, err.Error())
 }
 
 func (o *output) withdrawn() {
-	o.follows, o.conflict = false, ""
+	o.followsRequest, o.conflict = false, ""
 	o.dropLocal()
 }
 
-// show reports the output, and answers the request that it follows.
+// show reports the output, and acknowledges its request.
 func (o *output) show() {
 	status := o.bank.Output(o.output)
-	if value, ok := o.does.shown(status); ok {
+	if value, ok := o.impl.shownValue(status); ok {
 		o.report(value)
 	} else if status.Known {
 		o.report(nil)
 	}
 	r, requested := o.replica.Requested(o.key)
-	if !o.follows || !requested || o.stopped {
+	if !o.followsRequest || !requested || o.stopped {
+		return
+	}
+	if o.turnedOff(r, status) {
+		o.rejectByInterlock(fmt.Errorf("turned off by interlock %s", status.Cause.Name))
 		return
 	}
 	switch status.Progress {
 	case lines.Done:
-		if o.does.answersDone(r.Value) {
+		if o.impl.acksWhenDone(r.Value) {
 			o.acknowledge(shadow.Done, "")
 		}
 	case lines.Underway:
@@ -184,20 +204,31 @@ func (o *output) show() {
 	}
 }
 
-func (o *output) answersDone(any) bool    { return true }
-func (o *output) taken(any, lines.Demand) {}
-func (o *output) refused()                {}
-func (o *output) pulseEnded(string)       {}
+// turnedOff reports whether an interlock has ended the demand of a request, because a
+// configuration added the interlock or a line came back on against it. A command cut
+// short concludes at its end.
+func (o *output) turnedOff(r replica.Request, status lines.Status) bool {
+	if status.Cause.Kind != lines.ByInterlock || o.impl.isCommand() {
+		return false
+	}
+	demand, err := o.impl.demandOf(r.Value)
+	return err == nil && !demand.Equal(status.Demand)
+}
 
-// governs reports whether a request in reach decides over the output.
-func (o *output) governs() bool { return o.follows && o.replica.InStep() }
+func (o *output) acksWhenDone(any) bool         { return true }
+func (o *output) demandTaken(any, lines.Demand) {}
+func (o *output) demandRejected(string)         {}
+func (o *output) pulseEnded(string)             {}
 
-// overruledReason answers a value that is not carried out any more.
+// requestGoverns reports whether a current request controls the output.
+func (o *output) requestGoverns() bool { return o.followsRequest && o.replica.InStep() }
+
+// overruledReason acknowledges a value overridden on the device.
 const overruledReason = "overruled by a local change"
 
-// overrule notes a local change against the requested value, as the override of the
-// property says. forced is set when a MaxOn made it: no override lets the same value
-// turn on again what was on for too long.
+// overrule records a local change against the requested value, according to the
+// override setting of the property. forced marks a change by MaxOn: after an output was
+// on for too long, the same request must not turn it on again under any override.
 func (o *output) overrule(value any, forced bool) {
 	if value == nil || o.Override == config.CloudWins && !forced {
 		return
@@ -212,15 +243,22 @@ func (o *output) overrule(value any, forced bool) {
 			local.Seen, local.At, local.Sent = o.local.Seen, o.local.At, o.local.Sent
 		}
 	}
+	if r, requested := o.replica.Requested(o.key); !local.Write && requested && shadow.Equal(r.Value, value) {
+		// The output became what is requested: nothing is overruled any more.
+		o.dropLocal()
+		o.followsRequest = true
+		o.show()
+		return
+	}
 	o.local = local
 	o.saveWithin(saveDelay)
 	switch {
 	case local.Write:
-		o.follows, o.conflict = false, ""
+		o.followsRequest, o.conflict = false, ""
 		o.replica.Propose(o.key, value)
-	case o.follows:
-		o.follows = false
-		if ack, _ := o.replica.Acknowledged(o.key); ack.Code != shadow.Done { // that answer stays
+	case o.followsRequest:
+		o.followsRequest = false
+		if ack, _ := o.replica.Acknowledged(o.key); ack.Code != shadow.Done { // keep a "done"
 			o.acknowledge(shadow.Conflict, overruledReason)
 		}
 	}
@@ -234,34 +272,34 @@ func (o *output) dropLocal() {
 	}
 }
 
-// shadowRead looks at a local change now that the document is known. One made where
-// nothing was desired holds unless something is by now.
+// shadowRead decides on a local change once the document is known. A change made
+// without a desired value holds until somebody writes a desired value.
 func (o *output) shadowRead() {
 	if desired, _ := o.replica.Desired(o.key); desired != nil {
 		return // the request follows
 	}
-	o.follows, o.conflict = false, ""
+	o.followsRequest, o.conflict = false, ""
 	switch {
 	case o.local == nil:
 	case o.local.Write && o.local.Seen == nil:
 		o.replica.Propose(o.key, o.local.Value)
-		o.restate(0)
+		o.redriveLocal(0)
 	default:
 		o.dropLocal()
 	}
 }
 
-// stored notes that a local change is in the shadow.
+// stored drops a local change once the shadow has it.
 func (o *output) stored(value any) {
 	if value != nil {
 		o.dropLocal()
 	}
 }
 
-// localStands reports whether a local change still holds against a requested value
-// that was read, and drives it if so: the value is the one that the change was made
-// against or, where that is not known, an older one.
-func (o *output) localStands(r replica.Request) bool {
+// localHolds reports whether a local change still overrides a requested value, and if
+// so drives the change again. It does if the requested value was current when the
+// change was made or, if unknown, is older than the change.
+func (o *output) localHolds(r replica.Request) bool {
 	local := o.local
 	if local == nil {
 		return false
@@ -273,50 +311,53 @@ func (o *output) localStands(r replica.Request) bool {
 		o.dropLocal()
 		return false
 	}
-	o.restate(r.At)
+	o.redriveLocal(r.At)
 	if local.Write {
-		o.follows = false
+		o.followsRequest = false
 		o.replica.Propose(o.key, local.Value)
 		return true
 	}
 	ack, answered := o.replica.Acknowledged(o.key)
 	switch {
 	case answered && ack.Version >= r.Version && (ack.Code == shadow.Done || ack.Code == shadow.Conflict):
-		// It stays; an older one is to another value, and one about the line is over.
-	case o.replica.KeepDone(o.key): // it was done, before this change
+		// Keep this acknowledgement. An older one belongs to another value, and a line
+		// failure is history.
+	case o.replica.KeepDone(o.key): // acknowledged as done before this change
 	default:
 		o.acknowledge(shadow.Conflict, overruledReason)
 	}
 	return true
 }
 
-// restate drives a local change that still holds: the line may have been restored as
-// something else, or taken its failsafe state.
-func (o *output) restate(rank int64) {
+// redriveLocal drives a local change again: the line may have been restored to another
+// level, or have taken its fail-safe state.
+func (o *output) redriveLocal(rank int64) {
 	value := o.local.Value
-	demand, err := o.does.demandOf(value)
+	demand, err := o.impl.demandOf(value)
 	if err != nil {
 		return
 	}
 	o.demand(o.output, order{lines.Order{Demand: demand, Cause: lines.Cause{Kind: lines.ByLocal}, Rank: rank}, func(refused error) {
 		if refused != nil {
-			o.refuse(refused)
+			o.dropLocal()
+			o.rejectByInterlock(refused)
+			o.replica.Retract(o.now, o.key)
 			return
 		}
-		o.does.taken(value, demand)
+		o.impl.demandTaken(value, demand)
 		o.show()
 	}})
 }
 
-// switchboard makes local changes of outputs: by controls, alarms and schedules.
+// switchboard applies local changes to outputs, made by controls, alarms and schedules.
 type switchboard struct {
 	*core
-	outputs map[string]outputKind // by label, those that a property drives
+	outputs map[string]outputKind // outputs of properties, by label
 }
 
-// apply makes the local changes that were asked for, all of them at one time: an
-// output that goes off makes way for one that goes on. Of two changes of one output
-// the later one counts. A change that is refused leaves no trace.
+// apply applies all queued local changes at once, so an output turning off makes way
+// for an output turning on. The later of two changes of one output wins. A rejected
+// change leaves no trace.
 func (b switchboard) apply() {
 	if len(b.switches) == 0 {
 		return
@@ -329,11 +370,11 @@ func (b switchboard) apply() {
 	for _, s := range switches {
 		demand, value := lines.Level(s.on), any(nil)
 		if o := b.outputs[s.output]; o != nil {
-			if driven := outputOf(o); driven.Override == config.CloudWins && driven.governs() {
+			if driven := outputOf(o); driven.Override == config.CloudWins && driven.requestGoverns() {
 				b.log.Info("local change has no effect: the shadow is in reach and its desired value wins", "line", s.output, "cause", s.cause)
 				continue
 			}
-			demand, value = o.switched(s.on)
+			demand, value = o.switchDemand(s.on)
 		}
 		if _, twice := orders[s.output]; !twice {
 			changed = append(changed, s.output)
@@ -351,7 +392,7 @@ func (b switchboard) apply() {
 	}
 }
 
-// outputOf is what an output has in common with the others.
+// outputOf returns the common part of an output.
 func outputOf(k kind) *output {
 	if d, ok := k.(interface{ driven() *output }); ok {
 		return d.driven()

@@ -13,21 +13,21 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// parts are what the engine is made of under one configuration.
+// parts are the pieces of the engine under one configuration.
 type parts struct {
 	shadows   map[string]*boundShadow   // by label
-	ordered   []*boundShadow            // in the order of their labels
+	ordered   []*boundShadow            // sorted by label
 	outputs   map[string]outputKind     // by the label of the output
-	inputs    map[string][]kind         // that show an input, by its label
-	controls  map[string][]inputControl // by the label of the input, in the order of their labels
-	ticking   []kind                    // all but outputs
-	schedules []*scheduled              // in the order of their identities
+	inputs    map[string][]kind         // properties of an input, by its label
+	controls  map[string][]inputControl // by the label of the input, sorted by label
+	ticking   []kind                    // all except outputs
+	schedules []*scheduled              // sorted by identity
 	readings  []*sensorReading          // in the same order
-	alarms    []*alarm                  // in the order of their labels
+	alarms    []*alarm                  // sorted by label
 }
 
-// assemble makes the parts of a configuration, and resumes them from what is
-// remembered under their identities.
+// assemble makes the parts of a configuration, and restores them from the memory by
+// identity.
 func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	p := parts{shadows: map[string]*boundShadow{}, outputs: map[string]outputKind{}, inputs: map[string][]kind{}, controls: map[string][]inputControl{}}
 	setup := Setup(c.cfg)
@@ -42,8 +42,8 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		control := c.cfg.Controls[label]
 		p.controls[control.Input] = append(p.controls[control.Input], inputControl{control, label})
 	}
-	was := map[string]string{} // by place, the identity of the property that was configured there
-	for id := range remembered.Properties {
+	was := map[string]string{} // the identity of the remembered property, by place
+	for _, id := range sortedKeys(remembered.Properties) {
 		if _, aside := remembered.Aside["properties/"+id]; !aside {
 			was[id[:strings.LastIndexByte(id, '#')+1]] = id
 		}
@@ -63,9 +63,10 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		for _, key := range sortedKeys(cfg.Properties) {
 			k := s.add(key, cfg.Properties[key], alarms)
 			saved := remembered.Properties[k.base().identity]
-			k.base().read, k.base().retyped = saved.Read, saved.Retyped
+			k.base().read, k.base().retyped, k.base().ahead = saved.Read, saved.Retyped, saved.Ahead
 			if was[place(k)] != "" && was[place(k)] != k.base().identity {
-				k.base().retyped = c.clock.latest(c.now).Unix()
+				before := remembered.Properties[was[place(k)]]
+				k.base().retyped = max(c.clock.latest(c.now).Unix(), before.Ahead)
 			}
 			k.resume(saved)
 			p.add(k)
@@ -78,7 +79,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 	return p
 }
 
-// add sorts a property by what it takes part in.
+// add sorts a property into the lists.
 func (p *parts) add(k kind) {
 	switch k := k.(type) {
 	case outputKind:
@@ -95,26 +96,26 @@ func (p *parts) add(k kind) {
 	}
 }
 
-// all are the properties in the order of the labels of their shadows and keys.
+// all returns the properties, sorted by the label of the shadow and the key.
 func (p *parts) all() []kind {
 	var all []kind
 	for _, s := range p.ordered {
-		all = append(all, sorted(s.props)...)
+		all = append(all, sortedValues(s.props)...)
 	}
 	return all
 }
 
-// resumeAlarms takes up whether alarms were raised. An alarm with another label or
-// limit is known by the rest, where no other alarm could be meant.
+// resumeAlarms restores the state of alarms. An alarm with a new label or limit is
+// recognized by the rest of its identity if no other alarm matches.
 func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	left := maps.Clone(remembered)
 	for _, same := range []func(a *alarm, id string) bool{
 		func(a *alarm, id string) bool { return id == a.identity() },
-		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watches, a.limits, "")) },
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watchID, a.limitID, "")) },
 		func(a *alarm, id string) bool {
-			return strings.HasPrefix(id, a.watches+" ") && strings.HasSuffix(id, " "+a.label)
+			return strings.HasPrefix(id, a.watchID+" ") && strings.HasSuffix(id, " "+a.label)
 		},
-		func(a *alarm, id string) bool { return strings.HasPrefix(id, a.watches+" ") },
+		func(a *alarm, id string) bool { return strings.HasPrefix(id, a.watchID+" ") },
 	} {
 		for _, a := range alarms {
 			var found []string
@@ -132,7 +133,7 @@ func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	}
 }
 
-// watch is the value that an alarm compares.
+// watch returns the source of the watched value.
 func (p *parts) watch(c *core, a config.Alarm) func() (any, bool) {
 	if a.Line != "" {
 		return func() (any, bool) { return c.input(a.Line) }
@@ -140,7 +141,7 @@ func (p *parts) watch(c *core, a config.Alarm) func() (any, bool) {
 	return p.shadows[a.Property.Shadow].props[a.Property.Key].value
 }
 
-// limit is what the alarm compares it with.
+// limit returns the source of the limit.
 func (p *parts) limit(a config.Alarm) func() (any, bool) {
 	if a.Limit != nil {
 		return func() (any, bool) { return a.Limit, true }
@@ -148,8 +149,8 @@ func (p *parts) limit(a config.Alarm) func() (any, bool) {
 	return p.shadows[a.Setting.Shadow].props[a.Setting.Key].value
 }
 
-// drop ends what the next configuration lacks, and withdraws what it reported: a
-// property by its shadow, key and kind.
+// drop ends the properties missing from the next configuration, and withdraws their
+// reported values. Shadow, key and kind identify a property.
 func (p *parts) drop(next *config.Config) {
 	properties := map[shadow.ID]map[string]config.Property{}
 	for _, s := range next.Shadows {
@@ -164,8 +165,8 @@ func (p *parts) drop(next *config.Config) {
 	}
 }
 
-// adopt has what was there before go on where it was: a property by its shadow, key
-// and kind, an alarm by what it watches.
+// adopt transfers the state from the old parts. Shadow, key and kind identify a
+// property, the watched value an alarm.
 func (p *parts) adopt(old parts) {
 	was := map[string]kind{}
 	for _, k := range old.all() {
@@ -177,32 +178,32 @@ func (p *parts) adopt(old parts) {
 		}
 	}
 	for _, a := range p.alarms {
-		if before := find(old.alarms, a); before != nil {
+		if before := predecessor(old.alarms, a); before != nil {
 			a.adopt(before)
-			a.assert(before)
+			a.assertOutput(before)
 		}
 	}
 }
 
-// sameKind reports whether two properties are of one kind. The level of an input and
-// that of an output have nothing in common.
+// sameKind reports whether two properties have the same kind. The level of an input has
+// nothing in common with the level of an output.
 func sameKind(a, b config.Property) bool { return a.Kind == b.Kind && a.Output == b.Output }
 
-// place is where a property stands: its shadow and key.
+// place returns the shadow and key of a property.
 func place(k kind) string { return state.PropertyID(k.base().id, k.base().key, "") }
 
-// find is the alarm under the configuration before that an alarm goes on with.
-func find(alarms []*alarm, a *alarm) *alarm {
+// predecessor returns the old alarm continued by a.
+func predecessor(alarms []*alarm, a *alarm) *alarm {
 	for _, other := range alarms {
-		if a.goesOn(other) {
+		if a.continues(other) {
 			return other
 		}
 	}
 	return nil
 }
 
-// shows reports whether a shadow means the same under both configurations.
-func (p *parts) shows(before *config.Config, s *boundShadow, after *config.Config) bool {
+// sameShadow reports whether a shadow has the same meaning under both configurations.
+func (p *parts) sameShadow(before *config.Config, s *boundShadow, after *config.Config) bool {
 	for _, old := range p.shadows {
 		if old.id != s.id {
 			continue
@@ -213,8 +214,8 @@ func (p *parts) shows(before *config.Config, s *boundShadow, after *config.Confi
 	return false
 }
 
-// sameMeaning reports whether two properties mean the same, whatever their lines are
-// called.
+// sameMeaning reports whether two properties have the same meaning, whatever the labels
+// of their lines.
 func sameMeaning(before *config.Config, a config.Property, after *config.Config, b config.Property) bool {
 	if !slices.EqualFunc(a.Lines(), b.Lines(), func(x, y string) bool { return reflect.DeepEqual(before.Lines[x], after.Lines[y]) }) {
 		return false
@@ -226,12 +227,12 @@ func sameMeaning(before *config.Config, a config.Property, after *config.Config,
 	return reflect.DeepEqual(a, b)
 }
 
-// remember adds what a later run has to know.
+// remember adds the state for a later run.
 func (p *parts) remember(s *state.State) {
 	for _, bound := range p.ordered {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
 		for _, k := range bound.props {
-			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped})
+			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped, Ahead: k.base().ahead})
 		}
 	}
 	for _, a := range p.alarms {
@@ -241,7 +242,7 @@ func (p *parts) remember(s *state.State) {
 	}
 }
 
-// identities are those of all that is configured: lines, properties and alarms.
+// identities returns the identities of all configured lines, properties and alarms.
 func (p *parts) identities(cfg *config.Config) map[string]bool {
 	configured := map[string]bool{}
 	for _, line := range cfg.Lines {
@@ -256,7 +257,7 @@ func (p *parts) identities(cfg *config.Config) map[string]bool {
 	return configured
 }
 
-// troubles are what is wrong with them, by name.
+// troubles returns the faults of the parts, by name.
 func (p *parts) troubles() map[string]string {
 	all := map[string]string{}
 	for _, a := range p.alarms {
@@ -277,5 +278,5 @@ func (p *parts) troubles() map[string]string {
 
 // clockAwaited reports whether a schedule waits for the clock.
 func (p *parts) clockAwaited() bool {
-	return slices.ContainsFunc(p.schedules, func(s *scheduled) bool { return s.waits })
+	return slices.ContainsFunc(p.schedules, func(s *scheduled) bool { return s.waitsForClock })
 }

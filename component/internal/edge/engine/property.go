@@ -7,27 +7,29 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// property is one key of a shadow, as the configuration has it.
+// property is one configured key of a shadow.
 type property struct {
 	*core
 	config.Property
-	shadow  string // its label
+	shadow  string // the label of the shadow
 	id      shadow.ID
 	key     string
 	replica *replica.Replica
-	// identity is how the memory knows the property.
+	// identity is the key in the memory.
 	identity string
 
-	// read tells that the shadow was read with this property, by this run or an
-	// earlier one: what it reports is no newer than what is remembered.
+	// read means this run or an earlier one read the shadow with this property
+	// configured. The memory is then at least as new as the reported value.
 	read bool
-	// retyped is when the key became one of this kind, in seconds since the epoch, if it
-	// was of another kind before and the shadow was not read since; else 0. Requests and
-	// reports up to then are of the other kind.
+	// retyped is when the key changed to this kind, in seconds since the epoch, until
+	// the shadow is read; else 0. Earlier requests and reports concern the old kind.
 	retyped int64
+	// ahead is when the last request was written, in seconds since the epoch, if the
+	// service's clock was ahead of the device's, else 0.
+	ahead int64
 }
 
-// name is how people know the property.
+// name returns the name used in messages.
 func (p *property) name() string { return p.shadow + "/" + p.key }
 
 func (p *property) report(value any) { p.replica.Report(p.key, value) }
@@ -36,46 +38,48 @@ func (p *property) acknowledge(code shadow.Code, reason string) {
 	p.replica.Acknowledge(p.key, code, reason)
 }
 
-// kind is what a property does. Each kind is a file, kind_*.go, and a line in the
-// table of kinds.go; [plain] has the methods that a kind leaves out.
+// kind is the behavior of a property. Each kind has a file kind_*.go and a line in the
+// table of kinds.go. [plain] provides the methods a kind leaves out.
 type kind interface {
 	base() *property
 
-	// resume takes up what an earlier run, or the configuration before, remembered.
+	// resume restores the state remembered by an earlier run or the previous
+	// configuration.
 	resume(saved state.Property)
-	// adopt carries on from the same property under the configuration before; old is
-	// of the same kind.
+	// adopt takes over the live state of the same property under the previous
+	// configuration; old has the same kind.
 	adopt(old kind)
-	// remember adds what a later run has to know.
+	// remember adds the state for a later run.
 	remember(saved state.Property) state.Property
-	// drop ends what is under way, since the configuration no longer has the property.
+	// drop ends activity when the configuration drops the property.
 	drop()
 
-	// shadowRead tells that the document was read: what it reports may be newer than
-	// the memory. Requests follow.
+	// shadowRead is called when the document was read. Its reported values may be newer
+	// than the memory. Requests follow.
 	shadowRead()
-	// obey carries out a request, or rejects it. Lines follow with the next drive.
-	obey(r replica.Request)
-	// withdrawn tells that nothing is requested any more.
+	// applyRequest carries out or rejects a request. Lines follow with the next drive.
+	applyRequest(r replica.Request)
+	// withdrawn is called when the request was withdrawn.
 	withdrawn()
-	// stored tells that a proposed value is in the shadow; nil: that the request is cleared.
+	// stored is called when a proposed value is in the shadow; a nil value means a
+	// cleared request.
 	stored(value any)
 	// isCommand reports whether a request is carried out once and then cleared.
 	isCommand() bool
-	// differs reports whether the device is known not to be as requested.
+	// differs reports whether the device certainly differs from the request.
 	differs(value any, settled bool) bool
 
-	// show reports what the property is now.
+	// show reports the current value.
 	show()
-	// tick does what has become due.
+	// tick does due work.
 	tick()
-	// flush reports what an interval held back, since the component stops.
+	// flush reports held-back values before the component stops.
 	flush()
-	// value is what an alarm compares. known is false while there is none.
+	// value returns the value compared by alarms. known is false if there is none.
 	value() (v any, known bool)
 }
 
-// plain is a property that shows something and takes no requests.
+// plain is a property without requests.
 type plain struct{ *property }
 
 func (p plain) base() *property                            { return p.property }
@@ -93,7 +97,7 @@ func (plain) tick()                                        {}
 func (plain) flush()                                       {}
 func (plain) value() (any, bool)                           { return nil, false }
 
-func (p plain) obey(replica.Request) {
+func (p plain) applyRequest(replica.Request) {
 	reason := "it only shows a reading"
 	if p.Line != "" {
 		reason = "line " + p.Line + " is an input"

@@ -7,46 +7,45 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// sampled is a property that makes reports of samples by rules.
+// sampled is a property with rules for reporting samples.
 type sampled struct {
 	plain
-	samples reading.Reading
-	lookAt  time.Time // when to look again without another sample; zero for never
+	samples   reading.Reading
+	recheckAt time.Time // when to check again without a new sample; zero for never
 }
 
 func newSampled(p *property) sampled {
 	return sampled{plain: plain{p}, samples: reading.Reading{Rules: p.Rules}}
 }
 
-// showSample reports the last sample if it is worth it, and looks again when it may be.
+// showSample reports the last sample if the rules allow, and schedules the next check.
 func (s *sampled) showSample() {
 	due, next := s.samples.Due(s.now)
 	if due {
 		value, _ := s.samples.Value()
 		s.samples.Reported(s.now)
 		if old := s.replica.Wanted(s.key); old != nil && shadow.Equal(old, value) {
-			s.replica.Repeat(s.key) // its longest interval is over
+			s.replica.Repeat(s.key) // MaxInterval has passed
 		}
 		s.report(value)
 		_, next = s.samples.Due(s.now)
 	}
-	s.lookAt = next
-	s.at(next)
+	s.recheckAt = next
+	s.wakeAt(next)
 }
 
-// lookAgain reports what an interval held back, or a value that was not reported for
-// the longest interval.
-func (s *sampled) lookAgain() {
+// recheck reports a value held back by an interval, or unreported for MaxInterval.
+func (s *sampled) recheck() {
 	switch {
-	case s.lookAt.IsZero() || s.stopped:
-	case s.now.Before(s.lookAt):
-		s.at(s.lookAt)
+	case s.recheckAt.IsZero() || s.stopped:
+	case s.now.Before(s.recheckAt):
+		s.wakeAt(s.recheckAt)
 	default:
 		s.showSample()
 	}
 }
 
-// value is the latest sample, whatever is reported.
+// value returns the latest sample, reported or not.
 func (s *sampled) value() (any, bool) {
 	value, known := s.samples.Value()
 	return value, known && (s.Line == "" || s.bank.Reads(s.Line))

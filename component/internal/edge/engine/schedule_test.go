@@ -503,7 +503,7 @@ func TestNoRunIsLostOrDoubled(t *testing.T) {
 				}
 			}
 			r.pass(time.Duration(random.IntN(60)) * time.Second)
-			r.pass(look) // a step is noticed by then
+			r.pass(clockCheck) // a step is noticed by then
 			note()
 		}
 	}

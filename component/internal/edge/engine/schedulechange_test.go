@@ -68,7 +68,7 @@ shadows:
 	for range 3 {
 		r.step(Saved{r.saves[len(r.saves)-1].Seq, nil})
 	}
-	if len(r.memory.waiting) > 0 || !r.memory.idle() {
+	if len(r.memory.waiting) > 0 || !r.memory.idle(r.stopped) {
 		t.Errorf("the end is held up: %v", r.memory.waiting)
 	}
 	next := newRig(t, text, r.lastSaved())

@@ -10,15 +10,14 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
-// boundShadow is one shadow of the configuration with its properties: the owner of
-// its replica.
+// boundShadow is one configured shadow with its properties, and owns the replica.
 type boundShadow struct {
 	*core
 	label       string
 	id          shadow.ID
 	replica     *replica.Replica
 	props       map[string]kind
-	keys        []string // those that the configuration has reported, sorted
+	keys        []string // the configured keys, sorted
 	showsStatus bool
 }
 
@@ -34,7 +33,7 @@ func newShadow(c *core, label string, cfg config.Shadow, replicas *replica.Set) 
 	return s
 }
 
-// add binds a property, which is not resumed yet.
+// add binds a property without restoring its state.
 func (s *boundShadow) add(key string, p config.Property, alarms map[string]*alarm) kind {
 	k := kinds[p.Kind].make(&property{
 		core: s.core, Property: p, shadow: s.label, id: s.id, key: key, replica: s.replica,
@@ -64,14 +63,17 @@ func (s *boundShadow) Read() {
 		k.shadowRead()
 		if p := k.base(); !p.read {
 			p.read = true
-			s.saveWithin(0) // before it is reported: what is counted is not to be added to it again
+			s.saveWithin(0) // save before the report, so a later run does not add the same count again
 		}
 	}
 }
 
 func (s *boundShadow) Requested(key string, r replica.Request) {
 	if k := s.props[key]; k != nil {
-		k.obey(r)
+		k.applyRequest(r)
+		if k.base().ahead = 0; r.At > s.clock.latest(s.now).Unix() {
+			k.base().ahead = r.At
+		}
 		return
 	}
 	s.replica.Acknowledge(key, shadow.NoProperty, "no such property")
@@ -83,8 +85,9 @@ func (s *boundShadow) Withdrawn(key string) {
 	}
 }
 
-// Told drives the lines. All that was requested of another kind is concluded by then.
-func (s *boundShadow) Told() {
+// RequestsDelivered drives the lines. Requests for another kind have been concluded by
+// now.
+func (s *boundShadow) RequestsDelivered() {
 	s.drive()
 	for _, k := range s.props {
 		if p := k.base(); p.retyped != 0 {
@@ -100,7 +103,7 @@ func (s *boundShadow) Stored(key string, value any) {
 	}
 }
 
-// reportStatus reports the status where it is shown.
+// reportStatus reports the status in the configured shadow.
 func (s *boundShadow) reportStatus(status func() map[string]any) {
 	if s.showsStatus {
 		s.replica.Report(shadow.StatusKey, status())
@@ -109,8 +112,8 @@ func (s *boundShadow) reportStatus(status func() map[string]any) {
 	}
 }
 
-// reported are the keys that the shadow may report, sorted: those that are
-// configured, and those that were not seen to be gone.
+// reported returns, sorted, the keys the shadow may report: the configured keys, and
+// keys not yet known to be deleted.
 func (s *boundShadow) reported() []string {
 	gone := slices.DeleteFunc(s.replica.Unfinished(), s.Owns)
 	if len(gone) == 0 {

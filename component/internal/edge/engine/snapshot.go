@@ -7,20 +7,20 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// Snapshot is what the engine knows at one moment, for people and programs on the
+// Snapshot is the state of the engine at one moment, for people and programs on the
 // gateway.
 type Snapshot struct {
 	At      time.Time             `json:"at"`
-	Since   time.Time             `json:"since"` // when the component started, or stopped
+	Since   time.Time             `json:"since"` // when the component started or stopped
 	Version string                `json:"version"`
 	Stopped bool                  `json:"stopped,omitempty"`
-	Refused string                `json:"refused,omitempty"` // why the latest configuration is not in force
-	Disk    map[string]string     `json:"disk,omitempty"`    // faults of the work directory, by its part: state, configuration, journal
+	Refused string                `json:"refused,omitempty"` // why the latest configuration was rejected
+	Disk    map[string]string     `json:"disk,omitempty"`    // faults of the work directory, by part: state, configuration, journal
 	Lines   map[string]LineView   `json:"lines"`             // by label
 	Shadows map[string]ShadowView `json:"shadows"`           // by label
 
-	// Withdrawing are shadows that the configuration no longer has, whose reported
-	// values are not deleted yet.
+	// Withdrawing lists shadows dropped from the configuration whose reported values
+	// are not deleted yet.
 	Withdrawing []string `json:"withdrawing,omitempty"`
 }
 
@@ -29,41 +29,41 @@ type LineView struct {
 	Chip      string       `json:"chip,omitempty"`    // as configured
 	Line      string       `json:"line,omitempty"`    // name or offset, as configured
 	Direction string       `json:"direction"`         // input or output
-	Value     string       `json:"value,omitempty"`   // on, off; nothing while it is not known
-	Demand    string       `json:"demand,omitempty"`  // what an output is to be, in words
-	Waiting   string       `json:"waiting,omitempty"` // which rule keeps it from that
+	Value     string       `json:"value,omitempty"`   // on, off; "" while unknown
+	Demand    string       `json:"demand,omitempty"`  // the demand on an output, in words
+	Waiting   string       `json:"waiting,omitempty"` // the rule delaying the demand
 	Fault     string       `json:"fault,omitempty"`
-	Since     *time.Time   `json:"since,omitempty"` // an output is as it is since then
-	Cause     *lines.Cause `json:"cause,omitempty"` // and this is why
+	Since     *time.Time   `json:"since,omitempty"` // time of the last change of an output
+	Cause     *lines.Cause `json:"cause,omitempty"` // cause of the last change
 }
 
 // ShadowView is one shadow.
 type ShadowView struct {
 	Thing   string `json:"thing"`
-	Name    string `json:"name,omitempty"` // none for the classic shadow
-	Sync    string `json:"sync"`           // one of the words of package replica
+	Name    string `json:"name,omitempty"` // empty for the classic shadow
+	Sync    string `json:"sync"`           // a constant of package replica
 	Version int64  `json:"version,omitempty"`
-	Warning string `json:"warning,omitempty"` // the trouble of the moment
+	Warning string `json:"warning,omitempty"` // the current problem
 
 	Properties map[string]PropertyView `json:"properties"`
 }
 
-// PropertyView is one property, or a desired key that is none.
+// PropertyView is one property, or a desired key without a property.
 type PropertyView struct {
 	Kind     string      `json:"kind,omitempty"`
-	Line     string      `json:"line,omitempty"` // label; several are joined by +
+	Line     string      `json:"line,omitempty"` // label; several labels are joined by +
 	Output   bool        `json:"output,omitempty"`
 	Sensor   string      `json:"sensor,omitempty"`   // of a reading
 	Unit     string      `json:"unit,omitempty"`     // of the value
-	Fault    string      `json:"fault,omitempty"`    // why a reading has no value, or an alarm stays as it is
-	Value    any         `json:"value"`              // nil while it is not known
-	Reported any         `json:"reported,omitempty"` // what the shadow is known to report, if that is not the same
+	Fault    string      `json:"fault,omitempty"`    // why a reading or an alarm has no value
+	Value    any         `json:"value"`              // nil while unknown
+	Reported any         `json:"reported,omitempty"` // the value in the shadow, if different
 	Desired  any         `json:"desired,omitempty"`
-	Ack      *shadow.Ack `json:"ack,omitempty"`     // the answer to the last desired value
-	Pending  bool        `json:"pending,omitempty"` // the answer is not in the shadow yet
+	Ack      *shadow.Ack `json:"ack,omitempty"`     // the acknowledgement of the last desired value
+	Pending  bool        `json:"pending,omitempty"` // the acknowledgement has not reached the shadow
 }
 
-// Snapshot makes a copy of what is known at time now.
+// Snapshot returns a copy of the state at time now.
 func (e *Engine) Snapshot(now time.Time) Snapshot {
 	s := Snapshot{
 		At: now, Since: e.since, Version: e.version, Stopped: e.stopped, Refused: e.refused,
@@ -142,7 +142,8 @@ func (s *boundShadow) viewKey(key string) PropertyView {
 	return PropertyView{Value: v.Value, Reported: v.Reported, Desired: v.Desired, Ack: v.Ack, Pending: v.Pending}
 }
 
-// unitOf is the unit of the value. Of a scaled value only the configuration knows it.
+// unitOf returns the unit of the value. After scaling, only the configuration knows the
+// unit.
 func unitOf(k kind) string {
 	p := k.base()
 	if p.Unit != "" || p.Scale != 0 && p.Scale != 1 {

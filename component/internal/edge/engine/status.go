@@ -6,26 +6,24 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// maxFaults is how many faults the status names; the log has all.
+// maxFaults limits the faults in the status; the log has all.
 const maxFaults = 8
 
-// status is what the component reports of itself in reported.status, in the one
-// shadow that is configured for it:
+// status is the value of reported.status, in the shadow configured for it:
 //
 //	{"running": true, "since": "2026-01-02T03:04:05Z", "version": "1.0.0", "faults": {"lamp": "…"}}
 //
-// A component that is killed cannot say so: it stays running there until it runs
-// again.
+// A killed component cannot update the status: it stays "running" until the next run.
 type status struct {
 	running  bool
 	since    time.Time
 	version  string
-	refused  string            // why the latest configuration is not in force
-	troubles map[string]string // by the label of a line, or the name of what is wrong
+	refused  string            // why the latest configuration was rejected
+	troubles map[string]string // by the label of a line, or the name of the faulty part
 	disk     map[string]error  // by the part of the work directory
 }
 
-// document is the status as the shadow has it.
+// document returns the status as written to the shadow.
 func (s status) document() map[string]any {
 	d := map[string]any{"running": s.running, "since": s.since.UTC().Format(time.RFC3339), "version": s.version}
 	faults := map[string]any{}
@@ -34,7 +32,7 @@ func (s status) document() map[string]any {
 			faults[name] = shadow.CutReason(s.troubles[name])
 		}
 	}
-	// Faults that concern everything are not hidden by any number of others.
+	// Faults of the whole component are always shown.
 	for _, what := range sortedKeys(s.disk) {
 		faults[what] = shadow.CutReason(s.disk[what].Error())
 	}

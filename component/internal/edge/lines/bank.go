@@ -13,16 +13,15 @@
 //
 // # Names
 //
-// A line is its chip and line, see [Identity]. Claims, and what is remembered, are
-// keyed by identity, so that a line that only gets another label goes on untouched.
-// Labels are for people, and for the callers of a Bank: an output or input is
-// addressed by its present label.
+// A line is its chip and line, see [Identity]. Claims and memory are keyed by identity,
+// so another label changes nothing. Labels are for people and for the callers of a
+// Bank, who address outputs and inputs by their present labels.
 //
-// Each [Request] has a number. What is seen of a line later carries the number of
-// the request under which it was seen; the bank ignores reports of earlier requests.
+// Each [Request] has a number. Later reports about its lines carry this number; the bank
+// ignores reports about earlier requests.
 //
-// Nothing depends on the order of a map: where an order decides, it is that of the
-// labels, unless a comment says otherwise.
+// No decision depends on the order of a map. Where an order decides, it is the order of
+// the labels, unless a comment says otherwise.
 //
 // # Outputs
 //
@@ -90,12 +89,12 @@ type member struct {
 	index int
 }
 
-// Memory is what a later run has to know of outputs. Its keys are those of lines and
-// of claims, with a "!" before each line that is active low: under the other polarity
-// on and off mean something else. The levels of a demand are in the order of its key.
+// Memory is the state of the outputs for a later run. Its keys are identities of lines,
+// and claims, with a "!" before each line that is active low: on and off swap with the
+// polarity. The levels of a demand have the order of its key.
 type Memory struct {
-	Levels  map[string]bool   // what lines were last and were to stay, for the start state "restore"
-	Waves   map[string]Demand // of outputs that are on and off in turns
+	Levels  map[string]bool   // for the start state "restore"; a line that was to go off is off
+	Waves   map[string]Demand // of outputs that alternate
 	Demands map[string]Order  // levels that outputs have not reached yet
 }
 
@@ -160,7 +159,7 @@ func (b *Bank) Tick(now time.Time) {
 	}
 }
 
-// Ready answers a [Request]: its lines are held and read so, in their order.
+// Ready answers a [Request]: its lines are held, and their levels.
 func (b *Bank) Ready(now time.Time, claim string, values []bool) {
 	if in := b.inputClaims[claim]; in != nil && in.state == requested {
 		if b.complete(now, &in.claim, values) {
@@ -205,7 +204,7 @@ func (b *Bank) Held(claim string) {
 	}
 }
 
-// Written answers a [Write]: its lines read so after it, in their order.
+// Written answers a [Write] with the levels that were read after it.
 func (b *Bank) Written(now time.Time, claim string, values []bool) {
 	u := b.outputClaims[claim]
 	if u == nil || u.state != writing || !b.complete(now, &u.claim, values) {
@@ -221,8 +220,8 @@ func (b *Bank) Written(now time.Time, claim string, values []bool) {
 	b.advanceGroups(now, u)
 }
 
-// complete reports whether an answer has a level for each line. A claim whose answer
-// has not is lost.
+// complete reports whether an answer has a level for each line. Otherwise the claim has
+// failed.
 func (b *Bank) complete(now time.Time, c *claim, values []bool) bool {
 	if len(values) == len(c.lines) {
 		return true
@@ -231,8 +230,8 @@ func (b *Bank) complete(now time.Time, c *claim, values []bool) bool {
 	return false
 }
 
-// Failed tells that the lines of a claim, under the request of that number, could not
-// be requested, read or written, or that their chip is gone. They are no longer held.
+// Failed tells that the request of that number, or a read or write under it, failed, or
+// that the chip is gone. The lines are no longer held.
 func (b *Bank) Failed(now time.Time, claim string, request uint64, err error) {
 	if in := b.inputClaims[claim]; in != nil && in.live(request) {
 		b.fail(now, &in.claim, err)

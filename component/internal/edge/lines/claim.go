@@ -50,7 +50,7 @@ func (b *Bank) move(c *claim, to state) {
 	}
 }
 
-// live reports whether a request is the latest one of the claim, and was not lost.
+// live reports whether a request is the latest one of the claim and has not failed.
 func (c *claim) live(request uint64) bool {
 	return c.request == request && c.state != released && c.state != faulted
 }

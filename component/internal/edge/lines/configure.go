@@ -9,14 +9,15 @@ import (
 
 // Configure puts another setup in force.
 //
-// A claim whose lines are requested as before goes on as it is, under its new labels
-// and rules. Its pulse or wave goes on only if the use of the output is the same.
+// A claim with the same lines, requested in the same way, continues under its new
+// labels and rules. Its pulse or wave continues only if the timing of its use is the
+// same.
 //
-// Every other claim is released: its lines that are no longer outputs in their stop
-// state, the others as they are. Those are requested again at once with the level that
-// they have, and keep their times. See [output.inherit] for their demands.
+// Configure releases every other claim: lines that are no longer outputs in their stop
+// state, the others at their present level. It requests those again at once at this
+// level, with their times; for their demands see [Bank.inheritLine].
 //
-// Nothing may be moving.
+// [Bank.Moving] must be false.
 func (b *Bank) Configure(now time.Time, setup Setup) {
 	if b.stopped {
 		return
@@ -27,7 +28,7 @@ func (b *Bank) Configure(now time.Time, setup Setup) {
 	next.effects, next.notices = b.effects, b.notices
 	for _, old := range b.outputOrder {
 		if u := next.outputClaims[old.key]; u != nil && slices.EqualFunc(u.cfgs, old.cfgs, sameRequest) {
-			next.goOn(u, old)
+			next.keepClaim(u, old)
 		} else {
 			next.replaceClaim(old)
 		}
@@ -64,56 +65,61 @@ func (b *Bank) Configure(now time.Time, setup Setup) {
 	b.at(now)
 }
 
-// sameRequest reports whether a line is requested the same way by both.
+// sameRequest reports whether the kernel request of a line is the same for both.
 func sameRequest(a, b config.Line) bool {
 	return Identity(a) == Identity(b) && a.Direction == b.Direction && a.ActiveLow == b.ActiveLow && a.Bias == b.Bias &&
 		a.Drive == b.Drive && a.Debounce == b.Debounce && a.Poll == b.Poll
 }
 
-// count counts a claim that is taken over while it moves.
+// count counts a claim that has not answered yet.
 func (b *Bank) count(c *claim) {
 	if c.moving() {
 		b.moving++
 	}
 }
 
-// goOn takes over what an output is whose request stays.
-func (b *Bank) goOn(u, old *output) {
-	is := *u
+// keepClaim takes over the state of an output whose request stays.
+func (b *Bank) keepClaim(u, old *output) {
+	configured := *u
 	*u = *old
-	u.label, u.lines, u.cfgs, u.groups, u.use, u.order = is.label, is.lines, is.cfgs, is.groups, is.use, is.order
+	u.label, u.lines, u.cfgs, u.groups, u.use, u.order = configured.label, configured.lines, configured.cfgs, configured.groups, configured.use, configured.order
 	b.count(&u.claim)
 	for i, cfg := range u.cfgs {
 		u.failsafed[i] = u.failsafed[i] && sameFailsafe(cfg, old.cfgs[i])
 		if u.since[i].IsZero() {
-			u.initial[i] = is.startOf(i, member{old, i})
+			u.initial[i] = configured.startOfUnread(i, member{old, i})
 		}
 	}
-	if u.use.timedLike(old.use) {
-		return
+	if u.use.sameTiming(old.use) || u.demand.Levels == nil && !u.read() {
+		return // the start state is that of the new use
 	}
-	// What was demanded for another use must not switch anything on.
+	// A demand for another use must not switch anything on.
 	levels, timed := u.levels(), u.demand.Timed()
 	for i, on := range levels {
 		levels[i] = on && !timed && !u.use.Momentary && (u.values[i] || u.set[i])
 	}
-	if timed || !slices.Equal(levels, u.levels()) {
+	found := u.demand.Levels == nil && u.use.Momentary // no demand keeps it off
+	if timed || found || !slices.Equal(levels, u.levels()) {
 		b.replace(u, Pattern(levels), Cause{Kind: ByChange})
 	}
+}
+
+// read reports whether any line of an output was ever read.
+func (u *output) read() bool {
+	return slices.ContainsFunc(u.since, func(t time.Time) bool { return !t.IsZero() })
 }
 
 func sameFailsafe(a, b config.Line) bool {
 	return a.Failsafe != nil && b.Failsafe != nil && a.Failsafe.On == b.Failsafe.On
 }
 
-// replaceClaim releases a claim, and hands its lines over to the outputs that have
-// them now.
+// replaceClaim releases a claim, and hands its lines over to their new outputs.
 func (b *Bank) replaceClaim(old *output) {
 	r := Release{Claim: old.key}
 	levels, leaves := slices.Clone(old.set), false
 	for i, cfg := range old.cfgs {
 		if m, stays := b.identities[old.identities[i]]; stays {
-			b.inherit(m, member{old, i})
+			b.inheritLine(m, member{old, i})
 			continue
 		}
 		leaves = true
@@ -128,12 +134,14 @@ func (b *Bank) replaceClaim(old *output) {
 	}
 }
 
-// inherit hands a line that is requested anew over to its new output. It stays as it
-// is on the wire. With the same polarity it also keeps its times, and is to stay on
-// only if it was on and was to be; it never goes on for what was demanded before.
-// With the other polarity nothing that was known or demanded means the same: it starts
-// like a new line, from the level that it has.
-func (b *Bank) inherit(m, was member) {
+// inheritLine hands a line over to its new output. The level on the wire stays.
+//
+// With the same polarity the times stay too. The line stays on if it was on and was
+// demanded on; an earlier demand never turns it on.
+//
+// With the other polarity no earlier level, time or demand keeps its meaning. The line
+// starts like a new one.
+func (b *Bank) inheritLine(m, was member) {
 	u, i, old, j := m.output, m.index, was.output, was.index
 	level := old.set[j] && (old.values[j] || old.wantsOn(j))
 	if u.cfgs[i].ActiveLow != old.cfgs[j].ActiveLow {
@@ -146,7 +154,7 @@ func (b *Bank) inherit(m, was member) {
 	u.failsafed[i] = old.failsafed[j] && sameFailsafe(u.cfgs[i], old.cfgs[j])
 	unread := old.since[j].IsZero()
 	if unread && old.demand.Levels == nil {
-		u.initial[i] = u.startOf(i, was)
+		u.initial[i] = u.startOfUnread(i, was)
 		return
 	}
 	if old.state == held && !unread {
@@ -158,26 +166,28 @@ func (b *Bank) inherit(m, was member) {
 	case u.use.Momentary || old.demand.Timed():
 		u.initial[i] = new(false)
 	case old.demand.Levels == nil && old.initial[j] == nil:
-		u.initial[i] = nil // nothing was demanded
+		u.initial[i] = nil // no demand
 	default:
 		u.initial[i] = new(old.wantsOn(j) && (old.values[j] || old.set[j]))
 	}
 }
 
-// startOf is the start state of a line that was never read under the setup before
-// either: what is remembered of it counts still.
-func (u *output) startOf(i int, was member) *bool {
-	remembered := was.initial[was.index]
-	if remembered != nil && u.cfgs[i].Start == was.cfgs[was.index].Start && !u.use.Momentary {
-		return remembered
+// startOfUnread is the start state of a line that was never read: a remembered level
+// still counts, unless the configuration of the start changed.
+func (u *output) startOfUnread(i int, was member) *bool {
+	initial := was.initial[was.index]
+	switch {
+	case u.cfgs[i].Start != was.cfgs[was.index].Start:
+	case u.use.sameTiming(was.use), initial != nil && !u.use.Momentary:
+		return initial
 	}
 	return u.initial[i]
 }
 
-// inheritDemand hands a whole demand over to the claim of the same lines, if it means
-// the same there. A pulse does not go on: its line may have gone off for a moment.
+// inheritDemand hands a demand over to the new claim of the same lines if it keeps its
+// meaning. A pulse ends: its line may fall during the new request.
 func (b *Bank) inheritDemand(u, old *output) {
-	same := u.use.timedLike(old.use)
+	same := u.use.sameTiming(old.use)
 	for i := range u.cfgs {
 		same = same && u.cfgs[i].ActiveLow == old.cfgs[i].ActiveLow
 	}
@@ -189,8 +199,9 @@ func (b *Bank) inheritDemand(u, old *output) {
 	}
 }
 
-// Busy says what goes on that should not be cut short, and until when at least:
-// a pulse, or a change that a rule makes wait. why is empty when nothing does.
+// Busy returns the reason not to interrupt the outputs now, and the earliest time
+// without this reason: a pulse, or a change delayed by a rule. why is empty if an
+// interruption is safe.
 func (b *Bank) Busy(now time.Time) (until time.Time, why string) {
 	for _, u := range b.outputOrder {
 		switch {

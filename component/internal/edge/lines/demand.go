@@ -45,8 +45,8 @@ func (d Demand) Equal(other Demand) bool {
 	return d.On == other.On && d.Off == other.Off && slices.Equal(d.Levels, other.Levels)
 }
 
-// fits reports why a demand makes no sense for so many lines.
-func (d Demand) fits(lines int) error {
+// checkFor reports why a demand is invalid for an output with that many lines.
+func (d Demand) checkFor(lines int) error {
 	switch {
 	case len(d.Levels) != lines:
 		return fmt.Errorf("%d levels are demanded of %d lines", len(d.Levels), lines)

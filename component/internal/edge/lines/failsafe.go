@@ -11,10 +11,10 @@ func (b *Bank) failsafe(now time.Time) {
 	if b.away.IsZero() || b.stopped {
 		return
 	}
-	var due []*taking
+	var due []*candidate
 	for _, u := range b.outputOrder {
 		if levels, ok := b.failsafeOf(now, u); ok {
-			due = append(due, &taking{output: u, demand: Pattern(levels), cause: Cause{Kind: ByFailsafe}})
+			due = append(due, &candidate{output: u, demand: Pattern(levels), cause: Cause{Kind: ByFailsafe}})
 		}
 	}
 	if len(due) == 0 {
@@ -29,8 +29,8 @@ func (b *Bank) failsafe(now time.Time) {
 	}
 }
 
-func labelsOf(takings []*taking) (labels []string) {
-	for _, t := range takings {
+func labelsOf(candidates []*candidate) (labels []string) {
+	for _, t := range candidates {
 		labels = append(labels, t.output.label)
 	}
 	return labels

@@ -44,7 +44,7 @@ func (b *Bank) inputReady(now time.Time, in *input, value bool) {
 	b.notify(InputChanged{Input: in.label})
 }
 
-// Seen tells what was seen of an input under the request of that number.
+// Seen reports edges of an input under the request of that number.
 func (b *Bank) Seen(now time.Time, claim string, request uint64, burst Burst) {
 	in := b.inputClaims[claim]
 	if in == nil || !in.live(request) || !in.known {
@@ -88,7 +88,7 @@ func (b *Bank) delay(now time.Time, in *input, moved bool) (rising, falling int)
 	return b.turn(in)
 }
 
-// turnsAt is when an input counts for what it reads, which it does not yet.
+// turnsAt is when the delay of an input ends that reads otherwise than it counts.
 func (in *input) turnsAt() time.Time {
 	if in.values[0] {
 		return in.leftAt.Add(in.cfg.OnDelay)

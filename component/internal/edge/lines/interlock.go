@@ -17,8 +17,8 @@ type interlock struct {
 	deadTime time.Duration
 }
 
-// addInterlock adds an interlock of the outputs that it names, in the order of their
-// labels. A line is in one interlock at most.
+// addInterlock adds an interlock, its lines in the order of their labels. It skips lines
+// that are no outputs or are in another interlock.
 func (b *Bank) addInterlock(label string, c config.Interlock) {
 	g := &interlock{label: label, deadTime: c.DeadTime}
 	for _, line := range slices.Sorted(slices.Values(c.Lines)) {
@@ -31,10 +31,9 @@ func (b *Bank) addInterlock(label string, c config.Interlock) {
 	b.groups = append(b.groups, g)
 }
 
-// settle leaves at most one line of an interlock to be on, where a configuration or
-// what is remembered has more: a line that is on already comes first, then one that is
-// configured to start on, then one that an earlier run was asked for, then one that is
-// remembered as on. cause is why the others are off.
+// settle lets at most one line of an interlock be on, for the given cause. A line that
+// is on comes first, then a line with start: on, then a pending demand, then a remembered
+// level, then the order of the labels.
 func (b *Bank) settle(g *interlock, cause Cause) {
 	rank := func(m member) int {
 		switch {
@@ -56,7 +55,7 @@ func (b *Bank) settle(g *interlock, cause Cause) {
 	for _, m := range g.members {
 		switch {
 		case !m.wantsOn(m.index) || m == *chosen:
-		case m.state == released && m.from[m.index] == nil: // nothing is known of it
+		case m.state == released && m.from[m.index] == nil: // it has no level yet
 			m.initial[m.index], m.demand, m.cause = new(false), Demand{}, cause
 		default:
 			b.log.Error("line is on against its interlock; it is turned off", "line", m.line(), "other", chosen.line())
@@ -65,7 +64,7 @@ func (b *Bank) settle(g *interlock, cause Cause) {
 	}
 }
 
-// rivals are the lines of the interlock of a line, itself included.
+// rivals are all lines of the interlock of a line, the line itself included.
 func (m member) rivals() []member {
 	if g := m.groups[m.index]; g != nil {
 		return g.members
@@ -98,16 +97,17 @@ func (m member) mayBeOn() bool {
 	return m.value() || m.set[m.index] || m.state == writing && m.asked[m.index]
 }
 
-// contended reports whether another line of the interlock is on as well, and is not
-// just going off, as it may be when lines are taken over. Then no minimum time counts.
+// contended reports whether another line of the interlock is on as well, and no write
+// that turns it off is under way. This happens when lines are taken over; minimum times
+// do not count then.
 func (m member) contended() bool {
 	return slices.ContainsFunc(m.rivals(), func(o member) bool {
 		return o != m && o.known && o.mayBeOn() && (o.state != writing || o.asked[o.index])
 	})
 }
 
-// opposed reports whether another line of the interlock is on, or may be as far as is known.
-func (m member) opposed() bool {
+// rivalMayBeOn reports whether another line of the interlock is on, or was last on.
+func (m member) rivalMayBeOn() bool {
 	return slices.ContainsFunc(m.rivals(), func(o member) bool { return o != m && o.mayBeOn() })
 }
 
@@ -151,27 +151,27 @@ type Order struct {
 	Rank int64
 }
 
-// Drive takes demands on outputs, by their labels, as one instant: what goes off goes
-// before what goes on, and makes way for it. A demand that an interlock does not allow
-// beside what is demanded of others is refused with a *[Conflict], and leaves no trace.
-// Of new demands that exclude each other the one whose line is on already is taken,
-// then the lower rank, then the one whose label sorts first. A demand that makes no
-// sense for its output, or whose label is unknown, is refused as well.
+// Drive takes demands on outputs, by label, as one instant: offs before ons, and an
+// order that turns a line off makes way for an order that turns its rival on. Drive
+// refuses a demand with a *[Conflict] if an interlock does not allow it beside the demands
+// of other outputs. If two new demands exclude each other, the line that is on wins,
+// then the lower rank, then the label that sorts first. Drive also refuses unknown labels
+// and invalid demands. A refused order changes nothing.
 func (b *Bank) Drive(now time.Time, orders map[string]Order) map[string]error {
 	refused := map[string]error{}
-	takings := make([]*taking, 0, len(orders))
+	candidates := make([]*candidate, 0, len(orders))
 	for _, label := range slices.Sorted(maps.Keys(orders)) {
 		o, u := orders[label], b.outputs[label]
 		if u == nil {
 			refused[label] = fmt.Errorf("there is no output %q", label)
-		} else if err := o.Demand.fits(len(u.lines)); err != nil {
+		} else if err := o.Demand.checkFor(len(u.lines)); err != nil {
 			refused[label] = fmt.Errorf("output %q: %w", label, err)
 		} else {
-			takings = append(takings, &taking{output: u, demand: u.inward(o.Demand), cause: o.Cause, rank: o.Rank})
+			candidates = append(candidates, &candidate{output: u, demand: u.inward(o.Demand), cause: o.Cause, rank: o.Rank})
 		}
 	}
-	b.drive(now, takings)
-	for _, t := range takings {
+	b.drive(now, candidates)
+	for _, t := range candidates {
 		if t.refused != nil {
 			refused[t.output.label] = t.refused
 		}
@@ -179,8 +179,8 @@ func (b *Bank) Drive(now time.Time, orders map[string]Order) map[string]error {
 	return refused
 }
 
-// taking is a demand that is about to be taken.
-type taking struct {
+// candidate is a demand that Drive decides on.
+type candidate struct {
 	output  *output
 	demand  Demand
 	cause   Cause
@@ -188,49 +188,50 @@ type taking struct {
 	refused error
 }
 
-// drive takes demands, which are in the order of their labels.
-func (b *Bank) drive(now time.Time, takings []*taking) {
-	for _, t := range takings {
-		t.output.taking = t
+// drive decides on demands and takes them; they are in the order of their labels.
+func (b *Bank) drive(now time.Time, candidates []*candidate) {
+	for _, t := range candidates {
+		t.output.candidate = t
 	}
 	for settled := false; !settled; {
-		settled = !refuseBlocked(takings) && !refuseRivals(takings)
+		settled = !refuseBlocked(candidates) && !refuseRivals(candidates)
 	}
-	for _, t := range takings {
-		t.output.taking = nil
+	for _, t := range candidates {
+		t.output.candidate = nil
 	}
 	// What goes off goes first.
 	for _, on := range []bool{false, true} {
-		for _, t := range takings {
+		for _, t := range candidates {
 			if t.refused == nil && t.demand.IsOn() == on {
 				b.take(now, t.output, t.demand, t.cause)
 			}
 		}
 	}
-	for _, t := range takings {
+	for _, t := range candidates {
 		b.advanceGroups(now, t.output)
 	}
 }
 
-// ordered is the demand that is about to be taken of the output of a line, if any.
-func (m member) ordered() (t *taking, on bool) {
-	if t = m.output.taking; t == nil || t.refused != nil {
+// candidateFor is the candidate for the output of a line, nil for none, and the level it
+// demands.
+func (m member) candidateFor() (t *candidate, on bool) {
+	if t = m.output.candidate; t == nil || t.refused != nil {
 		return nil, false
 	}
 	return t, t.demand.Levels[m.index]
 }
 
-// refuseBlocked refuses the first demand for a line on whose interlock a line is
-// demanded on by what stands.
-func refuseBlocked(takings []*taking) bool {
-	for _, t := range takings {
+// refuseBlocked refuses the first candidate whose line is blocked by the demand of an
+// output without a candidate.
+func refuseBlocked(candidates []*candidate) bool {
+	for _, t := range candidates {
 		for i := range t.output.lines {
 			m := member{t.output, i}
-			if _, on := m.ordered(); !on {
+			if _, on := m.candidateFor(); !on {
 				continue
 			}
 			for _, o := range m.rivals() {
-				if other, _ := o.ordered(); o != m && other == nil && o.wantsOn(o.index) {
+				if other, _ := o.candidateFor(); o != m && other == nil && o.wantsOn(o.index) {
 					t.refused = &Conflict{m.groups[i].label, m.line(), o.line()}
 					return true
 				}
@@ -240,16 +241,17 @@ func refuseBlocked(takings []*taking) bool {
 	return false
 }
 
-// refuseRivals refuses one of the first two new demands that exclude each other.
-func refuseRivals(takings []*taking) bool {
-	for _, t := range takings {
+// refuseRivals refuses the weaker one of the first two candidates that exclude each
+// other.
+func refuseRivals(candidates []*candidate) bool {
+	for _, t := range candidates {
 		for i := range t.output.lines {
 			m := member{t.output, i}
-			if _, on := m.ordered(); !on {
+			if _, on := m.candidateFor(); !on {
 				continue
 			}
 			for _, o := range m.rivals() {
-				other, on := o.ordered()
+				other, on := o.candidateFor()
 				if o == m || !on {
 					continue
 				}
@@ -265,13 +267,13 @@ func refuseRivals(takings []*taking) bool {
 	return false
 }
 
-// goesBefore reports which of two lines of an interlock, both of which are about to be
-// demanded on, is taken.
+// goesBefore reports whether a line wins over another one of its interlock, if
+// candidates demand both on.
 func (m member) goesBefore(o member) bool {
 	return cmp.Or(
 		cmp.Compare(order(m.wantsOn(m.index)), order(o.wantsOn(o.index))),
 		cmp.Compare(order(m.known && m.value()), order(o.known && o.value())),
-		cmp.Compare(m.taking.rank, o.taking.rank),
+		cmp.Compare(m.candidate.rank, o.candidate.rank),
 		cmp.Compare(m.label, o.label),
 	) < 0
 }

@@ -12,9 +12,9 @@ type (
 	// Request asks for the lines of a claim in one kernel request. [Bank.Ready] or
 	// [Bank.Failed] answers.
 	Request struct {
-		Claim   string   // the identities of its lines, see [Identity], sorted and joined by "+"
-		Request uint64   // its number, unique in the life of a bank
-		Label   string   // of the output or input, at present
+		Claim   string   // identities of the lines, see [Identity], sorted and joined by "+"
+		Request uint64   // number, unique in the life of a bank
+		Label   string   // present label of the output or input
 		Lines   []string // labels, in the order of the claim
 		// Values are what outputs are to be from the first moment; nil adopts the
 		// level that a line has.
@@ -77,7 +77,8 @@ type (
 	OutputChanged struct{ Output string }
 
 	// PulseEnded says that a pulse is over, or will never begin. Cut says what cut
-	// it short; "" is that it had its time.
+	// it short; "" is that it had its time. A pulse whose output a change of the
+	// configuration removes, or combines with other lines, ends without a notice.
 	PulseEnded struct{ Output, Cut string }
 
 	// ForcedOff says that an output was on for its longest time.

@@ -35,16 +35,16 @@ type output struct {
 
 	failsafed []bool // the failsafe state was taken since the link was lost
 
-	taking *taking // the demand that is about to be taken, in [Bank.drive]
+	candidate *candidate // in [Bank.drive]
 
-	// Of a line that was held in another claim, or in another way, until this claim was
-	// configured; both are over with its first request.
-	from []*bool // the level to request, so that the line stays as it is; nil for other lines
-	seen []bool  // it was read until then, so that its times go on
+	// Of a line that Configure took from another request. The first request uses from,
+	// the first reading ends seen.
+	from []*bool // the level before, which the line is to keep; nil for other lines
+	seen []bool  // the line was known until then, so its times continue
 }
 
-// addOutput adds the output of a use. It leaves out one whose lines are not outputs, or
-// are in use already.
+// addOutput adds the output of a use. It skips a use with lines that are no outputs or
+// belong to another output.
 func (b *Bank) addOutput(s Setup, use Use, taken map[string]bool) {
 	n, label := len(use.Lines), Label(use.Lines...)
 	if n == 0 || b.outputs[label] != nil {
@@ -89,7 +89,7 @@ func (b *Bank) addOutput(s Setup, use Use, taken map[string]bool) {
 	b.outputs[label], b.outputClaims[u.key] = u, u
 }
 
-// inward puts the levels of a demand from the order of the use into that of the claim.
+// inward converts a demand from the order of the use to the order of the claim.
 func (u *output) inward(d Demand) Demand {
 	if u.order == nil || len(d.Levels) != len(u.order) {
 		return d
@@ -114,7 +114,7 @@ func (u *output) outward(levels []bool) []bool {
 	return out
 }
 
-// restore takes up what an earlier run remembered.
+// restore applies the memory of an earlier run.
 func (u *output) restore(memory Memory) {
 	for i, cfg := range u.cfgs {
 		if level, known := memory.Levels[MemoryKey(cfg)]; known {
@@ -122,7 +122,7 @@ func (u *output) restore(memory Memory) {
 		}
 	}
 	wave, ok := memory.Waves[u.MemoryKey()]
-	if ok && u.cfgs[0].Start == config.StartRestore && u.use.makes(wave) && len(wave.Levels) == len(u.lines) {
+	if ok && u.cfgs[0].Start == config.StartRestore && u.use.makesWave(wave) && len(wave.Levels) == len(u.lines) {
 		u.demand, u.cause = wave, Cause{Kind: ByStart}
 	}
 	if o, ok := memory.Demands[u.MemoryKey()]; ok && u.takesUp(o.Demand) {
@@ -130,7 +130,7 @@ func (u *output) restore(memory Memory) {
 	}
 }
 
-// meaning is the key of the output in [Memory].
+// MemoryKey is the key of the output in [Memory].
 func (u *output) MemoryKey() string {
 	names := make([]string, len(u.cfgs))
 	for i, cfg := range u.cfgs {
@@ -148,9 +148,9 @@ func (u *output) takesUp(d Demand) bool {
 	return len(d.Levels) == len(u.lines) && !started && !(u.use.Momentary && d.IsOn())
 }
 
-// startState is the start state of a line of which that level is remembered, nil for
-// as it is. An output of pulses starts off, and so does one that makes waves of which
-// nothing is remembered: that it is on can only come from what was cut short.
+// startState is the start state of a line with this remembered level; nil leaves the
+// line as it is. A pulse output starts off, and so does an output with waves if no level
+// is remembered: a pulse or wave that was cut short may have left it on.
 func (u *output) startState(line config.Line, remembered *bool) *bool {
 	switch {
 	case line.Start == config.StartOn:
@@ -180,10 +180,10 @@ func (b *Bank) request(now time.Time, u *output) {
 	for i, cfg := range u.cfgs {
 		switch value := values[i]; {
 		case u.from[i] != nil:
-			// It is ours until now and stays as it is, whatever is to come: the rules say
-			// how it may move from there. Beside a rival that may be on it is not set on again.
+			// The line keeps its level; the rules say how it may move from there. It is not
+			// set on again if a rival may be on.
 			values[i] = u.from[i]
-			if *u.from[i] && (member{u, i}).opposed() {
+			if *u.from[i] && (member{u, i}).rivalMayBeOn() {
 				values[i] = nil
 			}
 		case value == nil:
@@ -198,9 +198,9 @@ func (b *Bank) request(now time.Time, u *output) {
 	b.do(Request{u.key, u.claim.request, u.label, u.lines, values})
 }
 
-// begin makes the start state of a new output its demand, and settles what was
-// found on against the interlocks. A line that was to stay as it was, and reads
-// otherwise, is to be what it reads.
+// begin makes the start state of a new output its demand, and turns lines off that are
+// on against their interlock. If a line was to keep its level and reads another one, the
+// reading becomes the demand.
 func (b *Bank) begin(u *output) {
 	levels := slices.Clone(u.values)
 	for i, value := range u.initial {
@@ -223,7 +223,7 @@ func (b *Bank) begin(u *output) {
 	}
 }
 
-// without demands that a line is off and the others stay as they are demanded.
+// without is the present demand with one line off.
 func (u *output) without(i int) Demand {
 	levels := u.levels()
 	levels[i] = false

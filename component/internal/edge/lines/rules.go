@@ -32,7 +32,7 @@ func (b *Bank) permitted(now time.Time, u *output, want []bool) (levels []bool, 
 	var offs, ons []bar
 	for i, on := range want {
 		switch {
-		case on && u.values[i] && !u.set[i]: // it was set off, and may have followed meanwhile
+		case on && u.values[i] && !u.set[i]: // it was set off, and may be off by now
 			ons = append(ons, b.locked(now, member{u, i}))
 		case on == u.values[i]:
 		case on:
@@ -42,7 +42,7 @@ func (b *Bank) permitted(now time.Time, u *output, want []bool) (levels []bool, 
 		}
 	}
 	if why, until := strictest(offs); why != "" {
-		return u.parted(now, want), why, until
+		return u.urgentOffs(now, want), why, until
 	}
 	if why, until = strictest(ons); why == "" {
 		return want, "", time.Time{}
@@ -54,10 +54,9 @@ func (b *Bank) permitted(now time.Time, u *output, want []bool) (levels []bool, 
 	return levels, why, until
 }
 
-// parted turns off only those lines for which nothing waits: they are on beside another
-// line of their interlock, or have been on for their longest time. It is nil if there
-// are none.
-func (u *output) parted(now time.Time, want []bool) (levels []bool) {
+// urgentOffs turns off only lines that must not wait for the rest of their pattern: lines
+// that are on beside a rival, or have reached their MaxOn. It is nil if there are none.
+func (u *output) urgentOffs(now time.Time, want []bool) (levels []bool) {
 	for i, on := range want {
 		limit := u.cfgs[i].MaxOn
 		over := limit > 0 && !now.Before(u.since[i].Add(limit))

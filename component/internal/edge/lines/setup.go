@@ -15,41 +15,40 @@ import (
 type Setup struct {
 	Lines      map[string]config.Line      // by label
 	Interlocks map[string]config.Interlock // by label
-	// Uses describe the outputs that are more than a plain level of one line. Each
-	// output without a Use is a plain level.
+	// Uses describe the outputs other than a plain level of one line. Each output
+	// without a Use is a plain level.
 	Uses []Use
 }
 
-// Use describes an output: which lines it drives together, and which timed demands
-// are its own. The zero value of the last three is a plain level.
+// Use describes an output: its lines, and the timed demands it may get. Without
+// Momentary, Wave and Period the output is a plain level.
 type Use struct {
-	// Lines are labels. Several lines are one claim: one kernel request, set in one
-	// kernel call. Their order is the order of [Demand.Levels].
+	// Lines are labels. Several lines are one claim: the kernel requests them together
+	// and sets them in one call. [Demand.Levels] have this order.
 	Lines []string
-	// Momentary: the output is on for pulses only. It starts off, and a later run
-	// does not resume an unfinished pulse.
+	// Momentary outputs are on for pulses only. They start off, and a later run does
+	// not resume an unfinished pulse.
 	Momentary bool
-	Wave      Demand        // the only wave that the output makes (blink)
-	Period    time.Duration // the period of the waves that the output makes (slow PWM)
+	Wave      Demand        // the only wave of the output (blink)
+	Period    time.Duration // the period of all waves of the output (slow PWM)
 }
 
-// timedLike reports whether both uses make the same pulses and waves.
-func (u Use) timedLike(other Use) bool {
+// sameTiming reports whether both uses allow the same pulses and waves.
+func (u Use) sameTiming(other Use) bool {
 	return u.Momentary == other.Momentary && u.Wave.Equal(other.Wave) && u.Period == other.Period
 }
 
-// makesWaves reports whether the output is on and off in turns.
+// makesWaves reports whether the output alternates.
 func (u Use) makesWaves() bool { return u.Wave.IsWave() || u.Period > 0 }
 
-// makes reports whether a wave is one of this use.
-func (u Use) makes(wave Demand) bool {
+// makesWave reports whether the use allows a wave.
+func (u Use) makesWave(wave Demand) bool {
 	return wave.IsWave() && (wave.Equal(u.Wave) || wave.period() == u.Period)
 }
 
-// Identity names a line by its chip and line as configured, whatever its label is:
-// "GPIO17", "gpiochip0/17". Two lines have the same identity only if their chip and
-// line are the same: the characters "%", "+", "!", and "/" in a line name, are
-// escaped as in a URL.
+// Identity names a line by its chip and line as configured, such as "GPIO17" or
+// "gpiochip0/17". The label does not matter. Different chips or lines have different
+// identities: "%", "+" and "!", and "/" in the name of a line, are escaped as in a URL.
 func Identity(line config.Line) string {
 	name := lineEscapes.Replace(line.Ref.Line)
 	if line.Ref.Chip == "" {
@@ -63,8 +62,8 @@ var (
 	lineEscapes = strings.NewReplacer("%", "%25", "+", "%2B", "!", "%21", "/", "%2F")
 )
 
-// MemoryKey names a line in a [Memory]: its identity together with its polarity. What was remembered of a line
-// under the other polarity says nothing about its present on and off.
+// MemoryKey is the key of a line in [Memory]: on and off that were saved under the
+// other polarity have the opposite meaning now.
 func MemoryKey(line config.Line) string {
 	if line.ActiveLow {
 		return "!" + Identity(line)
@@ -72,10 +71,10 @@ func MemoryKey(line config.Line) string {
 	return Identity(line)
 }
 
-// Label is the label of an output with those lines, in the order of its [Use].
+// Label is the label of an output with these lines, given in the order of its [Use].
 func Label(lines ...string) string { return strings.Join(lines, "+") }
 
-// Claims are the outputs of a setup: their labels, by the keys of their claims.
+// Claims are the labels of the outputs of a setup, by claim.
 func Claims(s Setup) map[string]string {
 	labels := map[string]string{}
 	for _, u := range newBank(s).outputOrder {
@@ -84,9 +83,9 @@ func Claims(s Setup) map[string]string {
 	return labels
 }
 
-// newBank makes a bank with the lines of a setup, about which nothing is known. An
-// entry of the setup that contradicts an earlier one is left out: entries are taken
-// in the order of their labels, the uses first.
+// newBank makes a bank with the lines of a setup and no state. It takes the uses first,
+// then the other lines, in the order of their labels, and skips each entry that
+// contradicts an earlier one.
 func newBank(s Setup) *Bank {
 	b := &Bank{
 		outputs:      map[string]*output{},

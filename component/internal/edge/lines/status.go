@@ -31,6 +31,7 @@ type Status struct {
 	// wave stays active while it goes on and off.
 	Active Demand
 	Demand Demand // without Levels nothing was demanded
+	Cause  Cause  // of the demand
 }
 
 // Output is the status of an output; that of an unknown one is the zero Status.
@@ -39,7 +40,7 @@ func (b *Bank) Output(label string) Status {
 	if u == nil {
 		return Status{}
 	}
-	s := Status{Known: u.known, Levels: u.outward(u.values), Active: u.active, Demand: u.demand}
+	s := Status{Known: u.known, Levels: u.outward(u.values), Active: u.active, Demand: u.demand, Cause: u.cause}
 	s.Active.Levels, s.Demand.Levels = u.outward(s.Active.Levels), u.outward(s.Demand.Levels)
 	switch {
 	case u.fault != nil:
@@ -130,8 +131,8 @@ func (u *output) unmet() bool {
 		(slices.ContainsFunc(u.since, time.Time.IsZero) || !slices.Equal(u.values, u.demand.Levels))
 }
 
-// remember adds what the lines were when they were last seen, or else what an
-// earlier run remembered. A line that was on and was to go off is not to be on again.
+// remember adds the levels that were read last, or else those that an earlier run
+// remembered. A line that was on and was to go off is remembered as off.
 func (u *output) remember(levels map[string]bool) {
 	for i, cfg := range u.cfgs {
 		switch {

@@ -30,7 +30,7 @@ func (b *Bank) Stop(now time.Time, kept bool) {
 }
 
 func (b *Bank) stopLevel(now time.Time, m member, cfg config.Line, kept bool) bool {
-	// A line that was set off and does not read so may go off at any moment.
+	// A line that was set off and still reads on may be off by now.
 	on := m.value() && m.set[m.index]
 	switch {
 	case cfg.Stop == config.StopOff:

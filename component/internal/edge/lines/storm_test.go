@@ -475,14 +475,14 @@ func (s *storm) rememberWants(memory lines.Memory) {
 		if !known || memory.Demands == nil || len(d.claim) > 1 || len(d.lock) > 0 || want.Timed() {
 			continue
 		}
-		_, waits := memory.Demands[memoryKey(id, d.ActiveLow)]
+		_, waits := memory.Demands[MemoryKey(id, d.ActiveLow)]
 		if d.Start == config.StartRestore && !d.use.Momentary || d.Start == config.StartKeep && waits && !d.use.Momentary {
 			s.wants[id] = want
 		}
 	}
 }
 
-func memoryKey(id string, low bool) string {
+func MemoryKey(id string, low bool) string {
 	if low {
 		return "!" + id
 	}

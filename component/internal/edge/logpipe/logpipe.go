@@ -1,10 +1,10 @@
-// Package logpipe writes a log beside its callers, so that lines of GPIO never wait
-// for a reader of the log.
+// Package logpipe writes a log in the background, so GPIO lines never wait for a reader
+// of the log.
 //
-// Standard output of the component is a pipe of the nucleus. A pipe that nobody reads
-// is full after 64 KiB, and one whose reader died breaks. A [Pipe] takes a line of log
-// at once in either case. Lines that cannot be written are dropped and counted; the
-// next line that is written tells how many.
+// The component's standard output is a pipe to the nucleus. Without a reader the pipe
+// fills up after 64 KiB, and it breaks when its reader dies. In either case, a [Pipe]
+// accepts a log line at once. It drops and counts unwritable lines, and the next
+// written line reports their number.
 package logpipe
 
 import (
@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// bound is how many lines wait for the reader at most.
+// bound limits the number of lines waiting for the reader.
 const bound = 1024
 
-// Pipe is an [io.Writer] that never blocks. It is safe for concurrent use.
+// Pipe is a non-blocking [io.Writer], safe for concurrent use.
 type Pipe struct {
 	to      io.Writer
 	lines   chan []byte
@@ -28,14 +28,14 @@ type Pipe struct {
 	done    chan struct{}
 }
 
-// New starts to write to a pipe or file. [Pipe.Close] ends that.
+// New starts to write to a pipe or file. [Pipe.Close] ends the writing.
 func New(to io.Writer) *Pipe {
 	p := &Pipe{to: to, lines: make(chan []byte, bound), flushes: make(chan chan struct{}), done: make(chan struct{})}
-	go p.run() // it may outlive Close, in a write that does not return
+	go p.run() // run may outlive Close in a write without end
 	return p
 }
 
-// Write takes one line of log. It always succeeds.
+// Write takes one log line. It always succeeds.
 func (p *Pipe) Write(line []byte) (int, error) {
 	select {
 	case p.lines <- append([]byte(nil), line...):
@@ -45,10 +45,10 @@ func (p *Pipe) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Dropped is the number of lines that could not be written so far.
+// Dropped returns the number of lines dropped so far.
 func (p *Pipe) Dropped() int64 { return p.dropped.Load() }
 
-// Close waits until all lines are written, for that time at most.
+// Close waits until all lines are written, or until patience has passed.
 func (p *Pipe) Close(patience time.Duration) {
 	flushed := make(chan struct{})
 	timeout := time.NewTimer(patience)
@@ -65,14 +65,14 @@ func (p *Pipe) Close(patience time.Duration) {
 }
 
 func (p *Pipe) run() {
-	told := int64(0) // drops that were written about
+	reported := int64(0) // drops already reported in the log
 	for {
 		select {
 		case line := <-p.lines:
-			told = p.write(line, told)
+			reported = p.write(line, reported)
 		case flushed := <-p.flushes:
 			for len(p.lines) > 0 {
-				told = p.write(<-p.lines, told)
+				reported = p.write(<-p.lines, reported)
 			}
 			close(flushed)
 		case <-p.done:
@@ -81,16 +81,16 @@ func (p *Pipe) run() {
 	}
 }
 
-// write writes a line, and before it how many were dropped since it last said so.
-func (p *Pipe) write(line []byte, told int64) int64 {
-	if dropped := p.dropped.Load(); dropped > told {
-		note := fmt.Sprintf("level=WARN msg=\"log lines dropped, since nobody read them\" lines=%d\n", dropped-told)
+// write writes a line, after a note about lines dropped since the last note.
+func (p *Pipe) write(line []byte, reported int64) int64 {
+	if dropped := p.dropped.Load(); dropped > reported {
+		note := fmt.Sprintf("level=WARN msg=\"log lines dropped, since nobody read them\" lines=%d\n", dropped-reported)
 		if _, err := io.WriteString(p.to, note); err == nil {
-			told = dropped
+			reported = dropped
 		}
 	}
 	if _, err := p.to.Write(line); err != nil {
 		p.dropped.Add(1)
 	}
-	return told
+	return reported
 }

@@ -95,6 +95,14 @@ func (r *Reading) Lose() { *r = Reading{Rules: r.Rules} }
 // Value is the last filtered value; ok is false before the first sample.
 func (r *Reading) Value() (value float64, ok bool) { return r.value, r.known }
 
+// Settled reports whether further samples like the last one would leave the value as it
+// is: the windows of the filters hold nothing else.
+func (r *Reading) Settled() bool { return uniform(r.recent) && uniform(r.averaged) }
+
+func uniform(values []float64) bool {
+	return len(values) == 0 || slices.Max(values) == slices.Min(values)
+}
+
 // Due reports whether the value is to be reported now, and otherwise when to look
 // again though there is no new sample, zero for never.
 func (r *Reading) Due(now time.Time) (due bool, next time.Time) {

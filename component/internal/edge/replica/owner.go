@@ -1,51 +1,53 @@
 package replica
 
 import (
+	"time"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// What an owner tells its replica.
+// Calls from an owner to its replica.
 
-// Report has a value reported under a key; nil deletes the key.
+// Report sets the value to report under a key; nil deletes the key.
 func (r *Replica) Report(key string, value any) {
 	r.want[key] = value
 	r.touch()
 }
 
-// Repeat has the value of a key reported again, although it did not change.
+// Repeat reports the value of a key again, although unchanged.
 func (r *Replica) Repeat(key string) {
 	r.repeats[key] = true
 	r.touch()
 }
 
-// Wanted is the value that is to be reported under a key, nil for none.
+// Wanted returns the value to report under a key, nil for none.
 func (r *Replica) Wanted(key string) any { return r.want[key] }
 
-// Held is the value that the shadow is known to report under a key.
+// Held returns the value in the shadow under a key, as far as known.
 func (r *Replica) Held(key string) any { return r.have[key] }
 
-// Known reports whether the document was read in this run.
+// Known reports whether this run has read the document.
 func (r *Replica) Known() bool { return r.read }
 
 // InStep reports whether messages arrive and the document is known.
 func (r *Replica) InStep() bool { return r.live && r.phase == synced }
 
-// Requested is the request of a key that was told last and not withdrawn since. A
-// command that was cleared is none.
+// Requested returns the last request of a key, unless withdrawn since. A cleared
+// command is not returned.
 func (r *Replica) Requested(key string) (Request, bool) {
 	q, ok := r.requests[key]
 	return q.Request, ok
 }
 
-// Desired is the desired value of a key as far as it is known, and when it was
-// written, in seconds since the epoch, 0 if unknown; nil is none.
+// Desired returns the desired value of a key, as far as known, nil for none, and when
+// the value was written, in seconds since the epoch, 0 if unknown.
 func (r *Replica) Desired(key string) (value any, at int64) {
 	return r.desired[key], r.desiredAt[key]
 }
 
-// Acknowledge answers the request of a key. An answer that is already in the
-// shadow, and was given after the value was written, is not given again, unless it
-// is of a document that was deleted since. A key without a request is not answered.
+// Acknowledge answers the request of a key. If the shadow already has this
+// acknowledgement, written after the value, the replica does not write it again, except
+// after a deletion of the document. A key without a request gets no answer.
 func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	q, requested := r.requests[key]
 	if !requested {
@@ -65,7 +67,8 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	r.touch()
 }
 
-// Conclude answers a command and clears its desired value. The answer stays.
+// Conclude acknowledges a command and clears its desired value. The acknowledgement
+// stays.
 func (r *Replica) Conclude(key string, code shadow.Code, reason string) {
 	q := r.requests[key]
 	q.over = true
@@ -75,17 +78,17 @@ func (r *Replica) Conclude(key string, code shadow.Code, reason string) {
 	r.touch()
 }
 
-// Acknowledged is the answer to the request of a key.
+// Acknowledged returns the acknowledgement of the request of a key.
 func (r *Replica) Acknowledged(key string) (shadow.Ack, bool) {
 	ack, ok := r.wantAck[key]
 	return ack, ok
 }
 
-// KeepDone leaves a "done" that is in the shadow, if it was given after the request
-// of the key was written. It reports whether there is one.
+// KeepDone keeps a "done" in the shadow written after the request of the key. It
+// reports whether there is such a "done".
 func (r *Replica) KeepDone(key string) bool {
 	have, answered := r.haveAck[key]
-	if !answered || have.Code != shadow.Done || !r.requests[key].after(have.Code) {
+	if !answered || have.Code != shadow.Done || !r.requests[key].ackIsNewer(have.Code) {
 		return false
 	}
 	r.wantAck[key] = have
@@ -93,33 +96,39 @@ func (r *Replica) KeepDone(key string) bool {
 	return true
 }
 
-// Propose writes a value as desired, in the place of the request of a key. It gives
-// way to a value that somebody else writes meanwhile.
+// Propose writes a value as desired, in place of the request of a key. A value written
+// meanwhile by somebody else wins.
 func (r *Replica) Propose(key string, value any) {
 	r.forget(key)
 	r.proposals[key] = value
 	r.touch()
 }
 
-// Sent is the value that was proposed for a key and is not known to be stored; nil
-// is none.
+// Retract takes back a proposal without effect on the device. The document is read
+// again for the request that the proposal replaced.
+func (r *Replica) Retract(now time.Time, key string) {
+	if _, proposed := r.proposals[key]; proposed {
+		delete(r.proposals, key)
+		r.resync(now, 0)
+	}
+}
+
+// Sent returns the proposed value of a key not known to be stored, nil for none.
 func (r *Replica) Sent(key string) any { return r.sent[key] }
 
-// Disown forgets the request of a key and all that was to be written because of it:
-// the property behind the key is gone, or is another one. A value that was reported
-// under it is deleted unless it is reported anew.
+// Disown forgets the request of a key and all pending writes for it: the property of
+// the key has been removed or replaced. The reported value is deleted unless the owner
+// reports a new value.
 func (r *Replica) Disown(key string) {
 	r.forget(key)
 	delete(r.clears, key)
 	delete(r.proposals, key)
 	delete(r.repeats, key)
-	if _, wanted := r.want[key]; wanted {
-		r.want[key] = nil
-	}
+	r.want[key] = nil // even a value only reported by an earlier run
 	r.touch()
 }
 
-// Withdraw has keys deleted that an earlier run may have reported.
+// Withdraw deletes keys possibly reported by an earlier run.
 func (r *Replica) Withdraw(keys []string) {
 	for _, key := range keys {
 		r.want[key] = nil
@@ -127,7 +136,7 @@ func (r *Replica) Withdraw(keys []string) {
 	r.touch()
 }
 
-// retire deletes all that was reported, and tells nobody of requests any more.
+// retire deletes all reported values and detaches the owner.
 func (r *Replica) retire() {
 	r.owner = nil
 	for key := range r.want {
@@ -145,7 +154,7 @@ func (r *Replica) retired() bool {
 	return r.owner == nil && r.phase == synced && r.flight == nil && (r.create || r.difference().empty())
 }
 
-// Unfinished are the keys, in no order, that are to be deleted and not known to be gone.
+// Unfinished returns, unsorted, the keys to delete and not known to be gone.
 func (r *Replica) Unfinished() []string {
 	var keys []string
 	for key, value := range r.want {

@@ -1,23 +1,23 @@
-// Package replica keeps the device's copy of each device shadow in step with the
-// shadow service.
+// Package replica keeps the device's copy of each device shadow in step with the shadow
+// service.
 //
-// A [Replica] is one shadow: what the service is known to hold, what the device
-// wants to report there, which desired values were acknowledged, and the request
-// in flight. It knows neither lines nor kinds of properties. Its [Owner] does: the
-// replica tells the owner which values are requested, and the owner tells the
-// replica what to report, how to acknowledge, and which requests to clear.
+// A [Replica] is one shadow: the known content in the service, the values to report,
+// the acknowledgements of desired values, and the request in flight. It knows neither
+// lines nor kinds of properties. Its [Owner] does: the replica passes requested values
+// to the owner, and the owner decides what to report, how to acknowledge, and which
+// requests to clear.
 //
 //	documents, messages, replies -> Replica -> Owner: Requested, Withdrawn, Stored
 //	Owner: Report, Acknowledge, Conclude, Propose -> Replica -> Fetch, Update
 //
-// An update is the difference between what the device wants and what the shadow is
-// known to hold. A lost or doubtful update is therefore never repeated blindly: the
-// document is read again and the difference taken anew. Each doubt leads to a read:
-// a reconnect, a gap in the versions, a deletion, a cleared section, an unknown
+// An update is the difference between the values to report and the known content of the
+// shadow. The replica therefore never repeats a lost or doubtful update blindly: it
+// reads the document again and takes a new difference. Each of these doubts leads to a
+// read: a reconnect, a gap in the versions, a deletion, a cleared section, an unknown
 // outcome, or another writer of a reported key.
 //
-// A [Set] is all replicas of a component. They share the budget of requests.
-// Neither type does I/O, reads a clock, or may be used concurrently.
+// A [Set] holds all replicas of a component. They share the budget of requests. Neither
+// type does I/O, reads a clock, or may be used concurrently.
 package replica
 
 import (
@@ -31,137 +31,137 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// Owner decides what a shadow is about. The replica calls it while it handles a
-// message or a document; the owner may call the replica back from there.
+// Owner gives a shadow its meaning. The replica calls it while handling a message or a
+// document. The owner may call the replica from there.
 type Owner interface {
-	// Owns reports whether the device reports that key.
+	// Owns reports whether the device reports key.
 	Owns(key string) bool
 
 	// IsCommand reports whether a requested value of the key is carried out once and
 	// then cleared.
 	IsCommand(key string) bool
 
-	// Differs reports whether the device is known not to be in the requested state,
-	// so that a "done" in the shadow answers an earlier value. settled tells whether
-	// the shadow reports the requested value.
+	// Differs reports whether the device certainly differs from the requested state. A
+	// "done" in the shadow then answers an earlier value. settled reports whether the
+	// shadow reports the requested value.
 	Differs(key string, value any, settled bool) bool
 
-	// Read tells that a document was read. Requested follows for each desired key.
+	// Read is called after a document was read. Requested follows for each desired key.
 	Read()
 
-	// Requested tells that a value is requested. It is not called for a command that
-	// was concluded and waits to be cleared.
+	// Requested is called for a requested value, but not for a concluded command
+	// waiting to be cleared.
 	Requested(key string, r Request)
 
-	// Withdrawn tells that a message deleted a desired key.
+	// Withdrawn is called when a message deleted a desired key.
 	Withdrawn(key string)
 
-	// Told tells that all of a document or a message was told.
-	Told()
+	// RequestsDelivered is called at the end of each document or message.
+	RequestsDelivered()
 
-	// Stored tells that a desired value of the device's own was stored: one that was
-	// proposed, or nil for one that was cleared. The key may be one that the owner
-	// no longer has.
+	// Stored is called when the service has stored a desired value written by the
+	// device: a proposed value, or nil for a cleared value. The owner may no longer
+	// have the key.
 	Stored(key string, value any)
 }
 
 // Request is one desired value.
 type Request struct {
 	Value   any
-	At      int64 // when it was written, in seconds since the epoch by the service's clock; 0 if unknown
-	Version int64 // of the document in which it was first seen
+	At      int64 // when the value was written, in seconds since the epoch by the clock of the service; 0 if unknown
+	Version int64 // of the first document with the value
 
-	Fresh  bool // it came as a message: it was written just now, even if it looks like the one before
-	Repeat bool // it is the request that was told before
+	Fresh  bool // from a message: just written, even if equal to the value before
+	Repeat bool // already passed to the owner before
 
-	// Rejected is the reason of a [shadow.Conflict] by which an earlier run rejected
-	// this very value, as far as the document tells; "" if it did not.
+	// Rejected is the reason of a [shadow.Conflict] with which an earlier run rejected
+	// this very value, as far as the document shows; "" for none.
 	Rejected string
 }
 
-// Outcome is how a request to the shadow service ended.
+// Outcome is the result of a request to the shadow service.
 type Outcome uint8
 
 // The outcomes.
 const (
 	OK           Outcome = iota
-	Missing              // there is no such shadow
-	NotSent              // certainly not carried out: there was no connection
+	Missing              // the shadow does not exist
+	NotSent              // certainly not carried out: no connection
 	Throttled            // certainly not carried out: over the rate limit
-	Unknown              // it may have been carried out
-	Invalid              // rejected for its content; the same again is rejected again
-	TooLarge             // rejected for its size
+	Unknown              // possibly carried out
+	Invalid              // rejected because of the content; a repetition is rejected, too
+	TooLarge             // rejected because of the size
 	Unauthorized         // rejected for lack of permission
-	Conflict             // rejected since the document has another version
+	Conflict             // rejected because the document has another version
 )
 
-// Effect is a [Fetch] or an [Update] to be sent.
+// Effect is a [Fetch] or an [Update] to send.
 type Effect any
 
 type (
-	// Fetch asks for the document; [Set.Fetched] takes the answer.
+	// Fetch requests the document; [Set.Fetched] takes the answer.
 	Fetch struct {
 		ID  shadow.ID
 		Seq uint64
 	}
 
-	// Update asks to write; [Set.Updated] takes the answer. The maps belong to the
-	// receiver; nil values delete their keys.
+	// Update writes to the shadow; [Set.Updated] takes the answer. The maps belong to
+	// the receiver. A nil value deletes its key.
 	Update struct {
 		ID       shadow.ID
 		Seq      uint64
-		Token    string // the client token, by which the replica knows its own message
+		Token    string // the client token, by which the replica recognizes its own message
 		Reported map[string]any
 		Desired  map[string]any
-		Version  int64 // of the document that the update is meant for; 0 for any
+		Version  int64 // expected version of the document; 0 for any
 	}
 
-	// Fetched answers the [Fetch] of that number.
+	// Fetched answers the [Fetch] with the same number.
 	Fetched struct {
 		ID       shadow.ID
 		Seq      uint64
-		Document shadow.Document // when Outcome is OK
+		Document shadow.Document // if Outcome is OK
 		Outcome  Outcome
-		Err      error // for people; nil when Outcome is OK
+		Err      error // for people; nil if Outcome is OK
 	}
 
-	// Updated answers the [Update] of that number.
+	// Updated answers the [Update] with the same number.
 	Updated struct {
 		ID      shadow.ID
 		Seq     uint64
-		Version int64 // when Outcome is OK
+		Version int64 // if Outcome is OK
 		Outcome Outcome
-		Err     error // for people; nil when Outcome is OK
+		Err     error // for people; nil if Outcome is OK
 	}
 )
 
 // Pauses.
 const (
-	// reportInterval is the least time between two updates of one shadow; the
-	// first change goes at once.
+	// reportInterval is the minimum time between two updates of one shadow. The first
+	// change goes out at once.
 	reportInterval = 200 * time.Millisecond
 	// throttlePause outlasts the shadow manager's window of a second.
 	throttlePause = time.Second
 	// firstFetch and lastFetch bound the pauses after a failed fetch.
 	firstFetch = time.Second
 	lastFetch  = 30 * time.Second
-	// rejectedPause is for faults that only a deployment can mend.
+	// rejectedPause follows a fault only a deployment can fix.
 	rejectedPause = time.Minute
 	// deletedPause lets a deletion settle before the shadow is created again.
 	deletedPause = time.Second
 )
 
-// maxEarly bounds the messages that are kept during a fetch. More of them are a
-// doubt of their own.
+// maxEarly limits the messages kept during a fetch. On overflow the document is read
+// again.
 const maxEarly = 64
 
-// phase is how well the shadow's document is known.
+// phase is the knowledge of the document.
 type phase uint8
 
 const (
-	unknown  phase = iota // to be fetched at fetchAt
-	fetching              // a fetch is under way
-	synced                // have is what the shadow holds
+	unknown  phase = iota // to fetch at fetchAt
+	fetching              // a fetch is in flight
+	synced                // have equals the shadow
 )
 
 // Replica is the device's copy of one shadow.
@@ -171,86 +171,85 @@ type Replica struct {
 	owner Owner
 	log   *slog.Logger
 
-	live  bool // its messages arrive
-	read  bool // its document was read in this run
+	live  bool // messages arrive
+	read  bool // this run has read the document
 	phase phase
 	gate  shadow.Gate
 
 	fetchAt time.Time
-	early   []shadow.Accepted // messages that came during the fetch
+	early   []shadow.Accepted // messages received during the fetch
 	pause   time.Duration     // of the last failed fetch
-	warned  string            // the last warning, to log each once
+	warned  string            // the last warning, to log each only once
 
-	// want is the values to be reported, have those that the shadow is known to
-	// hold. In want nil deletes the key.
+	// want has the values to report, have the values known to be in the shadow. A nil
+	// in want deletes the key.
 	want, have map[string]any
-	// wantAck and haveAck are the same for the acknowledgements.
+	// wantAck and haveAck are the same for acknowledgements.
 	wantAck, haveAck map[string]shadow.Ack
-	spoiled          bool // the acknowledgements in the shadow hold a null or an empty object
+	spoiled          bool // the acknowledgements in the shadow contain a null or an empty object
 	requests         map[string]request
 
-	desired   map[string]any   // the desired section, as far as it is known
-	desiredAt map[string]int64 // and when each key was written; 0 if unknown
-	sent      map[string]any   // proposals that were sent and are not known to be stored
-	proposals map[string]any   // values to be written as desired
-	repeats   map[string]bool  // reported values to be written although they are the same
-	clears    map[string]bool  // desired keys to be cleared: commands that are over
+	desired   map[string]any   // the desired section, as far as known
+	desiredAt map[string]int64 // when each key was written; 0 if unknown
+	sent      map[string]any   // proposals sent and not known to be stored
+	proposals map[string]any   // values to write as desired
+	repeats   map[string]bool  // reported values to write although unchanged
+	clears    map[string]bool  // desired keys of ended commands, to clear
 
-	newest  int64 // version up to which no message was missed, 0 before the document was read
-	replied int64 // version of the last own update that was accepted since the document was read
+	newest  int64 // no message up to this version was missed; 0 before the first document
+	replied int64 // version of the last accepted own update since the document was read
 
-	flight *flight   // the update under way, nil when none is
-	missed uint64    // number of the last update that was not accepted as far as known; it may be stored yet
-	heard  uint64    // number of the last own update whose message came
-	sendAt time.Time // no update before
-	shed   shedding  // what is left out, since the document is near its limit
-	create bool      // there is no document
+	flight     *flight   // the update in flight, nil for none
+	lastFailed uint64    // number of the last own update without a known acceptance; it may still be stored
+	lastEchoed uint64    // number of the last own update whose message arrived
+	sendAt     time.Time // no update before this time
+	shed       shedding  // parts left out because the document is near its limit
+	create     bool      // there is no document
 
-	touched bool      // it may have something to send
-	due     time.Time // when to look again for something to send; zero for never
-	queued  bool      // it waits in the set's queue
+	touched bool      // may have something to send
+	due     time.Time // when to check again for something to send; zero for never
+	queued  bool      // waits in the queue of the set
 
-	seq   uint64 // of the last fetch or update; the answer to an earlier one is void
-	fetch uint64 // of the fetch that is awaited
+	seq   uint64 // of the last fetch or update; answers to earlier requests are ignored
+	fetch uint64 // of the fetch in flight
 }
 
-// request is a desired value that was acknowledged or is being carried out.
+// request is a desired value, acknowledged or in progress.
 type request struct {
 	Request
-	over bool // a command that is concluded; its acknowledgement stays
+	over bool // a concluded command; its acknowledgement stays
 
-	// Of a value that an earlier run may have acknowledged: when the ack in the
-	// shadow was written, 0 for none, whether the shadow reports the value, and
-	// whether the device is known to differ from it.
+	// For a value possibly acknowledged by an earlier run: when the acknowledgement in
+	// the shadow was written (0 for none), whether the shadow reports the value, and
+	// whether the device certainly differs from the value.
 	answered int64
 	settled  bool
 	differs  bool
 }
 
-// stands reports whether an acknowledgement with that code, found in the shadow,
-// answers this value. Within one second only the reported value tells which came
-// first. Where the clock was set back, an answer to an earlier value looks newer:
-// a "done" is no answer to a value from which the device differs.
-func (r request) stands(code shadow.Code) bool {
-	return r.after(code) && !(code == shadow.Done && r.differs)
+// ackStands reports whether an acknowledgement found in the shadow, with this code,
+// answers this value. Within one second, only the reported value shows which came
+// first. After the clock was set back, an answer to an earlier value looks newer, so a
+// "done" does not count if the device differs from the value.
+func (r request) ackStands(code shadow.Code) bool {
+	return r.ackIsNewer(code) && !(code == shadow.Done && r.differs)
 }
 
-// after reports whether an acknowledgement with that code was written after the
-// value, as far as the clock tells.
-func (r request) after(code shadow.Code) bool {
+// ackIsNewer reports whether an acknowledgement with this code was written after the
+// value, according to the clock.
+func (r request) ackIsNewer(code shadow.Code) bool {
 	return r.answered > r.At || r.answered != 0 && r.answered == r.At && (code != shadow.Done || r.settled)
 }
 
-// answeredBy reports whether an acknowledgement that was found in the shadow is the
-// answer that this value waits for. Where times do not tell whether the same value
-// was requested again after it, versions do if they leave no room for another
-// update. A command is not acknowledged anew in doubt: that would tell of a second
-// execution.
+// answeredBy reports whether an acknowledgement found in the shadow already answers
+// this value. The same value may have been requested again after it. If times cannot
+// decide, versions do, provided they leave no room for another update. A doubtful
+// acknowledgement of a command is kept: a new one would report a second execution.
 func (r request) answeredBy(have shadow.Ack, command bool) bool {
-	if command { // its value is not reported when it is over
+	if command { // the value of an ended command is not reported
 		return have.Version <= r.Version && r.answered != 0 && r.answered >= r.At
 	}
-	return have.Version <= r.Version && r.stands(have.Code) && (r.answered > r.At || r.Version <= have.Version+1)
+	return have.Version <= r.Version && r.ackStands(have.Code) && (r.answered > r.At || r.Version <= have.Version+1)
 }
 
 func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
@@ -264,35 +263,36 @@ func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
 	}
 }
 
-// setLive notes that the shadow's messages arrive; earlier ones are unknown.
+// setLive notes the arrival of messages from now on; earlier messages are unknown.
 func (r *Replica) setLive(now time.Time) {
 	r.live, r.pause = true, 0
 	r.resync(now, 0)
 }
 
-// setLost notes that messages no longer arrive.
+// setLost notes the end of messages.
 func (r *Replica) setLost(err error) {
 	r.warn("shadow is out of reach; lines stay as they are", err)
 	if r.flight != nil {
-		r.missed = r.flight.seq
+		r.lastFailed = r.flight.seq
 	}
 	r.live, r.phase, r.flight = false, unknown, nil
 	r.gate.Forget()
 }
 
-// Reread reads the whole document again: requested values may mean something else.
+// Reread reads the whole document again, because requested values may have a new
+// meaning.
 func (r *Replica) Reread(now time.Time) { r.resync(now, 0) }
 
 func (r *Replica) resync(now time.Time, pause time.Duration) {
 	r.gate.Forget()
-	r.phase = unknown // a fetch under way may be too old
+	r.phase = unknown // a fetch in flight may be too old
 	r.fetchAt = now.Add(pause)
 	r.touch()
 }
 
 func (r *Replica) fetched(now time.Time, in Fetched) {
 	if r.phase != fetching || in.Seq != r.fetch {
-		return // overtaken by a newer doubt
+		return // a newer doubt has started another fetch
 	}
 	r.phase = unknown
 	switch in.Outcome {
@@ -306,8 +306,8 @@ func (r *Replica) fetched(now time.Time, in Fetched) {
 		r.create = true
 		r.adopt(now, shadow.Document{})
 	case NotSent:
-		// The link is lost: Lost and Live follow. Should the reason be another, the
-		// pause keeps us from a busy loop.
+		// After a lost link, Lost and Live follow. For any other cause, the pause
+		// prevents a busy loop.
 		r.fetchLater(now, firstFetch)
 	case Throttled:
 		r.fetchLater(now, throttlePause)
@@ -326,7 +326,7 @@ func (r *Replica) fetchLater(now time.Time, pause time.Duration) {
 	r.touch()
 }
 
-// warn logs each trouble once.
+// warn logs each problem once.
 func (r *Replica) warn(text string, err error) {
 	if message := text + ": " + err.Error(); message != r.warned {
 		r.warned = message
@@ -334,14 +334,14 @@ func (r *Replica) warn(text string, err error) {
 	}
 }
 
-// adopt takes a whole document for what the shadow holds, and tells the owner what
-// it requests. An empty document stands for none.
+// adopt replaces the known content by a whole document, and passes its requests to the
+// owner. An empty document stands for a missing shadow.
 func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	r.phase, r.pause, r.warned, r.fetchAt, r.shed = synced, 0, "", time.Time{}, shedNothing
 	r.gate.Document(doc.Version)
 	r.have, r.haveAck = map[string]any{}, map[string]shadow.Ack{}
 	for key, value := range doc.Reported {
-		_, wanted := r.want[key] // also a key that is to be deleted
+		_, wanted := r.want[key] // including keys to delete
 		if value != nil && (wanted || r.owner != nil && r.owner.Owns(key)) {
 			r.have[key] = value
 		}
@@ -353,11 +353,13 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	}
 	if say := r.log.Info; !r.create {
 		if doc.Version == r.newest {
-			say = r.log.Debug // it was verified
+			say = r.log.Debug // only verified
 		}
 		say("shadow read", "shadow", r.id, "version", doc.Version)
 	}
-	r.read, r.desired, r.desiredAt, r.replied = true, own(doc.Desired), own(doc.DesiredAt), 0
+	r.read, r.desired, r.desiredAt, r.replied = true, cloneMap(doc.Desired), cloneMap(doc.DesiredAt), 0
+	// A shadow can hold a null for a key without a value. It requests nothing.
+	maps.DeleteFunc(r.desired, func(_ string, value any) bool { return value == nil })
 	if r.owner != nil {
 		r.keepConclusions()
 		r.requestAll(doc, doc.Version != r.newest)
@@ -365,7 +367,7 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	r.newest = doc.Version
 	r.touch()
 	if r.flight == nil {
-		clear(r.sent) // the document has it, or nothing ever will
+		clear(r.sent) // stored in the document, or lost for good
 	}
 	early := r.early
 	r.early = nil
@@ -374,8 +376,8 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	}
 }
 
-// keepConclusions keeps the acknowledgements of commands that an earlier run has
-// carried out and cleared.
+// keepConclusions keeps the acknowledgements of commands carried out and cleared by an
+// earlier run.
 func (r *Replica) keepConclusions() {
 	for key, ack := range r.haveAck {
 		_, desired := r.desired[key]
@@ -387,14 +389,13 @@ func (r *Replica) keepConclusions() {
 	}
 }
 
-// requestAll tells the owner all desired values of a document. A value that was seen
-// before, in this run or by the signs in the document in an earlier one, is not
-// acknowledged again. missed says that others may have written since that was known.
+// requestAll passes all desired values of a document to the owner. It does not
+// acknowledge again a value already handled by this run or, as far as the document
+// shows, by an earlier run. missed means others may have written since the last known
+// version.
 func (r *Replica) requestAll(doc shadow.Document, missed bool) {
-	// A shadow can hold a null where nothing was before; it requests nothing.
-	maps.DeleteFunc(r.desired, func(_ string, value any) bool { return value == nil })
 	for key, q := range r.requests {
-		// An acknowledgement stays with its document, not with one that was created again.
+		// An acknowledgement belongs to its document, not to a document created later.
 		if _, desired := r.desired[key]; !desired && (!q.over || q.Version > doc.Version) {
 			r.forget(key)
 		}
@@ -410,7 +411,7 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 			q = old
 			q.Repeat, q.Fresh = true, false
 			if missed && doc.AckAt[key] <= q.At && !r.owner.IsCommand(key) {
-				q.Version = doc.Version // it may have been requested again in that second
+				q.Version = doc.Version // the value may have been requested again within the same second
 			}
 		case !seen:
 			q.answered, q.settled = doc.AckAt[key], shadow.Equal(r.have[key], q.Value)
@@ -420,13 +421,13 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 		default:
 			r.keepAnswer(key)
 		}
-		r.tell(key, q)
+		r.deliver(key, q)
 	}
-	r.owner.Told()
+	r.owner.RequestsDelivered()
 }
 
-// tell tells the owner a request, unless it is a command that waits to be cleared.
-func (r *Replica) tell(key string, q request) {
+// deliver passes a request to the owner, except a command waiting to be cleared.
+func (r *Replica) deliver(key string, q request) {
 	r.requests[key] = q
 	if q.over && r.owner.IsCommand(key) {
 		r.clears[key] = true
@@ -435,18 +436,18 @@ func (r *Replica) tell(key string, q request) {
 	r.owner.Requested(key, q.Request)
 }
 
-// rejected is the reason of a rejection by an earlier run that stands against a
-// value, "" if none does.
+// rejected returns the reason if a rejection by an earlier run still applies to a
+// value, else "".
 func (r *Replica) rejected(key string, q request) string {
 	ack := r.haveAck[key]
-	if ack.Code != shadow.Conflict || !q.stands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(q.Value)) {
+	if ack.Code != shadow.Conflict || !q.ackStands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(q.Value)) {
 		return ""
 	}
 	return ack.Reason
 }
 
-// keepAnswer leaves the acknowledgement that is in the shadow, until there is one
-// to a value that was read: one to an older value may be of a document that is gone.
+// keepAnswer keeps the acknowledgement in the shadow until the owner gives a new one.
+// Our own older one may belong to a deleted document.
 func (r *Replica) keepAnswer(key string) {
 	delete(r.wantAck, key)
 	if ack, answered := r.haveAck[key]; answered {
@@ -454,7 +455,7 @@ func (r *Replica) keepAnswer(key string) {
 	}
 }
 
-// forget drops the acknowledgement of a value that is no longer desired.
+// forget drops the acknowledgement of a value no longer desired.
 func (r *Replica) forget(key string) {
 	delete(r.requests, key)
 	delete(r.wantAck, key)
@@ -463,9 +464,9 @@ func (r *Replica) forget(key string) {
 func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
 	switch r.phase {
 	case unknown:
-		return // the document that will be fetched holds it
+		return // the next fetch will include the message
 	case fetching:
-		// The document on its way may be older than this.
+		// The document in flight may be older than this message.
 		if r.early = append(r.early, in); len(r.early) > maxEarly {
 			r.resync(now, firstFetch)
 		}
@@ -481,24 +482,24 @@ func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
 	}
 }
 
-// apply takes the message of the next version.
+// apply handles the message of the next version.
 func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	in.Desired = r.merged(in.Desired)
-	seq, own := r.set.own(in.ClientToken)
-	// One that was given up is stored all the same, one is stored again, or one that
-	// was sent before the document was read is stored after it.
-	late := own && seq <= max(r.missed, r.heard, r.fetch)
+	seq, own := r.set.ownToken(in.ClientToken)
+	// A late message: the update was given up, sent before the read, or its message has
+	// arrived before.
+	late := own && seq <= max(r.lastFailed, r.lastEchoed, r.fetch)
 	if in.DesiredCleared || in.ReportedCleared || late || !own && r.overwritten(in.Reported) {
 		r.resync(now, 0)
 		return
 	}
 	switch {
 	case own:
-		r.heard = seq
+		r.lastEchoed = seq
 		if r.flight != nil && r.flight.seq == seq {
-			r.holds(r.flight.report) // now, since the next message may be somebody else's
+			r.recordWritten(r.flight.report) // now, since the next message may come from somebody else
 		}
-		if in.Version >= r.replied { // else its own reply settled it, and that of a later one since
+		if in.Version >= r.replied { // already settled by its own reply and by later replies
 			r.settleDesired(in.Desired, in.DesiredAt)
 		}
 	default:
@@ -508,7 +509,7 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	r.touch()
 }
 
-// requestWritten tells the owner the desired values of a message.
+// requestWritten passes the desired values of a message to the owner.
 func (r *Replica) requestWritten(in shadow.Accepted) {
 	if r.owner == nil {
 		return
@@ -520,22 +521,21 @@ func (r *Replica) requestWritten(in shadow.Accepted) {
 			r.forget(key)
 			r.owner.Withdrawn(key)
 		} else {
-			r.tell(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true}})
+			r.deliver(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true}})
 		}
 	}
-	r.owner.Told()
+	r.owner.RequestsDelivered()
 }
 
-// withdrawn reports whether a value that was written deletes its key: null does,
-// and so does an empty object
-// (aws-greengrass/aws-greengrass-shadow-manager
+// withdrawn reports whether a written value deletes its key, as null and an empty
+// object do (aws-greengrass/aws-greengrass-shadow-manager
 // src/main/java/com/aws/greengrass/shadowmanager/util/JsonMerger.java).
 func withdrawn(value any) bool {
 	members, object := value.(map[string]any)
 	return value == nil || object && len(members) == 0
 }
 
-// noteDesired keeps the copy of the desired section up to date.
+// noteDesired updates the copy of the desired section.
 func (r *Replica) noteDesired(written map[string]any, at map[string]int64) {
 	for key, value := range written {
 		delete(r.sent, key)
@@ -548,7 +548,7 @@ func (r *Replica) noteDesired(written map[string]any, at map[string]int64) {
 	}
 }
 
-// settleDesired takes note that the device's own desired values were written.
+// settleDesired notes the desired values written by the device.
 func (r *Replica) settleDesired(written map[string]any, at map[string]int64) {
 	r.noteDesired(written, at)
 	for _, key := range slices.Sorted(maps.Keys(written)) {
@@ -567,8 +567,8 @@ func (r *Replica) settleDesired(written map[string]any, at map[string]int64) {
 	}
 }
 
-// overwritten reports whether somebody else reported one of the device's keys, and
-// with another value than the shadow is known to hold.
+// overwritten reports whether somebody else reported a key of the device with another
+// value.
 func (r *Replica) overwritten(reported map[string]any) bool {
 	for key, value := range reported {
 		have, ours := r.have[key]
@@ -586,8 +586,8 @@ func (r *Replica) deleted(now time.Time) {
 
 func (r *Replica) touch() { r.set.touch(r) }
 
-// merged is the desired values after an update, of the keys that it wrote: of
-// objects an update has only the members that it changed.
+// merged returns the complete desired values of the written keys: an update has only
+// the changed members of an object.
 func (r *Replica) merged(written map[string]any) map[string]any {
 	all := make(map[string]any, len(written))
 	for key, value := range written {
@@ -599,8 +599,8 @@ func (r *Replica) merged(written map[string]any) map[string]any {
 	return all
 }
 
-// merge is what an update makes of a value: members of objects one by one, null
-// deletes them; anything else is replaced
+// merge applies an update to a value as the service does: members of objects one by
+// one, with null deleting a member; any other value is replaced
 // (aws-greengrass/aws-greengrass-shadow-manager
 // src/main/java/com/aws/greengrass/shadowmanager/util/JsonMerger.java).
 func merge(have, written any) any {
@@ -609,7 +609,7 @@ func merge(have, written any) any {
 		return written
 	}
 	before, _ := have.(map[string]any)
-	result := own(before)
+	result := cloneMap(before)
 	for key, value := range patch {
 		if withdrawn(value) {
 			delete(result, key)
@@ -621,16 +621,16 @@ func merge(have, written any) any {
 	return result
 }
 
-// own is a copy that is not nil.
-func own[V any](m map[string]V) map[string]V {
+// cloneMap returns a copy, never nil.
+func cloneMap[V any](m map[string]V) map[string]V {
 	if m == nil {
 		return map[string]V{}
 	}
 	return maps.Clone(m)
 }
 
-// own reports whether an update with that token was one of the set's, and its number.
-func (s *Set) own(token string) (seq uint64, ok bool) {
+// ownToken parses the client token of an own update, and returns its number.
+func (s *Set) ownToken(token string) (seq uint64, ok bool) {
 	number, ok := strings.CutPrefix(token, s.tokens)
 	seq, err := strconv.ParseUint(number, 10, 64)
 	return seq, ok && err == nil

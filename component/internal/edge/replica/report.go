@@ -6,21 +6,21 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// report is what is to be written to a shadow.
+// report is the content of an update.
 type report struct {
-	values  map[string]any        // reported, by key; nil is to be deleted
-	acks    map[string]shadow.Ack // a zero ack is to be deleted
-	desired map[string]any        // desired, by key; nil is to be deleted
+	values  map[string]any        // reported, by key; nil deletes the key
+	acks    map[string]shadow.Ack // a zero ack deletes the key
+	desired map[string]any        // desired, by key; nil deletes the key
 }
 
-// difference is what would bring the shadow up to date.
+// difference returns the changes still missing in the shadow.
 func (r *Replica) difference() report {
 	return report{r.changedValues(), r.changedAcks(), r.changedDesired()}
 }
 
 func (d report) empty() bool { return len(d.values)+len(d.acks)+len(d.desired) == 0 }
 
-// reported is the reported section of the update that writes d.
+// reported returns the reported section of the update for d.
 func (r *Replica) reported(d report) map[string]any {
 	reported := maps.Clone(d.values)
 	for key, value := range reported {
@@ -47,16 +47,16 @@ func (r *Replica) changedValues() map[string]any {
 		have, ok := r.have[key]
 		switch {
 		case holdsRemnant(have):
-			changed[key] = nil // and then it is written anew
+			changed[key] = nil // the next update writes the key anew
 		case ok != (value != nil) || ok && (r.repeats[key] || !shadow.Equal(have, value)):
-			changed[key] = value // a null only over what is there
+			changed[key] = value // a null only where there is a value
 		}
 	}
 	return changed
 }
 
-// changedDesired is what the device changes in the desired section: local changes,
-// so that nothing reverts them, and commands that are over.
+// changedDesired returns the device's changes of the desired section: local changes, so
+// that nothing reverts them, and ended commands.
 func (r *Replica) changedDesired() map[string]any {
 	changed := map[string]any{}
 	for key, value := range r.proposals {
@@ -72,14 +72,14 @@ func (r *Replica) changedDesired() map[string]any {
 	return changed
 }
 
-// shedding is what is left out of a report that would be too large: the least
-// useful first, the values of lines never.
+// shedding selects the parts left out of a report near the size limit: the least useful
+// first, the values of lines never.
 type shedding uint8
 
 const (
 	shedNothing shedding = iota
 	shedReasons          // the reasons of acknowledgements
-	shedUnknown          // acknowledgements of properties that do not exist
+	shedUnknown          // acknowledgements of properties without a configuration
 	shedAnswers          // all acknowledgements
 )
 
@@ -87,12 +87,12 @@ func (s shedding) String() string {
 	return [...]string{"nothing", "the reasons of answers", "answers about unknown properties", "all answers"}[s]
 }
 
-// changedAcks are the acknowledgements to be written; a zero ack is to be deleted.
+// changedAcks returns the acknowledgements to write; a zero ack deletes its key.
 func (r *Replica) changedAcks() map[string]shadow.Ack {
 	changed := map[string]shadow.Ack{}
 	shown := r.shownAcks()
 	if r.spoiled {
-		clear(shown) // they are written when all are gone
+		clear(shown) // written again once all are gone
 	}
 	for key, ack := range shown {
 		if ack != r.haveAck[key] {
@@ -107,7 +107,7 @@ func (r *Replica) changedAcks() map[string]shadow.Ack {
 	return changed
 }
 
-// shownAcks are the acknowledgements as they are written where room is short.
+// shownAcks returns the acknowledgements reduced to the available room.
 func (r *Replica) shownAcks() map[string]shadow.Ack {
 	shown := map[string]shadow.Ack{}
 	for key, ack := range r.wantAck {
@@ -121,8 +121,9 @@ func (r *Replica) shownAcks() map[string]shadow.Ack {
 	return shown
 }
 
-// ackPatch is what turns the acknowledgement in the shadow into the new one. Nulls
-// are only written over what is there: where nothing is, they would be stored.
+// ackPatch returns the patch from the acknowledgement in the shadow to the new one. It
+// writes a null only over an existing member: otherwise the shadow would store the
+// null.
 func ackPatch(ack, have shadow.Ack) any {
 	if ack == (shadow.Ack{}) {
 		return nil
@@ -143,9 +144,9 @@ func ackPatch(ack, have shadow.Ack) any {
 	return patch
 }
 
-// patch is what turns the value in a shadow into another: of objects only the
-// members that differ, those that are gone as null. An object that would be
-// emptied is deleted as a whole, since the empty one would stay.
+// patch returns the patch from the value in a shadow to another value. For objects it
+// has only the changed members, with null for removed members. If an object would
+// become empty, the patch deletes all of it, because an empty object would stay.
 func patch(have, want any) any {
 	from, ok := have.(map[string]any)
 	to, ok2 := want.(map[string]any)
@@ -166,10 +167,10 @@ func patch(have, want any) any {
 	return changed
 }
 
-// holdsRemnant reports whether an object has a null or an empty object in it, at any
-// depth. A shadow keeps one when a patch that deletes meets another document than it
-// was made for, as when the shadow was deleted meanwhile. Only a patch that deletes
-// the whole object deletes it again.
+// holdsRemnant reports whether an object contains a null or an empty object at any
+// depth. A shadow keeps such a remnant if a deleting patch meets another document than
+// expected, for example after the deletion of the shadow. Only deleting the whole
+// object removes the remnant.
 func holdsRemnant(value any) bool {
 	members, _ := value.(map[string]any)
 	for _, member := range members {

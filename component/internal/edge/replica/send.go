@@ -7,7 +7,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// flight is an update under way.
+// flight is an update in flight.
 type flight struct {
 	seq uint64
 	report
@@ -20,15 +20,15 @@ func (r *Replica) updated(now time.Time, in Updated) {
 	sent := r.flight
 	r.flight = nil
 	if in.Outcome != OK {
-		r.missed = in.Seq
-		if r.heard == in.Seq { // it was stored all the same
+		r.lastFailed = in.Seq
+		if r.lastEchoed == in.Seq { // stored nevertheless
 			in.Outcome = Unknown
 		}
 	}
 	switch in.Outcome {
 	case OK:
 		r.warned = ""
-		r.stored(now, in.Version, sent)
+		r.recordAccepted(now, in.Version, sent)
 	case Throttled:
 		r.warn("shadow manager is busy; the report is kept", in.Err)
 		r.sendAt = now.Add(r.set.jitter(throttlePause))
@@ -47,16 +47,16 @@ func (r *Replica) updated(now time.Time, in Updated) {
 		r.warn("report was rejected", in.Err)
 		r.sendAt = now.Add(rejectedPause)
 	default:
-		// It may have been stored, or will be: read what is there and send only what is
-		// missing.
+		// The update may have been stored, or still will be. Read the document and send
+		// only the missing part.
 		r.warn("report with unknown outcome; the shadow is read again", in.Err)
 		r.resync(now, r.set.jitter(firstFetch))
 	}
 	r.touch()
 }
 
-// holds takes note of what an own update has made the shadow hold.
-func (r *Replica) holds(d report) {
+// recordWritten records the content written by an own update.
+func (r *Replica) recordWritten(d report) {
 	for key, value := range d.values {
 		delete(r.repeats, key)
 		if value == nil {
@@ -75,14 +75,14 @@ func (r *Replica) holds(d report) {
 	r.spoiled = r.spoiled && len(r.haveAck) > 0
 }
 
-// stored takes note of an update that was accepted.
-func (r *Replica) stored(now time.Time, version int64, sent *flight) {
-	if r.heard != sent.seq { // else others may have written since
-		r.holds(sent.report)
+// recordAccepted handles an accepted update.
+func (r *Replica) recordAccepted(now time.Time, version int64, sent *flight) {
+	if r.lastEchoed != sent.seq { // otherwise others may have written since
+		r.recordWritten(sent.report)
 	}
 	if r.phase == synced && version > r.gate.Seen() {
-		// Else the messages or the document up to here were seen already, and what
-		// was requested since is newer.
+		// Otherwise the document and messages already cover this version, and newer
+		// requests count.
 		r.settleDesired(sent.desired, nil)
 		r.replied = version
 	}
@@ -91,12 +91,12 @@ func (r *Replica) stored(now time.Time, version int64, sent *flight) {
 	}
 	r.create = false
 	if version != 1 {
-		r.resync(now, 0) // somebody else created it first
+		r.resync(now, 0) // somebody else created the shadow first
 	}
 }
 
-// wants reports whether there is something to send, and when at the earliest.
-func (r *Replica) wants() (earliest time.Time, wants bool) {
+// nextSend reports whether there is something to send, and the earliest time for it.
+func (r *Replica) nextSend() (earliest time.Time, wants bool) {
 	switch {
 	case !r.live || r.phase == fetching:
 		return time.Time{}, false
@@ -106,13 +106,13 @@ func (r *Replica) wants() (earliest time.Time, wants bool) {
 	return r.sendAt, r.flight == nil && !r.sendable().empty()
 }
 
-// sendable is the difference that can be sent.
+// sendable returns the part of the difference ready to send.
 func (r *Replica) sendable() report {
 	if r.owner == nil && r.create {
-		return report{} // it must not be created for what is to be deleted
+		return report{} // do not create a shadow only to delete from it
 	}
 	d := r.difference()
-	if r.lock() == 0 {
+	if r.knownVersion() == 0 {
 		d.desired = nil // not before the document exists
 	}
 	return d
@@ -140,15 +140,15 @@ func (r *Replica) sendNow(now time.Time) Update {
 		Desired:  d.desired,
 	}
 	if len(u.Desired) > 0 {
-		// Not over a value that somebody wrote meanwhile.
-		u.Version = r.lock()
+		// Not over a value written meanwhile by somebody else.
+		u.Version = r.knownVersion()
 	}
 	return u
 }
 
-// lock is the version of the document that is known, 0 while there is none. The
+// knownVersion returns the known version of the document, 0 without a document. The
 // reply to an own update may come before its message.
-func (r *Replica) lock() int64 {
+func (r *Replica) knownVersion() int64 {
 	if seen := r.gate.Seen(); r.replied != seen+1 {
 		return seen
 	}

@@ -12,19 +12,19 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// Set is all replicas of a component. Those with something to send wait in one
+// Set holds all replicas of a component. Replicas with something to send wait in one
 // queue for the budget of requests, so busy shadows do not starve the others.
 type Set struct {
 	replicas map[shadow.ID]*Replica
 	budget   *budget
 	random   *rand.Rand
-	tokens   string // what the client tokens of this run begin with
+	tokens   string // prefix of the client tokens of this run
 	log      *slog.Logger
 
 	seq      uint64            // of the last request
-	awaited  map[uint64]string // the thing of each request without an answer, by its number
-	touched  []*Replica        // may have something to send
-	queue    []*Replica        // have something to send, and wait for their turn
+	awaited  map[uint64]string // the thing of each unanswered request, by number
+	touched  []*Replica        // replicas to check for something to send
+	queue    []*Replica        // replicas with something to send, in turn
 	draining bool
 	wake     time.Time
 	effects  []Effect
@@ -38,8 +38,8 @@ func NewSet(random *rand.Rand, log *slog.Logger) *Set {
 	}
 }
 
-// Open returns the replica of a shadow for an owner. A replica that exists goes on:
-// requests are told anew when its document was read again, see [Replica.Reread].
+// Open returns the replica of a shadow for an owner. An existing replica continues. It
+// repeats requests after a [Replica.Reread].
 func (s *Set) Open(id shadow.ID, owner Owner) *Replica {
 	r := s.replicas[id]
 	if r == nil {
@@ -50,23 +50,23 @@ func (s *Set) Open(id shadow.ID, owner Owner) *Replica {
 	return r
 }
 
-// Retire withdraws all that was reported in a shadow that the configuration no longer
-// has, acknowledgements included. Requests are not heard any more. The replica is of
-// no more use when [Set.Retired] reports true; a new [Set.Open] takes it back.
+// Retire withdraws all reported values and acknowledgements of a shadow dropped from
+// the configuration. Requests are ignored from now on. Once [Set.Retired] reports true,
+// the replica can be closed. A new [Set.Open] takes it back.
 func (s *Set) Retire(id shadow.ID) {
 	if r := s.replicas[id]; r != nil {
 		r.retire()
 	}
 }
 
-// Retired reports whether all that was reported in a retired shadow is known to be
+// Retired reports whether everything reported in a retired shadow is known to be
 // deleted.
 func (s *Set) Retired(id shadow.ID) bool {
 	r := s.replicas[id]
 	return r != nil && r.retired()
 }
 
-// Unfinished are the keys, sorted, that a shadow is still to lose.
+// Unfinished returns, sorted, the keys still to delete from a shadow.
 func (s *Set) Unfinished(id shadow.ID) []string {
 	r := s.replicas[id]
 	if r == nil {
@@ -86,15 +86,15 @@ func (s *Set) Close(id shadow.ID) {
 	s.queue = slices.DeleteFunc(s.queue, same)
 }
 
-// Live tells that the messages of a shadow arrive from now on; those published
-// before are unknown.
+// Live notes the arrival of the messages of a shadow from now on. Earlier messages are
+// unknown.
 func (s *Set) Live(now time.Time, id shadow.ID) {
 	if r := s.replicas[id]; r != nil {
 		r.setLive(now)
 	}
 }
 
-// Lost tells that the messages of a shadow no longer arrive.
+// Lost notes the end of the messages of a shadow.
 func (s *Set) Lost(id shadow.ID, err error) {
 	if r := s.replicas[id]; r != nil {
 		r.setLost(err)
@@ -129,8 +129,7 @@ func (s *Set) Updated(now time.Time, in Updated) {
 	}
 }
 
-// answered takes note of the answer to a request, and returns its replica, nil if
-// there is none any more.
+// answered releases the budget of a request, and returns its replica, nil if closed.
 func (s *Set) answered(now time.Time, id shadow.ID, seq uint64) *Replica {
 	if thing, awaited := s.awaited[seq]; awaited {
 		delete(s.awaited, seq)
@@ -139,21 +138,21 @@ func (s *Set) answered(now time.Time, id shadow.ID, seq uint64) *Replica {
 	return s.replicas[id]
 }
 
-// Tick notes that the time Wake has come.
+// Tick must be called at the time returned by Wake.
 func (s *Set) Tick(now time.Time) {
 	s.wake = time.Time{}
 	for _, r := range s.replicas {
 		switch {
 		case r.due.IsZero():
 		case now.Before(r.due):
-			s.at(r.due)
+			s.wakeAt(r.due)
 		default:
 			r.touch()
 		}
 	}
 }
 
-// Drain has the last reports sent without their pauses.
+// Drain sends the last reports without pauses.
 func (s *Set) Drain() {
 	s.draining = true
 	for _, r := range s.replicas {
@@ -161,16 +160,16 @@ func (s *Set) Drain() {
 	}
 }
 
-// Flush sends what may be sent now.
+// Flush returns the requests allowed now.
 func (s *Set) Flush(now time.Time) []Effect {
 	slices.SortFunc(s.touched, byID)
 	touched := s.touched
 	s.touched = nil
 	for _, r := range touched {
 		r.touched = false
-		s.pump(now, r)
+		s.enqueue(now, r)
 	}
-	s.serve(now)
+	s.sendQueued(now)
 	effects := s.effects
 	s.effects = nil
 	return effects
@@ -180,11 +179,11 @@ func byID(a, b *Replica) int {
 	return cmp.Or(cmp.Compare(a.id.Thing, b.id.Thing), cmp.Compare(a.id.Name, b.id.Name))
 }
 
-// Wake is when the next [Set.Tick] is wanted, zero when none is.
+// Wake returns when the next [Set.Tick] is due, zero for never.
 func (s *Set) Wake() time.Time { return s.wake }
 
-// Idle reports whether nothing is in flight or waits for a shadow whose messages
-// arrive. A retired shadow does not wait: a later run can withdraw what is left.
+// Idle reports whether no live shadow has anything in flight or to send. Retired
+// shadows do not count: a later run can withdraw the rest.
 func (s *Set) Idle() bool {
 	for _, r := range s.replicas {
 		if r.live && r.owner != nil && (r.phase != synced || r.flight != nil || !r.difference().empty()) {
@@ -194,7 +193,7 @@ func (s *Set) Idle() bool {
 	return true
 }
 
-// IDs are the shadows that have a replica, in order.
+// IDs returns the shadows with a replica, in order.
 func (s *Set) IDs() []shadow.ID {
 	var ids []shadow.ID
 	for _, r := range slices.SortedFunc(maps.Values(s.replicas), byID) {
@@ -210,55 +209,55 @@ func (s *Set) touch(r *Replica) {
 	}
 }
 
-// at asks for a tick at t at the latest.
-func (s *Set) at(t time.Time) {
+// wakeAt requests a tick at t or earlier.
+func (s *Set) wakeAt(t time.Time) {
 	if !t.IsZero() && (s.wake.IsZero() || t.Before(s.wake)) {
 		s.wake = t
 	}
 }
 
-// jitter is d plus up to half of it.
+// jitter returns d plus up to half of it.
 func (s *Set) jitter(d time.Duration) time.Duration {
 	return d + time.Duration(s.random.Int64N(int64(d)/2+1))
 }
 
-// pump queues a replica that has something to send, or asks for a tick when its
-// time has not come.
-func (s *Set) pump(now time.Time, r *Replica) {
+// enqueue queues a replica with something to send, or requests a tick for the time it
+// may send.
+func (s *Set) enqueue(now time.Time, r *Replica) {
 	r.due = time.Time{}
-	earliest, wants := r.wants()
+	earliest, wants := r.nextSend()
 	switch {
 	case !wants || r.queued:
-	case now.Before(earliest) && !s.hurries(r):
+	case now.Before(earliest) && !s.skipsPauses(r):
 		r.due = earliest
-		s.at(earliest)
+		s.wakeAt(earliest)
 	default:
 		r.queued = true
 		s.queue = append(s.queue, r)
 	}
 }
 
-// hurries reports whether the pauses of a replica do not count.
-func (s *Set) hurries(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
+// skipsPauses reports whether a replica skips its pauses.
+func (s *Set) skipsPauses(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
 
-// serve sends for the replicas in the queue what the budget allows. The first to
-// come is served first; one that only its thing's limit holds up does not hold up
-// other things.
-func (s *Set) serve(now time.Time) {
+// sendQueued sends for the queued replicas as far as the budget allows, first come,
+// first served. A replica blocked by the limit of its thing does not block other
+// things.
+func (s *Set) sendQueued(now time.Time) {
 	waiting := s.queue[:0]
 	for i, r := range s.queue {
 		if room, when := s.budget.all.room(now); !room {
-			s.at(when)
+			s.wakeAt(when)
 			waiting = append(waiting, s.queue[i:]...)
 			break
 		}
-		if earliest, wants := r.wants(); !wants || now.Before(earliest) && !s.hurries(r) {
+		if earliest, wants := r.nextSend(); !wants || now.Before(earliest) && !s.skipsPauses(r) {
 			r.queued = false
-			s.pump(now, r) // it was overtaken by something
+			s.enqueue(now, r) // a later event made this obsolete
 			continue
 		}
-		if ok, when := s.budget.take(now, r.id.Thing); !ok {
-			s.at(when)
+		if ok, when := s.budget.reserve(now, r.id.Thing); !ok {
+			s.wakeAt(when)
 			waiting = append(waiting, r)
 			continue
 		}

@@ -7,19 +7,19 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
-// How well a shadow is known.
+// Values of View.Sync.
 const (
-	OutOfReach = "out of reach" // its messages do not arrive
+	OutOfReach = "out of reach" // no messages arrive
 	Reading    = "reading"
-	Reporting  = "reporting" // there are differences to be reported
+	Reporting  = "reporting" // there are differences to report
 	InStep     = "in step"
 )
 
-// View is what people may want to know of a replica.
+// View is a replica as shown to people.
 type View struct {
-	Sync    string // one of the words above
-	Version int64  // the newest one known; 0 for none
-	Warning string // the trouble of the moment
+	Sync    string // a constant from the list above
+	Version int64  // the newest known version; 0 for none
+	Warning string // the current problem
 }
 
 // View describes the replica.
@@ -39,16 +39,16 @@ func (r *Replica) sync() string {
 	return InStep
 }
 
-// DesiredKeys are the keys of the desired section as far as it is known, sorted.
+// DesiredKeys returns the known keys of the desired section, sorted.
 func (r *Replica) DesiredKeys() []string { return slices.Sorted(maps.Keys(r.desired)) }
 
-// KeyView is what people may want to know of one key.
+// KeyView is a key as shown to people.
 type KeyView struct {
-	Value    any // to be reported, nil for none
-	Reported any // known to be reported, where that differs
+	Value    any // to report, nil for none
+	Reported any // in the shadow, if different
 	Desired  any
 	Ack      *shadow.Ack // of the last request
-	Pending  bool        // the ack is not in the shadow yet
+	Pending  bool        // the shadow does not have the ack yet
 }
 
 // ViewKey describes one key.
@@ -63,10 +63,10 @@ func (r *Replica) ViewKey(key string) KeyView {
 	return v
 }
 
-// Clearing reports whether a command that is over has yet to be cleared.
+// Clearing reports whether an ended command still has to be cleared.
 func (r *Replica) Clearing(key string) bool { return r.clears[key] }
 
-// Reported is what the shadow is known to report, acknowledgements included.
+// Reported returns the known reported section, acknowledgements included.
 func (r *Replica) Reported() map[string]any {
 	reported := maps.Clone(r.have)
 	reported[shadow.AckKey] = maps.Clone(r.haveAck)

@@ -13,37 +13,37 @@ import (
 // Bounds of a state file.
 const (
 	maxSize    = 1 << 20  // bytes of the file
-	maxEntry   = 64 << 10 // bytes of one entry; a shadow takes less
+	maxEntry   = 64 << 10 // bytes of one entry; a shadow accepts fewer
 	maxKey     = 1 << 10  // bytes
-	maxEntries = 10_000   // of one section
-	maxNamed   = 20       // damages
+	maxEntries = 10_000   // per section
+	maxNamed   = 20       // damages listed by name
 )
 
-// Damage is an entry of a state file that is left out.
+// Damage is an entry left out of the state.
 type Damage struct {
 	Path   string // section and key
-	Reason string // what is wanted, what was found
+	Reason string // expected and actual value
 }
 
-// Damages are all entries of a state file that are left out.
+// Damages lists all entries left out of the state.
 type Damages struct {
 	Count int
-	First []Damage // 20 at most
+	First []Damage // at most 20
 }
 
-// NewerError reports a state of a newer version of the component.
+// NewerError reports a state written by a newer version of the component.
 type NewerError struct{ Format int64 }
 
 func (e *NewerError) Error() string {
 	return fmt.Sprintf("a newer version of the component wrote it (format %d, this version reads %d); deploy that version again, or remove the file to start without a state", e.Format, Format)
 }
 
-// Decode reads the text of a state file. Entries that are damaged are left out, and
-// listed. After an error the text as a whole is not usable: it is a [NewerError], or
-// the state has the entries that were read before the damage.
+// Decode reads the text of a state file. It leaves out damaged entries and lists them.
+// An error means the text as a whole is unusable: either the error is a [NewerError],
+// or the state has the entries before the damage.
 func Decode(text []byte) (State, Damages, error) {
 	d := decoder{text: text, json: json.NewDecoder(bytes.NewReader(text)), state: State{Outputs: map[string]bool{}}}
-	d.json.UseNumber() // values of a shadow stay as they were written
+	d.json.UseNumber() // values of a shadow keep their digits
 	err := d.file()
 	switch {
 	case d.format > Format:
@@ -60,7 +60,7 @@ func Decode(text []byte) (State, Damages, error) {
 	return d.state, d.damages, err
 }
 
-// Encode is the text of a state file.
+// Encode returns the text of a state file.
 func Encode(s State) ([]byte, error) {
 	s.Format = Format
 	text, err := json.Marshal(s)
@@ -78,13 +78,13 @@ var errTooMany = fmt.Errorf("want at most %d entries", maxEntries)
 type decoder struct {
 	text    []byte
 	json    *json.Decoder
-	format  int64 // 0 while it is not known
+	format  int64 // 0 while unknown
 	state   State
 	damages Damages
 }
 
-// file reads the whole text. It returns an error where the text is no JSON: nothing
-// can be read after that.
+// file reads the whole text. It returns an error at the first invalid JSON, since
+// nothing after it can be read.
 func (d *decoder) file() error {
 	switch start, err := d.json.Token(); {
 	case err != nil:
@@ -115,7 +115,7 @@ func (d *decoder) members(each func(key string) error) error {
 		if err != nil {
 			return err
 		}
-		if err := each(key.(string)); err != nil { // a key is a string, or it is no JSON
+		if err := each(key.(string)); err != nil { // in JSON, a key is always a string
 			return err
 		}
 	}
@@ -123,8 +123,8 @@ func (d *decoder) members(each func(key string) error) error {
 	return err
 }
 
-// member reads one member of the file. A later version may have members that this
-// one does not know.
+// member reads one member of the file. A later version may have members unknown to this
+// version.
 func (d *decoder) member(key string) error {
 	for _, section := range sections {
 		if section.name == key {
@@ -138,7 +138,7 @@ func (d *decoder) member(key string) error {
 	return err
 }
 
-// value reads one value. A number that nothing follows may have lost digits.
+// value reads one value. A number at the end of the text may have lost digits.
 func (d *decoder) value() (text json.RawMessage, err error) {
 	if err := d.json.Decode(&text); err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (d *decoder) section(s section) error {
 	case json.Delim('['):
 		d.damaged(s, "", errors.New("want an object, got a list"))
 		return d.skipList()
-	case nil: // as good as no section
+	case nil: // the same as no section
 		return nil
 	}
 	d.damaged(s, "", fmt.Errorf("want an object, got %v", start))
@@ -190,7 +190,7 @@ func (d *decoder) skipList() error {
 	return err
 }
 
-// entry reads one entry. A damaged one costs no other.
+// entry reads one entry. A damaged entry does not affect others.
 func (d *decoder) entry(s section, key string) error {
 	text, err := d.value()
 	if err != nil {
@@ -226,7 +226,7 @@ func (d *decoder) damaged(s section, key string, err error) {
 	d.damages.First = append(d.damages.First, Damage{path, err.Error()})
 }
 
-// readEntry is the value of one entry.
+// readEntry decodes one entry.
 func readEntry[V any](text json.RawMessage, check func(*V) error) (V, error) {
 	var value V
 	if string(text) == "null" && reflect.TypeFor[V]().Kind() != reflect.Slice {

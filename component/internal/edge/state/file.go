@@ -16,11 +16,11 @@ import (
 // FileName is the name of the state file in the work directory.
 const FileName = "state.json"
 
-// keptAside is how many files that were set aside are kept, the newest ones.
+// keptAside limits the files set aside; the newest are kept.
 const keptAside = 5
 
-// File is the state file of a work directory. Load and Save must not run at the
-// same time.
+// File is the state file of a work directory. Load and Save must not run at the same
+// time.
 type File struct{ path string }
 
 // In returns the state file of a directory, which must exist.
@@ -28,29 +28,29 @@ func In(dir string) File { return File{filepath.Join(dir, FileName)} }
 
 func (f File) String() string { return f.path }
 
-// Report is what Load found beside the state.
+// Report has the findings of Load besides the state.
 type Report struct {
 	Missing bool    // there is no file
-	Damages Damages // entries that are left out
-	Broken  error   // the file was no whole state; nil for one that was
-	Aside   string  // where the broken file is now
+	Damages Damages // entries left out
+	Broken  error   // why the file as a whole was invalid; nil if valid
+	Aside   string  // the new path of the broken file
 }
 
-// Load reads the state. It is empty if there is no such file.
+// Load reads the state. A missing file gives an empty state.
 //
-// A file that is no whole state is set aside, so that it is neither lost nor in the
-// way, and what could be read of it is saved in its place.
+// Load sets a broken file aside, so the file is neither lost nor in the way, and saves
+// the readable entries in its place.
 //
-// An error says that the state is not known: the file cannot be read, a newer
-// version wrote it, or it is broken and cannot be set aside. It is as it was, and
-// must not be saved until Load succeeds.
+// An error means the state is unknown: the file cannot be read, a newer version wrote
+// it, or it is broken and cannot be set aside. The file is unchanged. Do not call Save
+// until Load succeeds.
 func (f File) Load() (State, Report, error) {
 	empty := State{Format: Format, Outputs: map[string]bool{}}
 	text, err := durable.Read(f.path, maxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return empty, Report{Missing: true}, nil
-	case errors.Is(err, durable.ErrTooLarge): // nothing of it was read
+	case errors.Is(err, durable.ErrTooLarge): // the text was not read
 	case err != nil:
 		return empty, Report{}, err
 	}
@@ -78,14 +78,13 @@ func (f File) Load() (State, Report, error) {
 	return s, report, nil
 }
 
-// setAside renames the file, and removes the oldest of those that were set aside
-// before.
+// setAside renames the file, and removes the oldest files set aside before.
 func (f File) setAside() (string, error) {
 	aside := fmt.Sprintf("%s.%s", f.path, time.Now().UTC().Format("20060102T150405.000"))
 	if err := os.Rename(f.path, aside); err != nil {
 		return "", err
 	}
-	files, _ := os.ReadDir(filepath.Dir(f.path)) // a directory that cannot be read keeps them all
+	files, _ := os.ReadDir(filepath.Dir(f.path)) // if the directory cannot be read, keep all
 	var old []string
 	for _, file := range files {
 		if IsAside(file.Name()) && file.Type().IsRegular() && file.Name() != filepath.Base(aside) {
@@ -94,18 +93,18 @@ func (f File) setAside() (string, error) {
 	}
 	slices.Sort(old)
 	for _, name := range old[:max(0, len(old)-keptAside+1)] {
-		os.Remove(filepath.Join(filepath.Dir(f.path), name)) // one that stays does no harm
+		os.Remove(filepath.Join(filepath.Dir(f.path), name)) // a leftover does no harm
 	}
 	return aside, nil
 }
 
-// asideName is the name of a file that was set aside: with a time behind it.
+// asideName matches a file set aside: FileName and a time.
 var asideName = regexp.MustCompile(`^` + regexp.QuoteMeta(FileName) + `\.\d{8}T\d{6}\.\d{3}$`)
 
-// IsAside reports whether a file of the work directory is a state that was set aside.
+// IsAside reports whether a file of the work directory was set aside.
 func IsAside(name string) bool { return asideName.MatchString(name) }
 
-// Save replaces the state, and returns nil when no power cut can bring the old one
+// Save replaces the state. After it returns nil, no power cut can bring the old state
 // back. After an error the file has the old state.
 func (f File) Save(s State) error {
 	text, err := Encode(s)

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// Labeled is the content of a file of format 1, whose entries are under labels: lines
-// by label, properties as shadow/key by the label of the shadow, alarms by label. The
-// configuration that was in force tells the identities.
+// Labeled is the content of a file of format 1. Its entries are keyed by label: lines
+// by label, properties by shadow label and key, alarms by label. The configuration in
+// force at the time maps labels to identities.
 type Labeled struct {
 	Outputs  map[string]bool     `json:"outputs"`
 	Waves    map[string]Wave     `json:"waves"`

@@ -9,9 +9,8 @@ import (
 	"time"
 )
 
-// sections are the members of a state file, beside its format. A section that is
-// added to [State] gets a line here, under the name of its JSON member, with a check
-// of one entry.
+// sections lists the members of a state file, except its format. To add a section to
+// [State], add a line here with the name of its JSON member and a check of one entry.
 var sections = []section{
 	entries("outputs", func(s *State) *map[string]bool { return &s.Outputs }, nil),
 	entries("waves", func(s *State) *map[string]Wave { return &s.Waves }, (*Wave).check),
@@ -23,20 +22,20 @@ var sections = []section{
 	entries("aside", func(s *State) *map[string]time.Time { return &s.Aside }, checkAside),
 }
 
-// section is how one member of a state file is read and compared.
+// section reads and compares one member of a state file.
 type section struct {
 	name string
-	// keyed sections are objects with an entry for each key. The others are one
-	// entry, under the key "".
+	// keyed sections are objects with an entry for each key. The others have one entry,
+	// under the key "".
 	keyed bool
 	read  func(s *State, key string, text json.RawMessage) error
 	equal func(a, b *State) bool
 	count func(s *State) int
 }
 
-// entries is a section with an entry for each key. check rejects an entry that the
+// entries makes a section with an entry for each key. check rejects entries the
 // component cannot have written; nil accepts all of the right type.
-func entries[V any](name string, of func(*State) *map[string]V, check func(*V) error) section {
+func entries[V any](name string, field func(*State) *map[string]V, check func(*V) error) section {
 	return section{
 		name: name, keyed: true,
 		read: func(s *State, key string, text json.RawMessage) error {
@@ -44,44 +43,42 @@ func entries[V any](name string, of func(*State) *map[string]V, check func(*V) e
 			if err != nil {
 				return err
 			}
-			if *of(s) == nil {
-				*of(s) = map[string]V{}
+			if *field(s) == nil {
+				*field(s) = map[string]V{}
 			}
-			(*of(s))[key] = value
+			(*field(s))[key] = value
 			return nil
 		},
 		equal: func(a, b *State) bool {
-			return maps.EqualFunc(*of(a), *of(b), func(a, b V) bool {
-				if a, ok := any(a).(Property); ok && a.plain() {
-					b := any(b).(Property)
-					return b.plain() && a.Read == b.Read // most are, and reflection is slow
+			return maps.EqualFunc(*field(a), *field(b), func(a, b V) bool {
+				if a, ok := any(a).(Property); ok && a.isPlain() {
+					return a == any(b).(Property) // true for most properties, and reflection is slow
 				}
 				return reflect.DeepEqual(a, b)
 			})
 		},
-		count: func(s *State) int { return len(*of(s)) },
+		count: func(s *State) int { return len(*field(s)) },
 	}
 }
 
-// single is a section that is one entry. equal says whether a change is worth a
-// save.
-func single[V any](name string, of func(*State) *V, check func(*V) error, equal func(a, b V) bool) section {
+// single makes a section with one entry. equal reports whether a change needs no save.
+func single[V any](name string, field func(*State) *V, check func(*V) error, equal func(a, b V) bool) section {
 	return section{
 		name: name,
 		read: func(s *State, _ string, text json.RawMessage) error {
 			value, err := readEntry(text, check)
 			if err == nil {
-				*of(s) = value
+				*field(s) = value
 			}
 			return err
 		},
-		equal: func(a, b *State) bool { return equal(*of(a), *of(b)) },
+		equal: func(a, b *State) bool { return equal(*field(a), *field(b)) },
 		count: func(*State) int { return 0 },
 	}
 }
 
-// Equal reports whether both hold the same. The time of the clock does not count:
-// it is saved with other changes.
+// Equal reports whether both states hold the same. The time of the clock does not
+// count: other changes save it.
 func (s State) Equal(other State) bool {
 	for _, section := range sections {
 		if !section.equal(&s, &other) {
@@ -91,7 +88,7 @@ func (s State) Equal(other State) bool {
 	return true
 }
 
-// Entries is the number of entries of all sections.
+// Entries returns the number of entries in all sections.
 func (s State) Entries() int {
 	n := 0
 	for _, section := range sections {
@@ -100,21 +97,21 @@ func (s State) Entries() int {
 	return n
 }
 
-// Limits of what the component can have written.
+// Limits of values the component can have written.
 const (
 	maxCount = 1 << 53              // larger numbers lose digits in a shadow
 	maxUnix  = 253_402_300_799      // the end of the year 9999
 	maxWave  = 366 * 24 * time.Hour // longer than any configuration allows
-	lastYear = 2200                 // of a wall clock that is right
+	lastYear = 2200                 // for a correct wall clock
 )
 
-// plain reports whether nothing but Read is set.
-func (p Property) plain() bool {
+// isPlain reports whether no pointer and no setting is in the entry.
+func (p Property) isPlain() bool {
 	return p.Count == nil && p.Command == nil && p.Local == nil && p.Setting == nil && p.Schedule == nil
 }
 
 func (p *Property) check() error {
-	errs := []error{checkUnix("retyped", p.Retyped)}
+	errs := []error{checkUnix("retyped", p.Retyped), checkUnix("ahead", p.Ahead)}
 	if n := p.Count; n != nil && (*n < 0 || *n > maxCount) {
 		errs = append(errs, fmt.Errorf("count: want 0 to %d, got %d", int64(maxCount), *n))
 	}
@@ -157,7 +154,7 @@ func (l *Local) check() error {
 	return errors.Join(checkUnix("made", l.Made), checkUnix("at", l.At))
 }
 
-// check takes times to UTC and an empty Over to none, as they are written.
+// check converts times to UTC and an empty Over to nil, as they are written.
 func (p *Schedule) check() error {
 	if len(p.Over) == 0 {
 		p.Over = nil

@@ -2,19 +2,19 @@
 //
 // # Lock
 //
-// A run locks the directory itself (flock) before it reads, writes or removes
-// anything in it. The kernel drops the lock when the process ends, however that
-// happens. The lock needs no room on the disk, works on a read-only one, and cannot be
-// removed by mistake. Children do not inherit it. It holds between the processes of one
-// machine: on a network file system it may not be seen by others. A file system
-// without locks makes [Take] fail with [ErrNoLocks].
+// A run locks the directory itself (flock) before it reads, writes or removes anything
+// in the directory. The kernel drops the lock when the process ends for any reason. The
+// lock needs no room on the disk, works on a read-only disk, and cannot be removed by
+// mistake. Children do not inherit it. The lock holds between the processes of one
+// machine: on a network file system, other machines may not see it. On a file system
+// without locks, [Take] fails with [ErrNoLocks].
 //
-// The file "lock" is a note: it tells other programs which process has the directory.
+// The file "lock" is a note: it shows other programs the process with the lock.
 //
 // # Waiting
 //
-// A run that waits holds a shared lock on the note. So the owner knows that another
-// run waits ([Lock.Wanted]), and can make way if it is of no use itself.
+// A waiting run holds a shared lock on the note. This tells the owner about the waiting
+// run ([Lock.Wanted]), and a broken owner can make way.
 package workdir
 
 import (
@@ -33,23 +33,23 @@ import (
 // NoteName is the name of the note in the work directory.
 const NoteName = "lock"
 
-// noteSize bounds a note in bytes.
+// noteSize limits the size of a note in bytes.
 const noteSize = 4 << 10
 
-// ErrNoLocks reports a file system that has no locks.
+// ErrNoLocks reports a file system without locks.
 var ErrNoLocks = errors.New("the file system has no locks")
 
-// Owner is the process that has a work directory.
+// Owner is the process with the lock on a work directory.
 type Owner struct {
 	PID     int       `json:"pid"`
-	Since   time.Time `json:"since"`   // when it took the directory
-	Program string    `json:"program"` // its executable
+	Since   time.Time `json:"since"`   // when the process took the directory
+	Program string    `json:"program"` // path of the executable
 }
 
-// BusyError reports a directory that another process has.
+// BusyError reports a directory locked by another process.
 type BusyError struct {
 	Dir   string
-	Owner Owner // the zero value if it is not known
+	Owner Owner // the zero value if unknown
 }
 
 func (e *BusyError) Error() string {
@@ -59,16 +59,16 @@ func (e *BusyError) Error() string {
 	return fmt.Sprintf("process %d (%s) works in %s since %s", e.Owner.PID, e.Owner.Program, e.Dir, e.Owner.Since.Format(time.RFC3339))
 }
 
-// Lock is a work directory that this process has. A nil Lock is one that this process
-// works in without having it.
+// Lock is a work directory locked by this process. A nil Lock stands for a directory
+// used without a lock.
 type Lock struct {
 	dir  *os.File
-	note *os.File // nil if it cannot be opened
+	note *os.File // nil if the note cannot be opened
 }
 
-// Take takes a directory. The error is a [BusyError] if another process has it.
+// Take locks a directory. The error is a [BusyError] if another process has the lock.
 func Take(dir string) (*Lock, error) {
-	// Messages are to tell which directory that is.
+	// Error messages need the full path.
 	path, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -93,16 +93,16 @@ func Take(dir string) (*Lock, error) {
 	return nil, err
 }
 
-// Times of a wait.
+// Intervals of Wait.
 const (
-	lookPause = 100 * time.Millisecond
-	tellPause = 30 * time.Second
+	pollPause   = 100 * time.Millisecond
+	reportPause = 30 * time.Second
 )
 
-// Wait takes a directory as soon as no other process has it. It calls busy at the
-// start of the wait, and again each 30 s.
+// Wait locks a directory as soon as no other process has the lock. It calls busy at the
+// start of the wait, and again every 30 s.
 func Wait(ctx context.Context, dir string, busy func(*BusyError)) (*Lock, error) {
-	var told time.Time
+	var reportedAt time.Time
 	var note *os.File
 	defer func() { closeNote(note) }()
 	for {
@@ -114,12 +114,12 @@ func Wait(ctx context.Context, dir string, busy func(*BusyError)) (*Lock, error)
 		if note == nil {
 			note = markWanted(filepath.Join(taken.Dir, NoteName))
 		}
-		if time.Since(told) >= tellPause {
-			told = time.Now()
+		if time.Since(reportedAt) >= reportPause {
+			reportedAt = time.Now()
 			busy(taken)
 		}
 		select {
-		case <-time.After(lookPause):
+		case <-time.After(pollPause):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -138,7 +138,7 @@ func (l *Lock) Wanted() bool {
 	return errors.Is(err, syscall.EWOULDBLOCK)
 }
 
-// Release lets another run have the directory. The end of the process does so, too.
+// Release unlocks the directory. So does the end of the process.
 func (l *Lock) Release() {
 	if l == nil {
 		return
@@ -147,7 +147,7 @@ func (l *Lock) Release() {
 	l.dir.Close()
 }
 
-// flock calls flock(2) again after a signal.
+// flock repeats flock(2) after a signal.
 func flock(file *os.File, how int) error {
 	for {
 		err := syscall.Flock(int(file.Fd()), how)
@@ -157,38 +157,38 @@ func flock(file *os.File, how int) error {
 	}
 }
 
-// writeNote says in the note that this process has the directory. A disk that does not
-// take it is no obstacle: then nobody is told who it is.
+// writeNote names this process in the note. A disk without room does not prevent the
+// lock: other programs then do not see the owner.
 func writeNote(path string) *os.File {
-	program, _ := os.Executable() // "" is as good as nothing
+	program, _ := os.Executable() // "" if unknown
 	text, err := json.Marshal(Owner{os.Getpid(), time.Now().UTC().Truncate(time.Second), program})
 	if err != nil {
 		return nil
 	}
-	// No link is followed: root may run in somebody else's directory.
+	// Do not follow links: root may run in somebody else's directory.
 	file, err := durable.Open(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		file, _ = durable.Open(path, os.O_RDONLY, 0) // of a disk that is read-only
+		file, _ = durable.Open(path, os.O_RDONLY, 0) // a read-only disk
 		return file
 	}
-	// A full disk takes a text in the place of an older one.
+	// Overwrite in place: a full disk accepts a text in place of an older one.
 	if _, err = file.WriteAt(append(text, '\n'), 0); err == nil {
 		err = file.Truncate(int64(len(text) + 1))
 	}
 	if err != nil {
-		file.Truncate(0) // rather nobody than the wrong one
+		file.Truncate(0) // no owner is better than a wrong owner
 	}
 	return file
 }
 
-// markWanted tells the owner that this process waits.
+// markWanted signals the owner that this process waits.
 func markWanted(path string) *os.File {
 	file, err := durable.Open(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}
 	if err := flock(file, syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
-		file.Close() // the owner looks at this moment; the next attempt succeeds
+		file.Close() // the owner is checking at this moment; the next attempt succeeds
 		return nil
 	}
 	return file
@@ -200,8 +200,8 @@ func closeNote(note *os.File) {
 	}
 }
 
-// ReadOwner reads which process has, or had last, a directory. It is false where that
-// process has ended, or nothing is known.
+// ReadOwner returns the process with the lock on a directory, or with the last one. It
+// returns false if that process has ended, or the note is unreadable.
 func ReadOwner(dir string) (Owner, bool) {
 	text, err := durable.Read(filepath.Join(dir, NoteName), noteSize)
 	if err != nil {
@@ -214,7 +214,7 @@ func ReadOwner(dir string) (Owner, bool) {
 	return owner, true
 }
 
-// ParseNote reads a note.
+// ParseNote parses a note.
 func ParseNote(text []byte) (Owner, bool) {
 	var owner Owner
 	err := json.Unmarshal(text, &owner)

@@ -1,14 +1,14 @@
 // Package configgen generates random valid configurations, and random steps from one
-// valid configuration to another. It is for tests: the storms of package engine and
-// those over real processes.
+// valid configuration to another. Tests use it: the storms of package engine and those
+// over real processes.
 //
 // Everything follows from the seed: the same seed gives the same texts. Names come from
-// small pools, so that a step often meets a name, a line or a key that an earlier
-// configuration used for something else.
+// small pools, so a step often meets a name, a line or a key with another role in an
+// earlier configuration.
 //
-// Each [Step] says what it is about: the lines and the properties whose configuration
-// it changes. A step that only changes labels is about nothing. Whatever a step is not
-// about has to go on as if the step had not been made.
+// Each [Step] lists the lines and properties whose configuration it changes. A step
+// with only new labels lists nothing. Everything else has to continue as if the step
+// had not been made.
 package configgen
 
 import (
@@ -23,17 +23,17 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// Device is the thing name of the core device that the configurations are for.
+// Device is the thing name of the core device in the configurations.
 const Device = "gw"
 
 // Generator holds a configuration and changes it. It is not safe for concurrent use.
 type Generator struct {
 	random  *rand.Rand
 	model   *model
-	earlier []version // oldest first, without the present one
+	earlier []version // oldest first, without the present configuration
 }
 
-// version is a configuration that was replaced, and the step that replaced it.
+// version is a replaced configuration, and the step to the next.
 type version struct {
 	model *model
 	next  Step
@@ -41,18 +41,19 @@ type version struct {
 
 // Step is a change from one valid configuration to another.
 type Step struct {
-	Kind string // one of [StepKinds]
+	Kind string // an element of [StepKinds]
 	Text string // for people: "relabel line lamp to pump"
 
-	// Lines and Properties are what the step is about, each sorted and without
-	// duplicates. A property whose identity changes is named as it was and as it is.
+	// Lines and Properties are affected by the step, each sorted and without
+	// duplicates. A property with a changed identity is listed under the old and the
+	// new identity.
 	Lines      []gpio.Ref
 	Properties []PropertyID
 }
 
-// PropertyID is the identity of a property: what it is, whatever the labels are.
-// The status of the component counts as a property with the key [shadow.StatusKey]
-// and the kind [config.Level].
+// PropertyID is the identity of a property, independent of labels. The status of the
+// component counts as a property with the key [shadow.StatusKey] and the kind
+// [config.Level].
 type PropertyID struct {
 	Shadow shadow.ID
 	Key    string
@@ -70,22 +71,22 @@ func New(seed uint64) *Generator {
 	return g
 }
 
-// Text is the present configuration as YAML.
+// Text returns the present configuration as YAML.
 func (g *Generator) Text() string { return g.model.text() }
 
-// JSON is the present configuration as JSON.
+// JSON returns the present configuration as JSON.
 func (g *Generator) JSON() string { return g.model.json() }
 
-// Step replaces the configuration by another one.
+// Step replaces the configuration.
 func (g *Generator) Step() Step {
 	for {
 		kind := pick(g.random, weighted)
 		if len(g.model.lines) == 0 && len(g.earlier) > 0 && chance(g.random, 50) {
-			kind = rollBack // whoever removed everything wants it back
+			kind = rollBack // restore a configuration after removing everything
 		}
 		c := &change{random: g.random, model: g.model.clone(), earlier: g.earlier}
 		if !kind.make(c) {
-			continue // the configuration has nothing that could be changed so
+			continue // nothing to change in this way
 		}
 		step := c.step(kind.name)
 		g.earlier = append(g.earlier, version{g.model, step})
@@ -94,7 +95,7 @@ func (g *Generator) Step() Step {
 	}
 }
 
-// StepKinds are the kinds of steps, in a fixed order.
+// StepKinds returns the kinds of steps, in a fixed order.
 func StepKinds() []string {
 	var names []string
 	for _, k := range stepKinds {
@@ -103,7 +104,7 @@ func StepKinds() []string {
 	return names
 }
 
-// change is a step in the making.
+// change is a step under construction.
 type change struct {
 	random  *rand.Rand
 	model   *model
@@ -132,15 +133,15 @@ func comparePropertyIDs(a, b PropertyID) int {
 		cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind))
 }
 
-func (c *change) say(format string, args ...any) {
+func (c *change) describe(format string, args ...any) {
 	c.texts = append(c.texts, fmt.Sprintf(format, args...))
 }
 
-// aboutLine notes that a line is configured differently.
+// aboutLine notes a changed line.
 func (c *change) aboutLine(l *line) { c.lines = append(c.lines, l.ref()) }
 
-// aboutProperty notes that a property is configured differently: with it change the
-// lines that it drives, and the alarms that watch it.
+// aboutProperty notes a changed property. Its output lines change with it, and the
+// alarms watching it.
 func (c *change) aboutProperty(s *shadowModel, p *property) {
 	m := c.model
 	c.properties = append(c.properties, m.propertyID(s, p))
@@ -154,8 +155,8 @@ func (c *change) aboutProperty(s *shadowModel, p *property) {
 	}
 }
 
-// aboutAlarm notes that an alarm is configured differently: with it change its output
-// and the properties that show it.
+// aboutAlarm notes a changed alarm. Its output changes with it, and the properties
+// showing it.
 func (c *change) aboutAlarm(a *alarm) {
 	m := c.model
 	if a.output != 0 {
@@ -189,7 +190,8 @@ func (c *change) aboutStatus(s *shadowModel) {
 	c.properties = append(c.properties, PropertyID{Shadow: c.model.shadowID(s), Key: shadow.StatusKey})
 }
 
-// aboutIdentity notes that a line is another one: with it change all that name it.
+// aboutIdentity notes a line with another identity. Everything naming the line changes
+// with it.
 func (c *change) aboutIdentity(l *line) {
 	c.aboutLine(l)
 	m := c.model
@@ -215,7 +217,7 @@ func (c *change) aboutIdentity(l *line) {
 	}
 }
 
-// pick picks one element of a list that is not empty.
+// pick picks an element of a non-empty list.
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 
 // oneOf picks one of its arguments.

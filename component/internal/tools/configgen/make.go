@@ -8,7 +8,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// Pools of names. They are small so that names come back.
+// Pools of names, small so that names return.
 var (
 	refs = []gpio.Ref{
 		{Line: "GPIO4"}, {Line: "GPIO5"}, {Line: "GPIO6"}, {Line: "GPIO13"}, {Line: "GPIO17"}, {Line: "GPIO22"}, {Line: "GPIO27"},
@@ -29,12 +29,12 @@ var (
 const (
 	maxLines      = 14
 	maxShadows    = 4
-	maxProperties = 16 // of all shadows, so that no document comes near its limit
-	maxSchedules  = 4  // likewise: they are the largest
+	maxProperties = 16 // in all shadows, to keep documents far from their limit
+	maxSchedules  = 4  // likewise, since schedules are the largest
 	maxOthers     = 5  // interlocks, controls and alarms, each
 )
 
-// first makes a configuration to begin with.
+// first makes the first configuration.
 func first(r *rand.Rand) *model {
 	m := &model{}
 	c := &change{random: r, model: m}
@@ -71,7 +71,7 @@ var kinds = []config.Kind{
 	config.Setting, config.Setting, config.Flag, config.Schedule,
 }
 
-// freeLabel is a label that none of the parts has, "" if there is none left.
+// freeLabel returns a label not used by any part, "" if none is left.
 func freeLabel[T any](r *rand.Rand, parts []*T, label func(*T) string) string {
 	var free []string
 	for _, l := range labels {
@@ -91,7 +91,7 @@ func shadowLabel(s *shadowModel) string  { return s.label }
 func controlLabel(k *control) string     { return k.label }
 func alarmLabel(a *alarm) string         { return a.label }
 
-// freeRef is a line of a chip that is not configured.
+// freeRef returns an unused line of a chip.
 func (c *change) freeRef() gpio.Ref {
 	var free []gpio.Ref
 	for _, ref := range refs {
@@ -120,7 +120,7 @@ func (c *change) newLine(output bool) *line {
 	return l
 }
 
-// setRequest sets how a line is requested, but for its polarity.
+// setRequest sets the parameters of the request of a line, except its polarity.
 func (c *change) setRequest(l *line) {
 	r := c.random
 	l.bias = oneOf(r, "", "", "as-is", "disabled", "pull-up", "pull-down")
@@ -134,8 +134,8 @@ func (c *change) setRequest(l *line) {
 	l.poll = oneOf(r, "", "", "50ms")
 }
 
-// setStart sets the states that an output takes by itself. Of an interlock one output
-// at most may have each of them on.
+// setStart sets the start, stop and fail-safe states of an output. At most one output
+// of an interlock may have each of them on.
 func (c *change) setStart(l *line) {
 	r := c.random
 	l.start = oneOf(r, "", "", "restore", "keep", "on", "off")
@@ -155,7 +155,7 @@ func (c *change) setStart(l *line) {
 	}
 }
 
-// keepOff takes back the states on that another output of the interlock has.
+// keepOff turns off the states which another output of the interlock has on.
 func (l *line) keepOff(other *line) {
 	if l.start == "on" && other.start == "on" {
 		l.start = "off"
@@ -168,8 +168,7 @@ func (l *line) keepOff(other *line) {
 	}
 }
 
-// setLimits sets the limits of an output. All times of properties are made so that they
-// fit any of them.
+// setLimits sets the limits of an output. The times of all properties fit any limit.
 func (c *change) setLimits(l *line) {
 	r := c.random
 	l.minOn = oneOf(r, "", "", "", "100ms", "300ms")
@@ -197,7 +196,7 @@ func (c *change) newShadow() *shadowModel {
 	return s
 }
 
-// isFree reports whether no other shadow of the configuration is the same one.
+// isFree reports whether no other shadow of the configuration has the same identity.
 func (c *change) isFree(s *shadowModel) bool {
 	return !slices.ContainsFunc(c.model.shadows, func(o *shadowModel) bool {
 		return o.id != s.id && c.model.shadowID(o) == c.model.shadowID(s)
@@ -228,8 +227,8 @@ func (c *change) newInterlock() *interlock {
 	return i
 }
 
-// join reports whether an output may be in an interlock: it is in none, and no pattern
-// has it on together with another one of the interlock.
+// join reports whether an output may join an interlock: no other interlock has the
+// output, and no pattern turns it on together with another member.
 func (c *change) join(i *interlock, l *line) bool {
 	if c.model.interlockOf(l.id) != nil {
 		return false
@@ -276,7 +275,7 @@ func (c *change) newAlarm() *alarm {
 	return a
 }
 
-// setSource has an alarm watch something.
+// setSource picks the watched line or property of an alarm.
 func (c *change) setSource(a *alarm) bool {
 	m, r := c.model, c.random
 	a.line, a.property = 0, 0
@@ -299,7 +298,7 @@ func (c *change) setSource(a *alarm) bool {
 	return true
 }
 
-// valuesOf is the type of the values of a property that an alarm may watch.
+// valuesOf returns the type of the values of a property watched by an alarm.
 func (m *model) valuesOf(p *property) (config.ValueType, bool) {
 	switch p.kind {
 	case config.Level:
@@ -312,7 +311,7 @@ func (m *model) valuesOf(p *property) (config.ValueType, bool) {
 	return 0, false
 }
 
-// setLimit sets what an alarm compares its source with.
+// setLimit sets the limit of an alarm.
 func (c *change) setLimit(a *alarm) {
 	m, r := c.model, c.random
 	a.limit, a.setting, a.test, a.hysteresis = nil, 0, "", ""
@@ -358,7 +357,7 @@ func (c *change) setAlarm(a *alarm) {
 	}
 }
 
-// newProperty makes a property of a kind, and the line that it needs, if there is room.
+// newProperty makes a property of a kind and, if needed, its line, if there is room.
 func (c *change) newProperty(s *shadowModel, kind config.Kind) *property {
 	m := c.model
 	if !m.hasRoom(kind) {
@@ -375,7 +374,7 @@ func (c *change) newProperty(s *shadowModel, kind config.Kind) *property {
 	return p
 }
 
-// hasRoom reports whether there may be one more property of a kind.
+// hasRoom reports whether there is room for another property of a kind.
 func (m *model) hasRoom(kind config.Kind) bool {
 	schedules := 0
 	for _, p := range m.allProperties() {
@@ -399,7 +398,8 @@ func (c *change) freeKey(s *shadowModel) string {
 	return pick(c.random, free)
 }
 
-// bind gives a property what it shows or drives, another than it has if possible.
+// bind picks the line or alarm of a property, different from the present one if
+// possible.
 func (c *change) bind(p *property) bool {
 	m, r := c.model, c.random
 	old := p.line
@@ -438,8 +438,8 @@ func (c *change) bind(p *property) bool {
 	return true
 }
 
-// bindPattern finds outputs of one chip that nothing else drives or switches, and words
-// that leave at most one output of an interlock on.
+// bindPattern picks unused outputs of one chip, and words with at most one output of
+// each interlock on.
 func (c *change) bindPattern(p *property) bool {
 	m, r := c.model, c.random
 	chip := ""
@@ -537,7 +537,7 @@ func (c *change) setDetails(p *property) {
 	p.keys = o
 }
 
-// rules are how samples become reports.
+// rules makes the rules for reporting samples.
 func (c *change) rules(kind config.Kind) (o object) {
 	r := c.random
 	if chance(r, 20) {
@@ -558,7 +558,7 @@ func (c *change) rules(kind config.Kind) (o object) {
 	return o.with("deadband", oneOf[any](r, "", "", 0.5, "10%")).with("minInterval", oneOf(r, "", "", "2s")).with("maxInterval", oneOf(r, "", "", "", "1h"))
 }
 
-// domain is which values a setting takes.
+// domain makes the keys for the valid values of a setting.
 func (c *change) domain(values config.ValueType) object {
 	if values != config.ObjectValue {
 		return append(object{{"setting", values.String()}}, c.valueKeys(values)...)
@@ -590,7 +590,7 @@ func (c *change) valueKeys(values config.ValueType) (o object) {
 	return o.with("min", oneOf[any](r, "", 0, -10)).with("max", oneOf[any](r, "", 20, 100)).with("default", oneOf[any](r, "", 5, 10))
 }
 
-// removeProperty takes out a property and what names it.
+// removeProperty removes a property and everything naming it.
 func (c *change) removeProperty(s *shadowModel, p *property) {
 	c.aboutProperty(s, p)
 	for _, a := range slices.Clone(c.model.alarms) {
@@ -601,7 +601,7 @@ func (c *change) removeProperty(s *shadowModel, p *property) {
 	s.properties = slices.DeleteFunc(s.properties, func(o *property) bool { return o == p })
 }
 
-// removeAlarm takes out an alarm and the properties that show it.
+// removeAlarm removes an alarm and the properties showing it.
 func (c *change) removeAlarm(a *alarm) {
 	c.aboutAlarm(a)
 	for _, p := range c.model.allProperties() {
@@ -622,7 +622,7 @@ func (c *change) removeInterlock(i *interlock) {
 	c.model.interlocks = slices.DeleteFunc(c.model.interlocks, func(o *interlock) bool { return o == i })
 }
 
-// removeUses takes out all that names a line.
+// removeUses removes everything naming a line.
 func (c *change) removeUses(l *line) {
 	m := c.model
 	for _, p := range m.allProperties() {
@@ -649,7 +649,7 @@ func (c *change) removeUses(l *line) {
 	}
 }
 
-// leave takes an output out of its interlock, which ends if one output is left.
+// leave takes an output out of its interlock. With one output left, the interlock ends.
 func (c *change) leave(i *interlock, l *line) {
 	if len(i.lines) == 2 {
 		c.removeInterlock(i)

@@ -9,10 +9,10 @@ import (
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
-// model is a configuration that can be changed. Its parts refer to each other by
-// identities that never change and are never used again, so that a label or a line can
-// be replaced without touching what refers to it. 0 refers to nothing; "" is a key that
-// is not given.
+// model is a configuration open to changes. Its parts refer to each other by
+// identities, which never change and are never reused. So a label or a line can be
+// replaced without touching references. 0 refers to nothing; "" stands for a missing
+// key.
 type model struct {
 	thing      string // thingName
 	logLevel   string
@@ -23,7 +23,7 @@ type model struct {
 	shadows    []*shadowModel
 	controls   []*control
 	alarms     []*alarm
-	last       int // identity given last
+	last       int // the last identity
 }
 
 type line struct {
@@ -60,7 +60,7 @@ type property struct {
 	id   int
 	key  string
 	kind config.Kind
-	line int // of a kind that has one line; of a Schedule the output that it drives
+	line int // of a kind with one line; for a Schedule its output
 
 	words    [2]string // for on and off; "" for plain booleans
 	override string
@@ -73,7 +73,7 @@ type property struct {
 	keys object // further keys; never changed in place
 }
 
-// pattern is a word, and the states of the members that it stands for.
+// pattern is a word, and the states of the members for it.
 type pattern struct {
 	word   string
 	states []bool
@@ -89,11 +89,11 @@ type control struct {
 type alarm struct {
 	id       int
 	label    string
-	line     int // what is watched: a line,
+	line     int // the source: a line,
 	property int // or a property
 
-	test    string // is, above, below or equal; "" is no key
-	limit   any    // what is compared with; nil for a setting
+	test    string // "is", "above", "below" or "equal"; "" for no key
+	limit   any    // the limit; nil for a setting
 	setting int
 
 	hysteresis, hold string // hold is the key "for"
@@ -107,7 +107,7 @@ func (m *model) newID() int {
 	return m.last
 }
 
-// clone copies the model. Lists that are replaced as a whole are shared.
+// clone copies the model. Lists replaced only as a whole are shared.
 func (m *model) clone() *model {
 	c := *m
 	c.lines = cloneAll(m.lines)
@@ -151,7 +151,7 @@ func (m *model) alarmOf(id int) *alarm {
 	return m.alarms[slices.IndexFunc(m.alarms, func(a *alarm) bool { return a.id == id })]
 }
 
-// interlockOf is the interlock that an output is in, nil for none.
+// interlockOf returns the interlock of an output, nil for none.
 func (m *model) interlockOf(line int) *interlock {
 	for _, i := range m.interlocks {
 		if slices.Contains(i.lines, line) {
@@ -169,7 +169,7 @@ func (m *model) propertyID(s *shadowModel, p *property) PropertyID {
 	return PropertyID{m.shadowID(s), p.key, p.kind}
 }
 
-// uses are the lines that a property shows, drives or switches.
+// uses returns the lines shown, driven or switched by a property.
 func (p *property) uses() []int {
 	switch {
 	case p.kind == config.Pattern:
@@ -180,7 +180,7 @@ func (p *property) uses() []int {
 	return nil
 }
 
-// drives are the outputs that a property drives or switches.
+// drives returns the outputs driven or switched by a property.
 func (m *model) drives(p *property) []int {
 	lines := p.uses()
 	if p.kind == config.Level && !m.line(p.line).output || !outputKinds[p.kind] && p.kind != config.Schedule {
@@ -189,11 +189,10 @@ func (m *model) drives(p *property) []int {
 	return lines
 }
 
-// outputKinds are the kinds of properties that drive outputs. A Level may also show an
-// input.
+// outputKinds are the kinds of properties with outputs. A Level may also show an input.
 var outputKinds = map[config.Kind]bool{config.Level: true, config.Pulse: true, config.Blink: true, config.PWM: true, config.Pattern: true}
 
-// owner is the property that drives an output, nil for none.
+// owner returns the property driving an output, nil for none.
 func (m *model) owner(line int) *property {
 	for _, s := range m.shadows {
 		for _, p := range s.properties {
@@ -227,13 +226,13 @@ func (m *model) isSwitched(line int) bool {
 	return false
 }
 
-// isInPattern reports whether a pattern holds an output.
+// isInPattern reports whether a pattern has an output.
 func (m *model) isInPattern(line int) bool {
 	p := m.owner(line)
 	return p != nil && p.kind == config.Pattern
 }
 
-// linesWhere are the lines of a direction that meet a condition.
+// linesWhere returns the lines of a direction which meet a condition.
 func (m *model) linesWhere(output bool, meets func(*line) bool) (found []*line) {
 	for _, l := range m.lines {
 		if l.output == output && (meets == nil || meets(l)) {
@@ -243,12 +242,12 @@ func (m *model) linesWhere(output bool, meets func(*line) bool) (found []*line) 
 	return found
 }
 
-// switchable are the outputs that a control, an alarm or a schedule may switch.
+// switchable returns the outputs available to controls, alarms and schedules.
 func (m *model) switchable() []*line {
 	return m.linesWhere(true, func(l *line) bool { return !m.isInPattern(l.id) })
 }
 
-// unowned are the outputs that no property drives.
+// unowned returns the outputs not driven by a property.
 func (m *model) unowned() []*line {
 	return m.linesWhere(true, func(l *line) bool { return m.owner(l.id) == nil })
 }

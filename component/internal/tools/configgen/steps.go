@@ -6,8 +6,8 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 )
 
-// stepKind is a way to change a configuration. make returns false, and is to be dropped
-// with what it made, if the configuration has nothing that could be changed so.
+// stepKind is a way to change a configuration. make returns false if the configuration
+// has nothing to change in this way; the caller must then discard the change.
 type stepKind struct {
 	name   string
 	weight int
@@ -17,7 +17,7 @@ type stepKind struct {
 var stepKinds = []stepKind{
 	{"add line", 2, func(c *change) bool {
 		l := c.newLine(chance(c.random, 60))
-		return l != nil && c.said("add line %s", l.label)
+		return l != nil && c.described("add line %s", l.label)
 	}},
 	{"add property", 4, func(c *change) bool {
 		s := pickOf(c, c.model.shadows)
@@ -25,7 +25,7 @@ var stepKinds = []stepKind{
 			return false
 		}
 		p := c.newProperty(s, pick(c.random, kinds))
-		return p != nil && c.said("add property %v", c.model.propertyID(s, p))
+		return p != nil && c.described("add property %v", c.model.propertyID(s, p))
 	}},
 	{"add shadow", 2, func(c *change) bool {
 		s := c.newShadow()
@@ -35,19 +35,19 @@ var stepKinds = []stepKind{
 		for range c.random.IntN(3) {
 			c.newProperty(s, pick(c.random, kinds))
 		}
-		return c.said("add shadow %s, which is %v", s.label, c.model.shadowID(s))
+		return c.described("add shadow %s, which is %v", s.label, c.model.shadowID(s))
 	}},
 	{"add interlock", 2, func(c *change) bool {
 		i := c.newInterlock()
-		return i != nil && c.said("add interlock %s of %v", i.label, c.model.labels(i.lines))
+		return i != nil && c.described("add interlock %s of %v", i.label, c.model.labels(i.lines))
 	}},
 	{"add control", 2, func(c *change) bool {
 		k := c.newControl()
-		return k != nil && c.said("add control %s of %s", k.label, c.model.line(k.output).label)
+		return k != nil && c.described("add control %s of %s", k.label, c.model.line(k.output).label)
 	}},
 	{"add alarm", 2, func(c *change) bool {
 		a := c.newAlarm()
-		return a != nil && c.said("add alarm %s", a.label)
+		return a != nil && c.described("add alarm %s", a.label)
 	}},
 
 	{"remove line", 2, func(c *change) bool {
@@ -56,14 +56,14 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.removeLine(l)
-		return c.said("remove line %s, and what names it", l.label)
+		return c.described("remove line %s, and what names it", l.label)
 	}},
 	{"remove property", 4, func(c *change) bool {
 		p, ok := c.anyProperty()
 		if !ok {
 			return false
 		}
-		c.say("remove property %v", c.model.propertyID(p.shadowModel, p.property))
+		c.describe("remove property %v", c.model.propertyID(p.shadowModel, p.property))
 		c.removeProperty(p.shadowModel, p.property)
 		return true
 	}},
@@ -73,7 +73,7 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.removeShadow(s)
-		return c.said("remove shadow %s, which is %v", s.label, c.model.shadowID(s))
+		return c.described("remove shadow %s, which is %v", s.label, c.model.shadowID(s))
 	}},
 	{"remove interlock", 1, func(c *change) bool {
 		i := pickOf(c, c.model.interlocks)
@@ -81,7 +81,7 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.removeInterlock(i)
-		return c.said("remove interlock %s", i.label)
+		return c.described("remove interlock %s", i.label)
 	}},
 	{"remove control", 1, func(c *change) bool {
 		k := pickOf(c, c.model.controls)
@@ -89,7 +89,7 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.removeControl(k)
-		return c.said("remove control %s", k.label)
+		return c.described("remove control %s", k.label)
 	}},
 	{"remove alarm", 1, func(c *change) bool {
 		a := pickOf(c, c.model.alarms)
@@ -97,7 +97,7 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.removeAlarm(a)
-		return c.said("remove alarm %s", a.label)
+		return c.described("remove alarm %s", a.label)
 	}},
 	{"remove everything", 1, func(c *change) bool {
 		m := c.model
@@ -108,7 +108,7 @@ var stepKinds = []stepKind{
 			c.removeLine(l)
 		}
 		m.alarms = nil
-		return c.said("remove everything")
+		return c.described("remove everything")
 	}},
 
 	{"relabel line", 3, func(c *change) bool {
@@ -139,12 +139,12 @@ var stepKinds = []stepKind{
 	}},
 	{"write otherwise", 1, func(c *change) bool {
 		c.model.quoted = !c.model.quoted
-		return c.said("write numbers and booleans otherwise")
+		return c.described("write numbers and booleans otherwise")
 	}},
 	{"change the process", 1, func(c *change) bool {
 		m := c.model
 		m.logLevel, m.holdFor = oneOf(c.random, "", "debug", "warn"), oneOf(c.random, "", "0s", "10s", "5m")
-		return c.said("set the log level to %q and holdFor to %q", m.logLevel, m.holdFor)
+		return c.described("set the log level to %q and holdFor to %q", m.logLevel, m.holdFor)
 	}},
 
 	{"retype property", 4, func(c *change) bool {
@@ -168,7 +168,7 @@ var stepKinds = []stepKind{
 		p.shadowModel.properties = append(p.shadowModel.properties, next)
 		c.setDetails(next)
 		c.aboutProperty(p.shadowModel, next)
-		return c.said("retype property %v to %v", before, kind)
+		return c.described("retype property %v to %v", before, kind)
 	}},
 	{"rebind property", 4, func(c *change) bool {
 		p, ok := c.anyProperty()
@@ -193,7 +193,7 @@ var stepKinds = []stepKind{
 			c.setDetails(p.property)
 		}
 		c.aboutProperty(p.shadowModel, p.property)
-		return c.said("rebind property %v from %v to %v", c.model.propertyID(p.shadowModel, p.property), c.model.labels(before), c.model.labels(uses))
+		return c.described("rebind property %v from %v to %v", c.model.propertyID(p.shadowModel, p.property), c.model.labels(before), c.model.labels(uses))
 	}},
 	{"rekey property", 2, func(c *change) bool {
 		p, ok := c.anyProperty()
@@ -201,10 +201,10 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.aboutProperty(p.shadowModel, p.property)
-		c.say("rekey property %v", c.model.propertyID(p.shadowModel, p.property))
+		c.describe("rekey property %v", c.model.propertyID(p.shadowModel, p.property))
 		p.key = c.freeKey(p.shadowModel)
 		c.aboutProperty(p.shadowModel, p.property)
-		return p.key != "" && c.said("to %s", p.key)
+		return p.key != "" && c.described("to %s", p.key)
 	}},
 	{"move property", 3, func(c *change) bool {
 		p, ok := c.anyProperty()
@@ -213,11 +213,11 @@ var stepKinds = []stepKind{
 			return false
 		}
 		c.aboutProperty(p.shadowModel, p.property)
-		c.say("move property %v", c.model.propertyID(p.shadowModel, p.property))
+		c.describe("move property %v", c.model.propertyID(p.shadowModel, p.property))
 		p.shadowModel.properties = slices.DeleteFunc(p.shadowModel.properties, func(o *property) bool { return o == p.property })
 		to.properties = append(to.properties, p.property)
 		c.aboutProperty(to, p.property)
-		return c.said("to %v", c.model.shadowID(to))
+		return c.described("to %v", c.model.shadowID(to))
 	}},
 	{"change property", 3, func(c *change) bool {
 		p, ok := c.anyProperty()
@@ -229,7 +229,7 @@ var stepKinds = []stepKind{
 			c.setPatterns(p.property)
 		}
 		c.aboutProperty(p.shadowModel, p.property)
-		return c.said("change the keys of property %v", c.model.propertyID(p.shadowModel, p.property))
+		return c.described("change the keys of property %v", c.model.propertyID(p.shadowModel, p.property))
 	}},
 	{"change setting", 3, func(c *change) bool {
 		var settings []located
@@ -244,7 +244,7 @@ var stepKinds = []stepKind{
 		p := pick(c.random, settings)
 		p.keys = c.domain(p.values)
 		c.aboutProperty(p.shadowModel, p.property)
-		return c.said("change the values that setting %v takes", c.model.propertyID(p.shadowModel, p.property))
+		return c.described("change the values that setting %v takes", c.model.propertyID(p.shadowModel, p.property))
 	}},
 
 	{"repolarise line", 3, func(c *change) bool {
@@ -254,7 +254,7 @@ var stepKinds = []stepKind{
 		}
 		l.activeLow = !l.activeLow
 		c.aboutLine(l)
-		return c.said("repolarise line %s", l.label)
+		return c.described("repolarise line %s", l.label)
 	}},
 	{"change request", 3, func(c *change) bool {
 		l := pickOf(c, c.model.lines)
@@ -263,7 +263,7 @@ var stepKinds = []stepKind{
 		}
 		c.setRequest(l)
 		c.aboutLine(l)
-		return c.said("change bias, drive, debounce and delays of line %s", l.label)
+		return c.described("change bias, drive, debounce and delays of line %s", l.label)
 	}},
 	{"change start", 2, func(c *change) bool {
 		l := pickOf(c, c.model.linesWhere(true, nil))
@@ -272,7 +272,7 @@ var stepKinds = []stepKind{
 		}
 		c.setStart(l)
 		c.aboutLine(l)
-		return c.said("change start, stop and failsafe of line %s", l.label)
+		return c.described("change start, stop and failsafe of line %s", l.label)
 	}},
 	{"change limits", 3, func(c *change) bool {
 		l := pickOf(c, c.model.linesWhere(true, nil))
@@ -281,7 +281,7 @@ var stepKinds = []stepKind{
 		}
 		c.setLimits(l)
 		c.aboutLine(l)
-		return c.said("change the limits of line %s", l.label)
+		return c.described("change the limits of line %s", l.label)
 	}},
 	{"move line", 3, func(c *change) bool {
 		l := pickOf(c, c.model.lines)
@@ -296,7 +296,7 @@ var stepKinds = []stepKind{
 			}
 		}
 		c.aboutIdentity(l)
-		c.say("move line %s from %v to %v", l.label, l.ref(), ref)
+		c.describe("move line %s from %v to %v", l.label, l.ref(), ref)
 		l.chip, l.name = ref.Chip, ref.Line
 		c.aboutIdentity(l)
 		return true
@@ -312,7 +312,7 @@ var stepKinds = []stepKind{
 		a.chip, a.name, b.chip, b.name = b.chip, b.name, a.chip, a.name
 		c.aboutIdentity(a)
 		c.aboutIdentity(b)
-		return c.said("cross lines %s and %s", a.label, b.label)
+		return c.described("cross lines %s and %s", a.label, b.label)
 	}},
 	{"turn line", 2, func(c *change) bool {
 		l := pickOf(c, c.model.lines)
@@ -327,7 +327,7 @@ var stepKinds = []stepKind{
 			c.setLimits(l)
 		}
 		c.aboutLine(l)
-		return c.said("turn line %s into the other direction", l.label)
+		return c.described("turn line %s into the other direction", l.label)
 	}},
 
 	{"rename shadow", 3, func(c *change) bool {
@@ -339,7 +339,7 @@ var stepKinds = []stepKind{
 	{"change thing name", 1, func(c *change) bool {
 		before := c.model.clone()
 		c.model.thing = oneOf(c.random, "", "Other", "Third")
-		c.say("change thingName from %q to %q", before.thing, c.model.thing)
+		c.describe("change thingName from %q to %q", before.thing, c.model.thing)
 		for i, s := range c.model.shadows {
 			if before.shadowID(s) == c.model.shadowID(s) {
 				continue
@@ -365,7 +365,7 @@ var stepKinds = []stepKind{
 			s.status = true
 			c.aboutStatus(s)
 		}
-		return len(c.properties) > 0 && c.said("move the status")
+		return len(c.properties) > 0 && c.described("move the status")
 	}},
 
 	{"change control", 2, func(c *change) bool {
@@ -382,7 +382,7 @@ var stepKinds = []stepKind{
 			k.output = pick(c.random, c.model.switchable()).id
 		}
 		c.aboutLine(c.model.line(k.output))
-		return c.said("change control %s", k.label)
+		return c.described("change control %s", k.label)
 	}},
 	{"change alarm", 4, func(c *change) bool {
 		a := pickOf(c, c.model.alarms)
@@ -399,7 +399,7 @@ var stepKinds = []stepKind{
 			c.setAlarm(a)
 		}
 		c.aboutAlarm(a)
-		return c.said("change alarm %s", a.label)
+		return c.described("change alarm %s", a.label)
 	}},
 	{"change interlock", 2, func(c *change) bool {
 		i := pickOf(c, c.model.interlocks)
@@ -417,7 +417,7 @@ var stepKinds = []stepKind{
 			i.lines = append(slices.Clone(i.lines), l.id)
 			c.aboutInterlock(i)
 		}
-		return c.said("change interlock %s", i.label)
+		return c.described("change interlock %s", i.label)
 	}},
 
 	{"several at once", 3, func(c *change) bool {
@@ -452,11 +452,11 @@ var stepKinds = []stepKind{
 		last := c.model.last
 		c.model = c.earlier[n-back].model.clone()
 		c.model.last = last
-		return c.said("roll back %d steps", back)
+		return c.described("roll back %d steps", back)
 	}},
 }
 
-// weighted has each kind as often as its weight says. rollBack is the last kind.
+// weighted has each kind as many times as its weight. rollBack is the last kind.
 var (
 	weighted []stepKind
 	rollBack stepKind
@@ -471,13 +471,13 @@ func init() { // not in their declarations, since a step of several steps picks 
 	rollBack = stepKinds[len(stepKinds)-1]
 }
 
-// said says what the step does, and returns true.
-func (c *change) said(format string, args ...any) bool {
-	c.say(format, args...)
+// described describes the step, and returns true.
+func (c *change) described(format string, args ...any) bool {
+	c.describe(format, args...)
 	return true
 }
 
-// pickOf picks one of the parts, nil if there are none.
+// pickOf picks a part, nil if there are none.
 func pickOf[T any](c *change, parts []*T) *T {
 	if len(parts) == 0 {
 		return nil
@@ -505,7 +505,7 @@ func relabel[T any](c *change, what string, parts []*T, label func(*T) *string) 
 	}
 	before := *label(p)
 	*label(p) = freeLabel(c.random, parts, func(p *T) string { return *label(p) })
-	return c.said("relabel %s %s to %s", what, before, *label(p))
+	return c.described("relabel %s %s to %s", what, before, *label(p))
 }
 
 func swap[T any](c *change, what string, parts []*T, label func(*T) *string) bool {
@@ -515,10 +515,10 @@ func swap[T any](c *change, what string, parts []*T, label func(*T) *string) boo
 	}
 	a, b := label(pair[0]), label(pair[1])
 	*a, *b = *b, *a
-	return c.said("swap the labels of %s %s and %s", what, *a, *b)
+	return c.described("swap the labels of %s %s and %s", what, *a, *b)
 }
 
-// identify makes a shadow another one.
+// identify changes the identity of a shadow.
 func (c *change) identify(what string, set func(*shadowModel)) bool {
 	s := pickOf(c, c.model.shadows)
 	if s == nil {
@@ -529,5 +529,5 @@ func (c *change) identify(what string, set func(*shadowModel)) bool {
 	set(s)
 	c.aboutShadow(s)
 	after := c.model.shadowID(s)
-	return before != after && c.isFree(s) && c.said("%s shadow %s from %v to %v", what, s.label, before, after)
+	return before != after && c.isFree(s) && c.described("%s shadow %s from %v to %v", what, s.label, before, after)
 }

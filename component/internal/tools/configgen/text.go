@@ -10,7 +10,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 )
 
-// object is a map in the order in which it is written.
+// object is a map in the order of writing.
 type object []member
 
 type member struct {
@@ -18,7 +18,7 @@ type member struct {
 	value any // object, []any, string, bool, int or float64
 }
 
-// with adds a member, unless its value is not given.
+// with adds a member, unless its value is empty.
 func (o object) with(key string, value any) object {
 	switch v := value.(type) {
 	case string:
@@ -37,7 +37,7 @@ func (o object) with(key string, value any) object {
 	return append(o, member{key, value})
 }
 
-// text writes a section a block, and each entry of it on a line of its own.
+// text writes each section as a block, and each of its entries on a separate line.
 func (m *model) text() string {
 	var b strings.Builder
 	for _, section := range m.tree() {
@@ -78,8 +78,8 @@ func (o object) cutProperties() (object, bool) {
 	return nil, false
 }
 
-// plainKey matches the keys that YAML takes for text without quotes; y, n, on and the
-// like are not among those that are used.
+// plainKey matches keys which YAML reads as text without quotes. The pools have no
+// other YAML keywords, such as y or n.
 var plainKey = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9]+$`)
 
 func yamlKey(key string) string {
@@ -91,7 +91,7 @@ func yamlKey(key string) string {
 
 func (m *model) json() string { return flow(m.tree()) }
 
-// flow writes a value as JSON, which is YAML too.
+// flow writes a value as JSON, which YAML includes.
 func flow(value any) string {
 	switch v := value.(type) {
 	case object:

@@ -214,6 +214,12 @@ func (r *rig) simulateChip(chip sim.Chip) {
 	if r.chip, err = sim.New(chip); err != nil {
 		r.t.Fatal(err)
 	}
+	r.serveChips()
+}
+
+// serveChips starts the socket of the simulated chips.
+func (r *rig) serveChips() {
+	r.t.Helper()
 	serve(r.t, r.chipsAt, func(ctx context.Context, l net.Listener) error { return sim.Serve(ctx, l, r.chip) })
 }
 

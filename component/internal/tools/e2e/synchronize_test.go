@@ -52,9 +52,11 @@ shadows:
 		`^io\.shadowgpio\.ShadowGpio: configuration deployed$`,
 		`^MyGateway/other: synchronized with the cloud from now on$`,
 		`^pump-7/panel: synchronized with the cloud from now on$`,
-		`^MyGateway \(classic\): no longer synchronized with the cloud; its documents stay on both sides$`,
+		`^MyGateway \(classic\): no longer synchronized with the cloud, once the component has withdrawn its reports; its documents stay on both sides$`,
 		`^  "aws.greengrass.ShadowManager": \{"configurationUpdate": \{"merge": ".*coreThing.*other.*shadowDocumentsMap.*pump-7.*panel`)
 	dev.says("cloud ", "MyGateway/other is synchronized from now on")
+	expect(0, "set farewell=1 --core") // as the component says it, in what it no longer has
+	dev.says("cloud ", "MyGateway (classic) version 2: desired farewell=1")
 	dev.says("cloud ", "MyGateway (classic) is no longer synchronized")
 	// The shadow manager overwrites what is desired before the first report.
 	dev.says("cloud ", "MyGateway/other version 1: reported lights=")
@@ -69,7 +71,7 @@ shadows:
 	// what came after it has arrived.
 	expect(0, "set lights=true")
 	expect(0, "set --shadow other lights=false --wait 30s", "lights: done")
-	if out, _ := shadowctl(t, dir, "get", "--core", "--json"); strings.Contains(out, "desired") {
+	if out, _ := shadowctl(t, dir, "get", "--core"); !strings.Contains(out, "farewell") || regexp.MustCompile(`lights +true`).MatchString(out) {
 		t.Errorf("the classic shadow of the device: %s", out)
 	}
 
