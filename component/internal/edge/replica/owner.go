@@ -1,14 +1,17 @@
 package replica
 
 import (
+	"time"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
 // What an owner tells its replica.
 
-// Report has a value reported under a key; nil deletes the key.
+// Report has a value reported under a key; nil deletes the key. Nulls and empty objects
+// in a value are left out: a shadow does not keep them.
 func (r *Replica) Report(key string, value any) {
-	r.want[key] = value
+	r.want[key] = stripped(value)
 	r.touch()
 }
 
@@ -65,9 +68,13 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	r.touch()
 }
 
-// Conclude answers a command and clears its desired value. The answer stays.
+// Conclude answers a command and clears its desired value. The answer stays. A key
+// without a request is left alone.
 func (r *Replica) Conclude(key string, code shadow.Code, reason string) {
-	q := r.requests[key]
+	q, requested := r.requests[key]
+	if !requested {
+		return
+	}
 	q.over = true
 	r.requests[key] = q
 	r.Acknowledge(key, code, reason)
@@ -101,9 +108,9 @@ func (r *Replica) Propose(key string, value any) {
 	r.touch()
 }
 
-// Sent is the value that was proposed for a key and is not known to be stored; nil
-// is none.
-func (r *Replica) Sent(key string) any { return r.sent[key] }
+// Sent is the value that was proposed for a key and is not known to be stored, but may
+// be; nil is none.
+func (r *Replica) Sent(key string) any { return r.sent[key].value }
 
 // Disown forgets the request of a key and all that was to be written because of it:
 // the property behind the key is gone, or is another one. A value that was reported
@@ -117,9 +124,13 @@ func (r *Replica) Disown(key string) {
 	r.touch()
 }
 
-// Withdraw has keys deleted that an earlier run may have reported.
+// Withdraw has keys deleted that an earlier run may have reported. A document that was
+// read without regard to them is read again.
 func (r *Replica) Withdraw(keys []string) {
 	for _, key := range keys {
+		if _, known := r.want[key]; !known && r.phase == synced {
+			r.resync(time.Time{}, 0)
+		}
 		r.want[key] = nil
 	}
 	r.touch()

@@ -9,7 +9,8 @@ import (
 
 // flight is an update under way.
 type flight struct {
-	seq uint64
+	seq     uint64
+	version int64 // newest version that was known when it was sent
 	report
 }
 
@@ -25,6 +26,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 			in.Outcome = Unknown
 		}
 	}
+	r.denied = in.Outcome == Throttled || in.Outcome == Invalid || in.Outcome == Unauthorized || in.Outcome == TooLarge && r.shed == shedAnswers
 	switch in.Outcome {
 	case OK:
 		r.warned = ""
@@ -50,6 +52,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 		// It may have been stored, or will be: read what is there and send only what is
 		// missing.
 		r.warn("report with unknown outcome; the shadow is read again", in.Err)
+		r.doubt = sent
 		r.resync(now, r.set.jitter(firstFetch))
 	}
 	r.touch()
@@ -77,6 +80,15 @@ func (r *Replica) holds(d report) {
 
 // stored takes note of an update that was accepted.
 func (r *Replica) stored(now time.Time, version int64, sent *flight) {
+	if r.phase == synced && r.fetch > sent.seq {
+		// The document was asked for after the update was sent. It holds the update and
+		// what others have written since, or it is older, or of a shadow that was created
+		// again.
+		if version > r.gate.Seen() {
+			r.resync(now, 0)
+		}
+		return
+	}
 	if r.heard != sent.seq { // else others may have written since
 		r.holds(sent.report)
 	}
@@ -126,10 +138,10 @@ func (r *Replica) fetchNow() Fetch {
 func (r *Replica) sendNow(now time.Time) Update {
 	d := r.sendable()
 	r.sendAt = now.Add(reportInterval)
-	r.flight = &flight{r.seq, d}
+	r.flight = &flight{r.seq, r.View().Version, d}
 	for key, value := range d.desired {
 		if value != nil {
-			r.sent[key] = value
+			r.sent[key] = sent{value, r.lock()}
 		}
 	}
 	u := Update{

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -34,7 +33,7 @@ type Set struct {
 func NewSet(random *rand.Rand, log *slog.Logger) *Set {
 	return &Set{
 		replicas: map[shadow.ID]*Replica{}, budget: newBudget(), random: random, log: log,
-		tokens: fmt.Sprintf("shadowgpio-%016x-", random.Uint64()), awaited: map[uint64]string{},
+		tokens: tokensOf(random.Uint64()), awaited: map[uint64]string{},
 	}
 }
 
@@ -238,8 +237,10 @@ func (s *Set) pump(now time.Time, r *Replica) {
 	}
 }
 
-// hurries reports whether the pauses of a replica do not count.
-func (s *Set) hurries(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
+// hurries reports whether the pause between two reports of a replica does not count.
+func (s *Set) hurries(r *Replica) bool {
+	return s.draining && r.phase == synced && r.owner != nil && !r.denied
+}
 
 // serve sends for the replicas in the queue what the budget allows. The first to
 // come is served first; one that only its thing's limit holds up does not hold up
