@@ -361,10 +361,6 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	for key, value := range acks {
 		r.haveAck[key], _ = shadow.ParseAck(value)
 	}
-	if doc.Reported[shadow.AckKey] != nil && len(acks) == 0 {
-		// Somebody left an empty object, or something else. It is deleted like an answer.
-		r.spoiled, r.haveAck[""] = true, shadow.Ack{}
-	}
 	if say := r.log.Info; !r.create {
 		if doc.Version == r.newest {
 			say = r.log.Debug // only verified

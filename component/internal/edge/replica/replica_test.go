@@ -29,7 +29,7 @@ func (d *device) Owns(key string) bool           { return key == "lamp" || key =
 func (d *device) IsCommand(key string) bool      { return key == "bell" }
 func (d *device) Differs(string, any, bool) bool { return false }
 func (d *device) Read()                          {}
-func (d *device) RequestsDelivered()                          {}
+func (d *device) RequestsDelivered()             {}
 func (d *device) Withdrawn(key string)           { d.withdrawn = append(d.withdrawn, key) }
 func (d *device) Stored(key string, value any) {
 	d.stored = append(d.stored, fmt.Sprintf("%s=%v", key, value))
@@ -485,20 +485,6 @@ func TestRemnants(t *testing.T) {
 		b.reply(b.update(`{"reported":{"status":null}}`), 2)
 		b.pass(time.Second)
 		b.reply(b.update(`{"reported":{"status":{"running":true}}}`), 3)
-		b.pass(time.Minute)
-		b.nothing()
-	}
-}
-
-// An object of answers that somebody emptied is deleted.
-func TestEmptyAnswers(t *testing.T) {
-	for _, ack := range []string{`{}`, `5`, `{"lamp":null}`} {
-		b := newBench(t)
-		b.Live(b.now, gw)
-		b.document(b.fetch(), `{"version":1,"state":{"reported":{"ack":`+ack+`}}}`)
-		u := b.update(`{"reported":{"ack":null}}`)
-		b.reply(u, 2)
-		b.echo(u, 2)
 		b.pass(time.Minute)
 		b.nothing()
 	}
