@@ -404,7 +404,8 @@ func (r *Replica) keepConclusions() {
 	for key, ack := range r.haveAck {
 		_, desired := r.desired[key]
 		_, requested := r.requests[key]
-		if ack.Code != 0 && ack.Code != shadow.InProgress && !desired && !requested && r.owner.IsCommand(key) {
+		concluded := ack.Code != 0 && ack.Code != shadow.InProgress && ack.Code != shadow.NoProperty
+		if concluded && !desired && !requested && r.owner.IsCommand(key) {
 			r.requests[key] = request{Request: Request{Version: ack.Version}, over: true}
 			r.wantAck[key] = ack
 		}

@@ -562,6 +562,14 @@ func TestConclusionOfAWithdrawnCommand(t *testing.T) {
 	b.nothing()
 }
 
+// A 404 is of a time when there was no such property: it concludes no command.
+func TestAnswerOfATimeBeforeTheCommand(t *testing.T) {
+	b := newBench(t)
+	b.Live(b.now, gw)
+	b.document(b.fetch(), `{"version":1,"state":{"reported":{"ack":{"bell":{"code":404,"version":1}}}}}`)
+	b.update(`{"reported":{"ack":null}}`)
+}
+
 // A proposal that was given up can be stored after the document was read: it is known
 // as the device's own, not taken for a newer request.
 func TestProposalStoredLateIsKnownAsOwn(t *testing.T) {
