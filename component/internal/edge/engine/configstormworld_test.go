@@ -473,6 +473,18 @@ func (w *confWorld) store(e outUpdate) *shadowdoc.Change {
 	return change
 }
 
+// storeLate stores an update after its answer. Its keys may stay in a shadow that was
+// withdrawn in the meantime and is no longer followed.
+func (w *confWorld) storeLate(s *confShadow, e outUpdate) {
+	w.say("%v: stored late: %s", s.id, e.token)
+	for key := range e.reported {
+		if !s.followed {
+			w.judge.leftovers[confKey{s.id, key}] = true
+		}
+	}
+	w.store(e)
+}
+
 // update is the shadow manager's part in an update, whoever sends it.
 func (w *confWorld) update(id shadow.ID, document string) *shadowdoc.Change {
 	s := w.shadow(id)
@@ -541,7 +553,7 @@ func (w *confWorld) deliver() bool {
 			}
 		}
 		if len(s.late) > 0 && (w.calm || w.chance(10)) {
-			w.store(takeFirst(&s.late))
+			w.storeLate(s, takeFirst(&s.late))
 			return true
 		}
 	}
