@@ -74,6 +74,16 @@ func (j *confJudge) commands() {
 	}
 }
 
+// isInterlocked reports whether an interlock has a line of a property.
+func (j *confJudge) isInterlocked(p config.Property) bool {
+	for _, lock := range j.w.cfg.Interlocks {
+		if slices.ContainsFunc(p.Lines(), func(label string) bool { return slices.Contains(lock.Lines, label) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // desired checks the answer to one desired value, and that it was carried out.
 func (j *confJudge) desired(s config.Shadow, key string, value any, reported map[string]any) {
 	w := j.w
@@ -126,7 +136,8 @@ func (j *confJudge) desired(s config.Shadow, key string, value any, reported map
 	switch {
 	case err != nil:
 		fits(shadow.Refused)
-	case same && p.Override == config.UpdatesDesired && ack.Code == 0: // the component wrote it itself
+	case p.Override == config.UpdatesDesired && ack.Code == 0 && (same || j.isInterlocked(p)):
+		// The component wrote it itself. A later interlock may have ended it without an answer.
 	case p.Kind == config.PWM:
 		fits(shadow.Done, shadow.Conflict, shadow.Refused)
 	default:

@@ -473,12 +473,12 @@ func (w *confWorld) store(e outUpdate) *shadowdoc.Change {
 	return change
 }
 
-// storeLate stores an update after its answer. Its keys may stay in a shadow that was
-// withdrawn in the meantime and is no longer followed.
+// storeLate stores an update after its answer. Its keys may stay in a shadow that is
+// withdrawn: once nothing is left to withdraw, nobody listens to the message.
 func (w *confWorld) storeLate(s *confShadow, e outUpdate) {
 	w.say("%v: stored late: %s", s.id, e.token)
 	for key := range e.reported {
-		if !s.followed {
+		if w.properties(s.id) == nil {
 			w.judge.leftovers[confKey{s.id, key}] = true
 		}
 	}
