@@ -60,7 +60,9 @@ type confJudge struct {
 	requestCount  map[confKey]int   // of all times, without nulls
 	requestNumber int               // of the latest value of all
 	lastRequest   map[confKey]int   // number of the latest value of a key
+	numbers       map[confKey][]int // of all of them, of a key
 	heard         map[shadow.ID]int // number of the latest value that the engine may have heard
+	read          map[shadow.ID]int // number of the latest value in a document that it read; it carries out no older one
 	concluded     map[confKey]int   // commands that were answered with 200 and cleared
 
 	// Properties, by their identities.
@@ -125,7 +127,9 @@ func newConfJudge(w *confWorld) *confJudge {
 		requests:     map[confKey][]any{},
 		requestCount: map[confKey]int{},
 		lastRequest:  map[confKey]int{},
+		numbers:      map[confKey][]int{},
 		heard:        map[shadow.ID]int{},
+		read:         map[shadow.ID]int{},
 		concluded:    map[confKey]int{},
 
 		spent:        map[configgen.PropertyID]int{},
@@ -261,6 +265,9 @@ func (j *confJudge) hears(in any) {
 	switch in := in.(type) {
 	case inFetched:
 		j.heard[in.id] = max(j.heard[in.id], in.number)
+		if in.outcome == stormOK {
+			j.read[in.id] = max(j.read[in.id], in.number)
+		}
 	case inAccepted:
 		j.heard[in.id] = max(j.heard[in.id], in.number)
 	case inFailed:
@@ -307,6 +314,7 @@ func (j *confJudge) written(id shadow.ID, key string, value any) {
 	j.requestCount[at]++
 	j.requestNumber++
 	j.lastRequest[at] = j.requestNumber
+	j.numbers[at] = append(j.numbers[at], j.requestNumber)
 	for _, p := range j.w.props {
 		if p.address() != at {
 			continue
@@ -346,6 +354,17 @@ func (j *confJudge) stored(u outUpdate) {
 		if j.concluded[at]++; j.concluded[at] > j.requestCount[at]+j.runs {
 			j.w.fail("answered twice: %v %s is answered with 200 and cleared %d times, desired %d times", u.id, key, j.concluded[at], j.requestCount[at])
 		}
+	}
+}
+
+// storedLate notes that an update was stored after the engine gave it up. The engine does
+// not hear of it if it stops following the shadow, which is no longer configured.
+func (j *confJudge) storedLate(u outUpdate) {
+	if j.w.properties(u.id) != nil {
+		return
+	}
+	for key := range u.reported {
+		j.leftovers[confKey{u.id, key}], j.otherKind[confKey{u.id, key}] = true, true
 	}
 }
 
@@ -499,7 +518,8 @@ func (j *confJudge) configures(before *config.Config) {
 	}
 	for id := range old {
 		if c, ok := j.counts[id]; ok && j.stateLost {
-			j.counts[id] = confCount{0, c.high, c.since, -1} // its shadow may not have been read
+			c.low = 0 // its shadow may not have been read
+			j.counts[id], j.countsSaved[id] = c, c
 		}
 	}
 	for _, p := range w.props {
@@ -513,6 +533,11 @@ func (j *confJudge) configures(before *config.Config) {
 		if _, configured := kinds[p.address()]; p.Property.Kind == config.Pulse && !configured && value != nil && j.pulsesSince[p.PropertyID] == 0 {
 			// A desired value without a property is a request to the new property.
 			j.spent[p.PropertyID] = min(j.spent[p.PropertyID], j.lastRequest[p.address()]-1)
+		}
+	}
+	for _, p := range propertiesOf(before) {
+		if p.Property.Kind == config.Flag && len(j.requests[p.address()]) > 0 {
+			delete(j.latched, watchedBy(before, before.Alarms[p.Alarm])) // it may have been reset
 		}
 	}
 	for id, latched := range j.latched {

@@ -38,7 +38,7 @@ func (j *confJudge) moved(ref gpio.Ref, how string) {
 	others, lock := j.others(label)
 	lasted := w.now.Sub(since)
 	switch {
-	case !on && how == "written" && lasted < cfg.MinOn && !j.stopping && !slices.ContainsFunc(others, w.on):
+	case !on && how == "written" && lasted < cfg.MinOn && !j.stopping && !slices.ContainsFunc(others, j.mayBeOn):
 		w.fail("minOn: %v goes off after %v, want %v", ref, lasted, cfg.MinOn)
 	case on && how == "written" && lasted < cfg.MinOff && !j.stopping:
 		w.fail("minOff: %v goes on after %v, want %v", ref, lasted, cfg.MinOff)
@@ -70,7 +70,7 @@ func (j *confJudge) mayGoOn(ref gpio.Ref, label, how string) {
 		case j.faulty[ref]:
 			delete(j.faulty, ref) // it resumes the pulse that a fault cut off
 		case j.spent[p.PropertyID] < j.lastRequest[at] && j.spent[p.PropertyID] < j.heard[at.id]:
-			j.spent[p.PropertyID] = j.heard[at.id] // replaced values cannot pulse any more
+			j.spent[p.PropertyID] = max(j.nextRequest(at, j.spent[p.PropertyID]), j.read[at.id])
 		case j.toggles[ref] > 0:
 			j.toggles[ref]--
 		default:
@@ -84,6 +84,19 @@ func (j *confJudge) mayGoOn(ref gpio.Ref, label, how string) {
 	}
 	j.demanded[ref] = true
 }
+
+// nextRequest is the number of the first desired value of a key after another one.
+func (j *confJudge) nextRequest(at confKey, after int) int {
+	for _, number := range j.numbers[at] {
+		if number > after {
+			return number
+		}
+	}
+	return after
+}
+
+// mayBeOn reports whether a line is on, or was set on and did not follow.
+func (j *confJudge) mayBeOn(ref gpio.Ref) bool { return j.w.on(ref) || j.faulty[ref] }
 
 // stray notes that a line does not follow.
 func (j *confJudge) stray(ref gpio.Ref) { j.faulty[ref] = true }

@@ -541,7 +541,9 @@ func (w *confWorld) deliver() bool {
 			}
 		}
 		if len(s.late) > 0 && (w.calm || w.chance(10)) {
-			w.store(takeFirst(&s.late))
+			u := takeFirst(&s.late)
+			w.store(u)
+			w.judge.storedLate(u)
 			return true
 		}
 	}
