@@ -8,9 +8,10 @@ import (
 
 // Calls from an owner to its replica.
 
-// Report sets the value to report under a key; nil deletes the key.
+// Report sets the value to report under a key; nil deletes the key. Nulls and empty
+// objects in a value are left out: a shadow does not keep them.
 func (r *Replica) Report(key string, value any) {
-	r.want[key] = value
+	r.want[key] = stripped(value)
 	r.touch()
 }
 
@@ -68,9 +69,12 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 }
 
 // Conclude acknowledges a command and clears its desired value. The acknowledgement
-// stays.
+// stays. Without a request for the key, Conclude does nothing.
 func (r *Replica) Conclude(key string, code shadow.Code, reason string) {
-	q := r.requests[key]
+	q, requested := r.requests[key]
+	if !requested {
+		return
+	}
 	q.over = true
 	r.requests[key] = q
 	r.Acknowledge(key, code, reason)
@@ -114,7 +118,7 @@ func (r *Replica) Retract(now time.Time, key string) {
 }
 
 // Sent returns the proposed value of a key not known to be stored, nil for none.
-func (r *Replica) Sent(key string) any { return r.sent[key] }
+func (r *Replica) Sent(key string) any { return r.sent[key].value }
 
 // Disown forgets the request of a key and all pending writes for it: the property of
 // the key has been removed or replaced. The reported value is deleted unless the owner
@@ -128,9 +132,13 @@ func (r *Replica) Disown(key string) {
 	r.touch()
 }
 
-// Withdraw deletes keys possibly reported by an earlier run.
+// Withdraw deletes keys possibly reported by an earlier run. A document read without
+// regard to these keys is read again.
 func (r *Replica) Withdraw(keys []string) {
 	for _, key := range keys {
+		if _, known := r.want[key]; !known && r.phase == synced {
+			r.resync(time.Time{}, 0)
+		}
 		r.want[key] = nil
 	}
 	r.touch()

@@ -21,6 +21,8 @@
 package replica
 
 import (
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -191,7 +193,7 @@ type Replica struct {
 
 	desired   map[string]any   // the desired section, as far as known
 	desiredAt map[string]int64 // when each key was written; 0 if unknown
-	sent      map[string]any   // proposals sent and not known to be stored
+	sent      map[string]sent  // proposals sent and not known to be stored
 	proposals map[string]any   // values to write as desired
 	repeats   map[string]bool  // reported values to write although unchanged
 	clears    map[string]bool  // desired keys of ended commands, to clear
@@ -200,9 +202,11 @@ type Replica struct {
 	replied int64 // version of the last accepted own update since the document was read
 
 	flight     *flight   // the update in flight, nil for none
+	doubt      *flight   // an update with an unknown outcome, until the document is read
 	lastFailed uint64    // number of the last own update without a known acceptance; it may still be stored
 	lastEchoed uint64    // number of the last own update whose message arrived
 	sendAt     time.Time // no update before this time
+	denied     bool      // the last update was rejected or throttled: sendAt holds even while draining
 	shed       shedding  // parts left out because the document is near its limit
 	create     bool      // there is no document
 
@@ -212,6 +216,12 @@ type Replica struct {
 
 	seq   uint64 // of the last fetch or update; answers to earlier requests are ignored
 	fetch uint64 // of the fetch in flight
+}
+
+// sent is a proposal with the version of the document that its update expects.
+type sent struct {
+	value   any
+	version int64
 }
 
 // request is a desired value, acknowledged or in progress.
@@ -259,7 +269,7 @@ func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
 		wantAck: map[string]shadow.Ack{}, haveAck: map[string]shadow.Ack{},
 		requests: map[string]request{},
 		desired:  map[string]any{}, desiredAt: map[string]int64{},
-		sent: map[string]any{}, proposals: map[string]any{}, repeats: map[string]bool{}, clears: map[string]bool{},
+		sent: map[string]sent{}, proposals: map[string]any{}, repeats: map[string]bool{}, clears: map[string]bool{},
 	}
 }
 
@@ -357,9 +367,20 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		}
 		say("shadow read", "shadow", r.id, "version", doc.Version)
 	}
-	r.read, r.desired, r.desiredAt, r.replied = true, cloneMap(doc.Desired), cloneMap(doc.DesiredAt), 0
-	// A shadow can hold a null for a key without a value. It requests nothing.
-	maps.DeleteFunc(r.desired, func(_ string, value any) bool { return value == nil })
+	if r.doubt != nil && doc.Version > r.doubt.version {
+		// Probably stored. Repeating until a reply confirms it would never end with a
+		// shadow manager that stores each update and fails to answer.
+		for key := range r.doubt.values {
+			delete(r.repeats, key)
+		}
+	}
+	r.doubt = nil
+	r.read, r.desired, r.desiredAt, r.replied = true, map[string]any{}, cloneMap(doc.DesiredAt), 0
+	for key, value := range doc.Desired {
+		if value = stripped(value); value != nil {
+			r.desired[key] = value
+		}
+	}
 	if r.owner != nil {
 		r.keepConclusions()
 		r.requestAll(doc, doc.Version != r.newest)
@@ -367,7 +388,8 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	r.newest = doc.Version
 	r.touch()
 	if r.flight == nil {
-		clear(r.sent) // stored in the document, or lost for good
+		// Stored in the document, or lost for good, unless it expects this very version.
+		maps.DeleteFunc(r.sent, func(_ string, s sent) bool { return s.version != doc.Version })
 	}
 	early := r.early
 	r.early = nil
@@ -489,6 +511,8 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	// A late message: the update was given up, sent before the read, or its message has
 	// arrived before.
 	late := own && seq <= max(r.lastFailed, r.lastEchoed, r.fetch)
+	// An earlier run may have reported keys unknown to this run.
+	late = late || !own && len(in.Reported) > 0 && ofAnyRun(in.ClientToken)
 	if in.DesiredCleared || in.ReportedCleared || late || !own && r.overwritten(in.Reported) {
 		r.resync(now, 0)
 		return
@@ -503,10 +527,41 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 			r.settleDesired(in.Desired, in.DesiredAt)
 		}
 	default:
+		if r.shrinks(in) {
+			r.shed = shedNothing // there may be room for all again
+		}
 		r.requestWritten(in)
 		r.noteDesired(in.Desired, in.DesiredAt)
 	}
 	r.touch()
+}
+
+// shrinks reports whether the message of another client made the document smaller, as
+// far as known.
+func (r *Replica) shrinks(in shadow.Accepted) bool {
+	if r.shed == shedNothing {
+		return false
+	}
+	for key, value := range in.Desired {
+		if withdrawn(value) || size(value) < size(r.desired[key]) {
+			return true
+		}
+	}
+	for _, value := range in.Reported {
+		if withdrawn(value) || holdsRemnant(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// size returns the length of a value as JSON.
+func size(value any) int {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return 0 // not possible for a value decoded from JSON
+	}
+	return len(text)
 }
 
 // requestWritten passes the desired values of a message to the owner.
@@ -572,6 +627,7 @@ func (r *Replica) settleDesired(written map[string]any, at map[string]int64) {
 func (r *Replica) overwritten(reported map[string]any) bool {
 	for key, value := range reported {
 		have, ours := r.have[key]
+		ours = ours || r.want[key] != nil
 		if key == shadow.AckKey || ours && !shadow.Equal(have, value) {
 			return true
 		}
@@ -593,7 +649,7 @@ func (r *Replica) merged(written map[string]any) map[string]any {
 	for key, value := range written {
 		all[key] = value
 		if !withdrawn(value) {
-			all[key] = merge(r.desired[key], value)
+			all[key] = stripped(merge(r.desired[key], value))
 		}
 	}
 	return all
@@ -617,8 +673,30 @@ func merge(have, written any) any {
 			result[key] = merge(result[key], value)
 		}
 	}
-	maps.DeleteFunc(result, func(_ string, value any) bool { return value == nil })
 	return result
+}
+
+// stripped returns a value without its nulls and empty objects, nil if nothing is left.
+// A shadow stores them in a new section and drops them anywhere else. A document and a
+// message can differ in them, and they request nothing.
+func stripped(value any) any {
+	members, object := value.(map[string]any)
+	switch {
+	case !object:
+		return value
+	case !holdsRemnant(value) && len(members) > 0:
+		return value
+	}
+	left := map[string]any{}
+	for key, member := range members {
+		if member = stripped(member); member != nil {
+			left[key] = member
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	return left
 }
 
 // cloneMap returns a copy, never nil.
@@ -634,4 +712,19 @@ func (s *Set) ownToken(token string) (seq uint64, ok bool) {
 	number, ok := strings.CutPrefix(token, s.tokens)
 	seq, err := strconv.ParseUint(number, 10, 64)
 	return seq, ok && err == nil
+}
+
+// tokensOf begins the client tokens of one run of the component.
+func tokensOf(run uint64) string { return fmt.Sprintf("%s%016x-", tokenPrefix, run) }
+
+const tokenPrefix = "shadowgpio-"
+
+// ofAnyRun reports whether an update with that token was one of a replica, of this run
+// or another one.
+func ofAnyRun(token string) bool {
+	rest, ok := strings.CutPrefix(token, tokenPrefix)
+	run, number, ok2 := strings.Cut(rest, "-")
+	_, err := strconv.ParseUint(run, 16, 64)
+	_, err2 := strconv.ParseUint(number, 10, 64)
+	return ok && ok2 && len(run) == 16 && err == nil && err2 == nil
 }

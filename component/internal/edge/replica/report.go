@@ -24,7 +24,11 @@ func (d report) empty() bool { return len(d.values)+len(d.acks)+len(d.desired) =
 func (r *Replica) reported(d report) map[string]any {
 	reported := maps.Clone(d.values)
 	for key, value := range reported {
-		reported[key] = patch(r.have[key], value)
+		changed := patch(r.have[key], value)
+		if withdrawn(changed) {
+			changed = value // an unchanged object that is repeated: an empty patch would delete it
+		}
+		reported[key] = changed
 	}
 	acks := map[string]any{}
 	for key, ack := range d.acks {

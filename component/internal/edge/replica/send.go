@@ -9,7 +9,8 @@ import (
 
 // flight is an update in flight.
 type flight struct {
-	seq uint64
+	seq     uint64
+	version int64 // newest version that was known when it was sent
 	report
 }
 
@@ -25,6 +26,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 			in.Outcome = Unknown
 		}
 	}
+	r.denied = in.Outcome == Throttled || in.Outcome == Invalid || in.Outcome == Unauthorized || in.Outcome == TooLarge && r.shed == shedAnswers
 	switch in.Outcome {
 	case OK:
 		r.warned = ""
@@ -50,6 +52,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 		// The update may have been stored, or still will be. Read the document and send
 		// only the missing part.
 		r.warn("report with unknown outcome; the shadow is read again", in.Err)
+		r.doubt = sent
 		r.resync(now, r.set.jitter(firstFetch))
 	}
 	r.touch()
@@ -77,6 +80,14 @@ func (r *Replica) recordWritten(d report) {
 
 // recordAccepted handles an accepted update.
 func (r *Replica) recordAccepted(now time.Time, version int64, sent *flight) {
+	if r.phase == synced && r.fetch > sent.seq {
+		// The document was requested after the update was sent. It contains the update
+		// and later changes of others, or it is older, or of a shadow created anew.
+		if version > r.gate.Seen() {
+			r.resync(now, 0)
+		}
+		return
+	}
 	if r.lastEchoed != sent.seq { // otherwise others may have written since
 		r.recordWritten(sent.report)
 	}
@@ -126,10 +137,10 @@ func (r *Replica) fetchNow() Fetch {
 func (r *Replica) sendNow(now time.Time) Update {
 	d := r.sendable()
 	r.sendAt = now.Add(reportInterval)
-	r.flight = &flight{r.seq, d}
+	r.flight = &flight{r.seq, r.View().Version, d}
 	for key, value := range d.desired {
 		if value != nil {
-			r.sent[key] = value
+			r.sent[key] = sent{value, r.knownVersion()}
 		}
 	}
 	u := Update{

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -34,7 +33,7 @@ type Set struct {
 func NewSet(random *rand.Rand, log *slog.Logger) *Set {
 	return &Set{
 		replicas: map[shadow.ID]*Replica{}, budget: newBudget(), random: random, log: log,
-		tokens: fmt.Sprintf("shadowgpio-%016x-", random.Uint64()), awaited: map[uint64]string{},
+		tokens: tokensOf(random.Uint64()), awaited: map[uint64]string{},
 	}
 }
 
@@ -237,8 +236,10 @@ func (s *Set) enqueue(now time.Time, r *Replica) {
 	}
 }
 
-// skipsPauses reports whether a replica skips its pauses.
-func (s *Set) skipsPauses(r *Replica) bool { return s.draining && r.phase == synced && r.owner != nil }
+// skipsPauses reports whether a replica skips the pauses between its reports.
+func (s *Set) skipsPauses(r *Replica) bool {
+	return s.draining && r.phase == synced && r.owner != nil && !r.denied
+}
 
 // sendQueued sends for the queued replicas as far as the budget allows, first come,
 // first served. A replica blocked by the limit of its thing does not block other
