@@ -140,7 +140,7 @@ func (j *confJudge) same(was confView, about confScope, step string) {
 		if a.ack.Code == b.ack.Code && (a.doubt || turned || a.ack.Reason != b.ack.Reason) { // an answer given anew, or with another label
 			a.ack.Version, a.ack.Reason = b.ack.Version, b.ack.Reason
 		}
-		if a.doubt && a.ack.Code == shadow.Done && b.ack.Code == shadow.Conflict && p.Override == config.HoldsUntilNextDesired {
+		if a.doubt && a.ack.Code == shadow.Done && b.ack.Code == shadow.Conflict {
 			a.ack = b.ack // the clock does not tell that it was done before the local change
 		}
 		if a.ack.Code == 0 && b.ack.Code == shadow.Done && p.Override == config.UpdatesDesired {
