@@ -65,20 +65,20 @@ func (j *confJudge) mayGoOn(ref gpio.Ref, label, how string) {
 	cfg := w.cfg.Lines[label]
 	free := isSwitched(w.cfg, label) || cfg.Start == config.StartOn || cfg.Failsafe != nil && cfg.Failsafe.On || j.stopping && cfg.Stop == config.StopOn
 	p, driven := j.driver(ref)
-	if driven && p.Property.Kind == config.Pulse && !free {
-		switch at := p.address(); {
+	if driven && p.Kind == config.Pulse && !free {
+		switch at := keyOf(p); {
 		case j.faulty[ref]:
 			delete(j.faulty, ref) // it resumes the pulse that a fault cut off
-		case j.spent[p.PropertyID] < j.lastRequest[at] && j.spent[p.PropertyID] < j.heard[at.id]:
-			j.spent[p.PropertyID] = max(j.nextRequest(at, j.spent[p.PropertyID]), j.read[at.id])
+		case j.spent[p.ID] < j.lastRequest[at] && j.spent[p.ID] < j.heard[at.id]:
+			j.spent[p.ID] = max(j.nextRequest(at, j.spent[p.ID]), j.read[at.id])
 		case j.toggles[ref] > 0:
 			j.toggles[ref]--
 		default:
-			w.fail("pulse: %v pulses again for %v, desired %d times", ref, p.PropertyID, j.requestCount[at])
+			w.fail("pulse: %v pulses again for %v, desired %d times", ref, p.ID, j.requestCount[at])
 		}
-		j.pulsesSince[p.PropertyID]++
+		j.pulsesSince[p.ID]++
 	}
-	asked := driven && asks(w.cfg, p.Property, ref, w.content(p.PropertyID.Shadow).Desired[p.Key])
+	asked := driven && asks(w.cfg, p.Property, ref, w.content(p.ID.Shadow).Desired[p.ID.Key])
 	if !free && !asked && !j.demanded[ref] {
 		w.fail("no reason: %v is %s on, and nothing demands that", ref, how)
 	}
@@ -155,10 +155,10 @@ func latest(a, b time.Time) time.Time {
 // stays checks that a change moved no output that it is not about.
 func (j *confJudge) stays(levels map[gpio.Ref]bool, step configgen.Step, before *config.Config) {
 	w := j.w
-	about := j.affected(step, before)
+	about := step.Scope(before, w.cfg)
 	for _, label := range slices.Sorted(maps.Keys(w.cfg.Lines)) {
 		l := w.cfg.Lines[label]
-		if l.Direction == gpio.Output && !about.lines[l.Ref] && levels[l.Ref] != w.high[l.Ref] {
+		if l.Direction == gpio.Output && !about.Lines[l.Ref] && levels[l.Ref] != w.high[l.Ref] {
 			w.fail("moved: %v goes from %v to %v by a change that is not about it: %s", l.Ref, levels[l.Ref], w.high[l.Ref], step.Text)
 		}
 	}

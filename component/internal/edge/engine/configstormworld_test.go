@@ -27,8 +27,8 @@ type confWorld struct {
 	random *rand.Rand
 	gen    *configgen.Generator
 	cfg    *config.Config
-	labels map[gpio.Ref]string // of the present configuration
-	props  []confProperty      // likewise
+	labels map[gpio.Ref]string  // of the present configuration
+	props  []configgen.Property // likewise
 	engine *stormEngine
 	judge  *confJudge
 	*confShared
@@ -154,7 +154,7 @@ func (w *confWorld) parse() *config.Config {
 
 // use makes a configuration the present one, before the engine hears of it.
 func (w *confWorld) use(cfg *config.Config) {
-	w.cfg, w.labels, w.props = cfg, map[gpio.Ref]string{}, propertiesOf(cfg)
+	w.cfg, w.labels, w.props = cfg, map[gpio.Ref]string{}, configgen.Properties(cfg)
 	for label, l := range cfg.Lines {
 		w.labels[l.Ref] = label
 	}
