@@ -265,13 +265,13 @@ func (w *confWorld) provoke(step configgen.Step) {
 
 // interrupt requests a pulse and disturbs it while it is under way.
 func (w *confWorld) interrupt() {
-	pulses := slices.DeleteFunc(slices.Clone(w.props), func(p confProperty) bool { return p.Property.Kind != config.Pulse })
+	pulses := slices.DeleteFunc(slices.Clone(w.props), func(p configgen.Property) bool { return p.Kind != config.Pulse })
 	if len(pulses) == 0 {
 		return
 	}
 	p := choose(w, pulses)
 	w.setLink(true)
-	w.ask(p.PropertyID.Shadow, map[string]any{p.Key: p.Values.Value(true)})
+	w.ask(p.ID.Shadow, map[string]any{p.ID.Key: p.Values.Value(true)})
 	for range 10 {
 		w.deliver()
 		w.disk()
@@ -642,7 +642,7 @@ func (w *confWorld) quietly() {
 	w.still = false
 	w.rest()
 	w.judge.check()
-	w.judge.same(was, w.judge.affected(step, before), step.Text)
+	w.judge.same(was, step.Scope(before, w.cfg), step.Text)
 }
 
 // restartQuietly restarts the component at rest, with its memory. The new run must find

@@ -60,7 +60,9 @@ type confJudge struct {
 	requestCount  map[confKey]int   // of all times, without nulls
 	requestNumber int               // of the latest value of all
 	lastRequest   map[confKey]int   // number of the latest value of a key
+	numbers       map[confKey][]int // of all of them, of a key
 	heard         map[shadow.ID]int // number of the latest value that the engine may have heard
+	read          map[shadow.ID]int // number of the latest value in a document that it read; it carries out no older one
 	concluded     map[confKey]int   // commands that were answered with 200 and cleared
 
 	// Properties, by their identities.
@@ -125,7 +127,9 @@ func newConfJudge(w *confWorld) *confJudge {
 		requests:     map[confKey][]any{},
 		requestCount: map[confKey]int{},
 		lastRequest:  map[confKey]int{},
+		numbers:      map[confKey][]int{},
 		heard:        map[shadow.ID]int{},
+		read:         map[shadow.ID]int{},
 		concluded:    map[confKey]int{},
 
 		spent:        map[configgen.PropertyID]int{},
@@ -143,46 +147,17 @@ func newConfJudge(w *confWorld) *confJudge {
 	}
 }
 
-// confProperty is a property with its identity.
-type confProperty struct {
-	config.Property
-	configgen.PropertyID
-}
-
-func (p confProperty) address() confKey { return confKey{p.PropertyID.Shadow, p.Key} }
-
-// propertiesOf lists all properties of a configuration, in order.
-func propertiesOf(cfg *config.Config) (all []confProperty) {
-	for _, label := range slices.Sorted(maps.Keys(cfg.Shadows)) {
-		s := cfg.Shadows[label]
-		for _, key := range slices.Sorted(maps.Keys(s.Properties)) {
-			p := s.Properties[key]
-			all = append(all, confProperty{p, configgen.PropertyID{Shadow: s.ID, Key: key, Kind: p.Kind}})
-		}
-	}
-	return all
-}
-
-// refsOf lists the lines that a property shows, drives or, as a schedule, switches.
-func refsOf(cfg *config.Config, p config.Property) (refs []gpio.Ref) {
-	labels := p.Lines()
-	if p.Kind == config.Schedule {
-		labels = []string{p.Drives}
-	}
-	for _, label := range labels {
-		refs = append(refs, cfg.Lines[label].Ref)
-	}
-	return refs
-}
+// keyOf is the key of a property.
+func keyOf(p configgen.Property) confKey { return confKey{p.ID.Shadow, p.ID.Key} }
 
 // driver finds the property that drives an output.
-func (j *confJudge) driver(ref gpio.Ref) (confProperty, bool) {
+func (j *confJudge) driver(ref gpio.Ref) (configgen.Property, bool) {
 	for _, p := range j.w.props {
-		if p.Output && p.Property.Kind != config.Schedule && slices.Contains(refsOf(j.w.cfg, p.Property), ref) {
+		if p.Output && p.Kind != config.Schedule && slices.Contains(configgen.Refs(j.w.cfg, p.Property), ref) {
 			return p, true
 		}
 	}
-	return confProperty{}, false
+	return configgen.Property{}, false
 }
 
 // others lists the other lines of the interlock of an output.
@@ -214,8 +189,8 @@ func isSwitched(cfg *config.Config, label string) bool {
 }
 
 func isScheduled(cfg *config.Config, label string) bool {
-	for _, p := range propertiesOf(cfg) {
-		if p.Property.Kind == config.Schedule && p.Drives == label {
+	for _, p := range configgen.Properties(cfg) {
+		if p.Kind == config.Schedule && p.Drives == label {
 			return true
 		}
 	}
@@ -261,6 +236,9 @@ func (j *confJudge) hears(in any) {
 	switch in := in.(type) {
 	case inFetched:
 		j.heard[in.id] = max(j.heard[in.id], in.number)
+		if in.outcome == stormOK {
+			j.read[in.id] = max(j.read[in.id], in.number)
+		}
 	case inAccepted:
 		j.heard[in.id] = max(j.heard[in.id], in.number)
 	case inFailed:
@@ -280,8 +258,8 @@ func (j *confJudge) hears(in any) {
 				j.toggles[output] += in.burst.Rising + in.burst.Falling + 1
 			}
 		}
-		for _, p := range propertiesOf(cfg) {
-			if p.Property.Kind != config.Count || p.Line != label {
+		for _, p := range configgen.Properties(cfg) {
+			if p.Kind != config.Count || p.Line != label {
 				continue
 			}
 			n := int64(0)
@@ -291,8 +269,8 @@ func (j *confJudge) hears(in any) {
 			if p.Edges&gpio.FallingEdges != 0 {
 				n += int64(in.burst.Falling)
 			}
-			c := j.counts[p.PropertyID]
-			j.counts[p.PropertyID] = c.plus(n)
+			c := j.counts[p.ID]
+			j.counts[p.ID] = c.plus(n)
 		}
 	}
 }
@@ -307,11 +285,12 @@ func (j *confJudge) written(id shadow.ID, key string, value any) {
 	j.requestCount[at]++
 	j.requestNumber++
 	j.lastRequest[at] = j.requestNumber
+	j.numbers[at] = append(j.numbers[at], j.requestNumber)
 	for _, p := range j.w.props {
-		if p.address() != at {
+		if keyOf(p) != at {
 			continue
 		}
-		for _, ref := range refsOf(j.w.cfg, p.Property) {
+		for _, ref := range configgen.Refs(j.w.cfg, p.Property) {
 			j.demanded[ref] = j.demanded[ref] || p.Output && asks(j.w.cfg, p.Property, ref, value)
 		}
 	}
@@ -346,6 +325,17 @@ func (j *confJudge) stored(u outUpdate) {
 		if j.concluded[at]++; j.concluded[at] > j.requestCount[at]+j.runs {
 			j.w.fail("answered twice: %v %s is answered with 200 and cleared %d times, desired %d times", u.id, key, j.concluded[at], j.requestCount[at])
 		}
+	}
+}
+
+// storedLate notes that an update was stored after the engine gave it up. The engine does
+// not hear of it if it stops following the shadow, which is no longer configured.
+func (j *confJudge) storedLate(u outUpdate) {
+	if j.w.properties(u.id) != nil {
+		return
+	}
+	for key := range u.reported {
+		j.leftovers[confKey{u.id, key}], j.otherKind[confKey{u.id, key}] = true, true
 	}
 }
 
@@ -412,9 +402,9 @@ func (j *confJudge) excuseAll() {
 		}
 	}
 	for _, p := range j.w.props { // their reports may be on their way
-		j.leftovers[p.address()], j.otherKind[p.address()] = true, true
-		j.leftovers[confKey{p.PropertyID.Shadow, shadow.AckKey}] = true
-		j.leftovers[confKey{p.PropertyID.Shadow, shadow.StatusKey}] = true
+		j.leftovers[keyOf(p)], j.otherKind[keyOf(p)] = true, true
+		j.leftovers[confKey{p.ID.Shadow, shadow.AckKey}] = true
+		j.leftovers[confKey{p.ID.Shadow, shadow.StatusKey}] = true
 	}
 }
 
@@ -425,12 +415,12 @@ func (j *confJudge) lostState() {
 	j.excuseAll()
 	j.countsSaved = map[configgen.PropertyID]confCount{}
 	for _, p := range j.w.props {
-		at := p.address()
-		if p.Property.Kind != config.Count {
+		at := keyOf(p)
+		if p.Kind != config.Count {
 			continue
 		}
 		if n, ok := edgesOfCount(p.Property, j.w.content(at.id).Reported[at.key]); ok && !j.rewritten[at.id] {
-			j.countsSaved[p.PropertyID] = confCount{min(n, j.counts[p.PropertyID].low), max(n, j.counts[p.PropertyID].high), j.counts[p.PropertyID].since, -1}
+			j.countsSaved[p.ID] = confCount{min(n, j.counts[p.ID].low), max(n, j.counts[p.ID].high), j.counts[p.ID].since, -1}
 		}
 	}
 	for id := range j.counts {
@@ -445,7 +435,7 @@ func (j *confJudge) lostState() {
 		}
 	}
 	for _, p := range j.w.props {
-		j.settings[p.PropertyID] = nil
+		j.settings[p.ID] = nil
 	}
 	for id := range j.settings {
 		j.settings[id] = unknownSetting
@@ -477,8 +467,8 @@ func (j *confJudge) configures(before *config.Config) {
 		}
 	}
 	kinds := map[confKey]config.Kind{}
-	for _, p := range propertiesOf(before) {
-		kinds[p.address()] = p.Property.Kind
+	for _, p := range configgen.Properties(before) {
+		kinds[keyOf(p)] = p.Kind
 	}
 	for _, l := range before.Lines { // a demand of a removed alarm may still wait
 		if label, configured := w.labels[l.Ref]; configured {
@@ -494,25 +484,31 @@ func (j *confJudge) configures(before *config.Config) {
 		}
 	}
 	old := map[configgen.PropertyID]bool{}
-	for _, p := range propertiesOf(before) {
-		old[p.PropertyID] = true
+	for _, p := range configgen.Properties(before) {
+		old[p.ID] = true
 	}
 	for id := range old {
 		if c, ok := j.counts[id]; ok && j.stateLost {
-			j.counts[id] = confCount{0, c.high, c.since, -1} // its shadow may not have been read
+			c.low = 0 // its shadow may not have been read
+			j.counts[id], j.countsSaved[id] = c, c
 		}
 	}
 	for _, p := range w.props {
-		if !old[p.PropertyID] {
-			j.added[p.PropertyID] = true
+		if !old[p.ID] {
+			j.added[p.ID] = true
 		}
-		value := w.content(p.PropertyID.Shadow).Desired[p.Key]
-		for _, ref := range refsOf(w.cfg, p.Property) {
+		value := w.content(p.ID.Shadow).Desired[p.ID.Key]
+		for _, ref := range configgen.Refs(w.cfg, p.Property) {
 			j.demanded[ref] = j.demanded[ref] || p.Output && asks(w.cfg, p.Property, ref, value)
 		}
-		if _, configured := kinds[p.address()]; p.Property.Kind == config.Pulse && !configured && value != nil && j.pulsesSince[p.PropertyID] == 0 {
+		if _, configured := kinds[keyOf(p)]; p.Kind == config.Pulse && !configured && value != nil && j.pulsesSince[p.ID] == 0 {
 			// A desired value without a property is a request to the new property.
-			j.spent[p.PropertyID] = min(j.spent[p.PropertyID], j.lastRequest[p.address()]-1)
+			j.spent[p.ID] = min(j.spent[p.ID], j.lastRequest[keyOf(p)]-1)
+		}
+	}
+	for _, p := range configgen.Properties(before) {
+		if p.Kind == config.Flag && len(j.requests[keyOf(p)]) > 0 {
+			delete(j.latched, watchedBy(before, before.Alarms[p.Alarm])) // it may have been reset
 		}
 	}
 	for id, latched := range j.latched {

@@ -38,7 +38,7 @@ func (j *confJudge) moved(ref gpio.Ref, how string) {
 	others, lock := j.others(label)
 	lasted := w.now.Sub(since)
 	switch {
-	case !on && how == "written" && lasted < cfg.MinOn && !j.stopping && !slices.ContainsFunc(others, w.on):
+	case !on && how == "written" && lasted < cfg.MinOn && !j.stopping && !slices.ContainsFunc(others, j.mayBeOn):
 		w.fail("minOn: %v goes off after %v, want %v", ref, lasted, cfg.MinOn)
 	case on && how == "written" && lasted < cfg.MinOff && !j.stopping:
 		w.fail("minOff: %v goes on after %v, want %v", ref, lasted, cfg.MinOff)
@@ -65,25 +65,38 @@ func (j *confJudge) mayGoOn(ref gpio.Ref, label, how string) {
 	cfg := w.cfg.Lines[label]
 	free := isSwitched(w.cfg, label) || cfg.Start == config.StartOn || cfg.Failsafe != nil && cfg.Failsafe.On || j.stopping && cfg.Stop == config.StopOn
 	p, driven := j.driver(ref)
-	if driven && p.Property.Kind == config.Pulse && !free {
-		switch at := p.address(); {
+	if driven && p.Kind == config.Pulse && !free {
+		switch at := keyOf(p); {
 		case j.faulty[ref]:
 			delete(j.faulty, ref) // it resumes the pulse that a fault cut off
-		case j.spent[p.PropertyID] < j.lastRequest[at] && j.spent[p.PropertyID] < j.heard[at.id]:
-			j.spent[p.PropertyID] = j.heard[at.id] // replaced values cannot pulse any more
+		case j.spent[p.ID] < j.lastRequest[at] && j.spent[p.ID] < j.heard[at.id]:
+			j.spent[p.ID] = max(j.nextRequest(at, j.spent[p.ID]), j.read[at.id])
 		case j.toggles[ref] > 0:
 			j.toggles[ref]--
 		default:
-			w.fail("pulse: %v pulses again for %v, desired %d times", ref, p.PropertyID, j.requestCount[at])
+			w.fail("pulse: %v pulses again for %v, desired %d times", ref, p.ID, j.requestCount[at])
 		}
-		j.pulsesSince[p.PropertyID]++
+		j.pulsesSince[p.ID]++
 	}
-	asked := driven && asks(w.cfg, p.Property, ref, w.content(p.PropertyID.Shadow).Desired[p.Key])
+	asked := driven && asks(w.cfg, p.Property, ref, w.content(p.ID.Shadow).Desired[p.ID.Key])
 	if !free && !asked && !j.demanded[ref] {
 		w.fail("no reason: %v is %s on, and nothing demands that", ref, how)
 	}
 	j.demanded[ref] = true
 }
+
+// nextRequest is the number of the first desired value of a key after another one.
+func (j *confJudge) nextRequest(at confKey, after int) int {
+	for _, number := range j.numbers[at] {
+		if number > after {
+			return number
+		}
+	}
+	return after
+}
+
+// mayBeOn reports whether a line is on, or was set on and did not follow.
+func (j *confJudge) mayBeOn(ref gpio.Ref) bool { return j.w.on(ref) || j.faulty[ref] }
 
 // stray notes that a line does not follow.
 func (j *confJudge) stray(ref gpio.Ref) { j.faulty[ref] = true }
@@ -142,10 +155,10 @@ func latest(a, b time.Time) time.Time {
 // stays checks that a change moved no output that it is not about.
 func (j *confJudge) stays(levels map[gpio.Ref]bool, step configgen.Step, before *config.Config) {
 	w := j.w
-	about := j.affected(step, before)
+	about := step.Scope(before, w.cfg)
 	for _, label := range slices.Sorted(maps.Keys(w.cfg.Lines)) {
 		l := w.cfg.Lines[label]
-		if l.Direction == gpio.Output && !about.lines[l.Ref] && levels[l.Ref] != w.high[l.Ref] {
+		if l.Direction == gpio.Output && !about.Lines[l.Ref] && levels[l.Ref] != w.high[l.Ref] {
 			w.fail("moved: %v goes from %v to %v by a change that is not about it: %s", l.Ref, levels[l.Ref], w.high[l.Ref], step.Text)
 		}
 	}

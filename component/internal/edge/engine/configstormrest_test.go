@@ -186,10 +186,10 @@ func emptied(members map[string]any) bool {
 func (j *confJudge) counters() {
 	w := j.w
 	for _, p := range w.props {
-		if p.Property.Kind != config.Count {
+		if p.Kind != config.Count {
 			continue
 		}
-		at, id := p.address(), p.PropertyID
+		at, id := keyOf(p), p.ID
 		value := w.content(at.id).Reported[at.key]
 		n, ok := edgesOfCount(p.Property, value)
 		if !ok {
@@ -238,12 +238,12 @@ func allRefused(p config.Property, writes []any) bool {
 func (j *confJudge) values() {
 	w := j.w
 	for _, p := range w.props {
-		at, id := p.address(), p.PropertyID
+		at, id := keyOf(p), p.ID
 		c := w.content(at.id)
 		got := c.Reported[at.key]
 		want := got
-		refs := refsOf(w.cfg, p.Property)
-		switch p.Property.Kind {
+		refs := configgen.Refs(w.cfg, p.Property)
+		switch p.Kind {
 		case config.Level, config.Pulse:
 			want = p.Values.Value(w.on(refs[0]))
 		case config.Blink:
@@ -306,9 +306,9 @@ func matches(w *confWorld, states map[string]bool) bool {
 const unknownSetting = "\x00unknown"
 
 // setting checks a setting. Objects are only compared before and after a change.
-func (j *confJudge) setting(p confProperty, desired, got any) {
+func (j *confJudge) setting(p configgen.Property, desired, got any) {
 	w := j.w
-	id, at := p.PropertyID, p.address()
+	id, at := p.ID, keyOf(p)
 	if p.Domain.Type == config.ObjectValue {
 		return // see the comparisons at rest
 	}
@@ -334,7 +334,7 @@ func (j *confJudge) setting(p confProperty, desired, got any) {
 }
 
 // flag checks the reported state of an alarm.
-func (j *confJudge) flag(p confProperty, got any) {
+func (j *confJudge) flag(p configgen.Property, got any) {
 	w := j.w
 	a := w.cfg.Alarms[p.Alarm]
 	watched := watchedBy(w.cfg, a)
@@ -343,18 +343,18 @@ func (j *confJudge) flag(p confProperty, got any) {
 	}
 	reset := false
 	for _, q := range w.props {
-		if q.Property.Kind == config.Flag && q.Alarm == p.Alarm {
-			reset = reset || len(j.requests[q.address()]) > 0
+		if q.Kind == config.Flag && q.Alarm == p.Alarm {
+			reset = reset || len(j.requests[keyOf(q)]) > 0
 		}
 	}
 	if a.Line != "" && got != nil {
 		holds := w.on(w.cfg.Lines[a.Line].Ref) == a.Limit
 		if holds && got != true || !holds && got == true && !a.Latched {
-			w.fail("alarm: %v is %v, the line that it watches is %v", p.PropertyID, got, w.on(w.cfg.Lines[a.Line].Ref))
+			w.fail("alarm: %v is %v, the line that it watches is %v", p.ID, got, w.on(w.cfg.Lines[a.Line].Ref))
 		}
 	}
 	if j.latched[watched] && a.Latched && got != true && !reset && !j.stateLost {
-		w.fail("alarm: %v is %v, want true, since it is latched and was not reset", p.PropertyID, got)
+		w.fail("alarm: %v is %v, want true, since it is latched and was not reset", p.ID, got)
 	}
 	// Without a value to test, flags may show the former alarm.
 	shown := a.Line != ""
@@ -363,7 +363,7 @@ func (j *confJudge) flag(p confProperty, got any) {
 		shown = w.content(s.ID).Reported[a.Property.Key] != nil
 	}
 	for _, q := range w.props {
-		shown = shown && !(q.Property.Kind == config.Flag && q.Alarm == p.Alarm && w.content(q.PropertyID.Shadow).Reported[q.Key] != true)
+		shown = shown && !(q.Kind == config.Flag && q.Alarm == p.Alarm && w.content(q.ID.Shadow).Reported[q.ID.Key] != true)
 	}
 	j.latched[watched] = a.Latched && shown
 }
@@ -422,7 +422,7 @@ func (j *confJudge) settle() {
 	w := j.w
 	configured := map[configgen.PropertyID]bool{}
 	for _, p := range w.props {
-		configured[p.PropertyID] = true
+		configured[p.ID] = true
 	}
 	for id := range j.counts {
 		if !configured[id] && len(j.requests[confKey{id.Shadow, id.Key}]) > 0 {
@@ -446,14 +446,14 @@ func (j *confJudge) settle() {
 	clear(j.faulty)
 	j.stateLost = false
 	for _, p := range w.props {
-		id := p.PropertyID
+		id := p.ID
 		id.Kind = config.Pulse
 		j.spent[id] = j.requestNumber
-		for _, ref := range refsOf(w.cfg, p.Property) {
+		for _, ref := range configgen.Refs(w.cfg, p.Property) {
 			if p.Output && !j.on[ref] && !j.waves[ref] {
 				delete(j.demanded, ref)
 			}
-			if p.Output && asks(w.cfg, p.Property, ref, w.content(p.PropertyID.Shadow).Desired[p.Key]) {
+			if p.Output && asks(w.cfg, p.Property, ref, w.content(p.ID.Shadow).Desired[p.ID.Key]) {
 				j.demanded[ref] = true
 			}
 		}

@@ -27,8 +27,8 @@ type confWorld struct {
 	random *rand.Rand
 	gen    *configgen.Generator
 	cfg    *config.Config
-	labels map[gpio.Ref]string // of the present configuration
-	props  []confProperty      // likewise
+	labels map[gpio.Ref]string  // of the present configuration
+	props  []configgen.Property // likewise
 	engine *stormEngine
 	judge  *confJudge
 	*confShared
@@ -154,7 +154,7 @@ func (w *confWorld) parse() *config.Config {
 
 // use makes a configuration the present one, before the engine hears of it.
 func (w *confWorld) use(cfg *config.Config) {
-	w.cfg, w.labels, w.props = cfg, map[gpio.Ref]string{}, propertiesOf(cfg)
+	w.cfg, w.labels, w.props = cfg, map[gpio.Ref]string{}, configgen.Properties(cfg)
 	for label, l := range cfg.Lines {
 		w.labels[l.Ref] = label
 	}
@@ -473,18 +473,6 @@ func (w *confWorld) store(e outUpdate) *shadowdoc.Change {
 	return change
 }
 
-// storeLate stores an update after its answer. Its keys may stay in a shadow that is
-// withdrawn: once nothing is left to withdraw, nobody listens to the message.
-func (w *confWorld) storeLate(s *confShadow, e outUpdate) {
-	w.say("%v: stored late: %s", s.id, e.token)
-	for key := range e.reported {
-		if w.properties(s.id) == nil {
-			w.judge.leftovers[confKey{s.id, key}] = true
-		}
-	}
-	w.store(e)
-}
-
 // update is the shadow manager's part in an update, whoever sends it.
 func (w *confWorld) update(id shadow.ID, document string) *shadowdoc.Change {
 	s := w.shadow(id)
@@ -553,7 +541,9 @@ func (w *confWorld) deliver() bool {
 			}
 		}
 		if len(s.late) > 0 && (w.calm || w.chance(10)) {
-			w.storeLate(s, takeFirst(&s.late))
+			u := takeFirst(&s.late)
+			w.store(u)
+			w.judge.storedLate(u)
 			return true
 		}
 	}
