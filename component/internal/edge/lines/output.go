@@ -121,17 +121,17 @@ func (u *output) restore(memory Memory) {
 			u.initial[i] = u.startState(cfg, &level)
 		}
 	}
-	wave, ok := memory.Waves[u.MemoryKey()]
+	wave, ok := memory.Waves[u.memoryKey()]
 	if ok && u.cfgs[0].Start == config.StartRestore && u.use.makesWave(wave) && len(wave.Levels) == len(u.lines) {
 		u.demand, u.cause = wave, Cause{Kind: ByStart}
 	}
-	if o, ok := memory.Demands[u.MemoryKey()]; ok && u.takesUp(o.Demand) {
+	if o, ok := memory.Demands[u.memoryKey()]; ok && u.takesUp(o.Demand) {
 		u.demand, u.cause = Pattern(o.Demand.Levels), o.Cause
 	}
 }
 
-// MemoryKey is the key of the output in [Memory].
-func (u *output) MemoryKey() string {
+// memoryKey is the key of the output in [Memory].
+func (u *output) memoryKey() string {
 	names := make([]string, len(u.cfgs))
 	for i, cfg := range u.cfgs {
 		names[i] = MemoryKey(cfg)

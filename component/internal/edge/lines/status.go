@@ -110,11 +110,11 @@ func (b *Bank) Memory() Memory {
 	m := Memory{Levels: map[string]bool{}, Waves: map[string]Demand{}, Demands: map[string]Order{}}
 	for _, u := range b.outputOrder {
 		if u.unmet() {
-			m.Demands[u.MemoryKey()] = Order{Demand: u.demand, Cause: u.cause}
+			m.Demands[u.memoryKey()] = Order{Demand: u.demand, Cause: u.cause}
 		}
 		switch {
 		case u.demand.IsWave():
-			m.Waves[u.MemoryKey()] = u.demand
+			m.Waves[u.memoryKey()] = u.demand
 		case u.demand.IsPulse():
 		default:
 			u.remember(m.Levels)

@@ -475,14 +475,14 @@ func (s *storm) rememberWants(memory lines.Memory) {
 		if !known || memory.Demands == nil || len(d.claim) > 1 || len(d.lock) > 0 || want.Timed() {
 			continue
 		}
-		_, waits := memory.Demands[MemoryKey(id, d.ActiveLow)]
+		_, waits := memory.Demands[memoryKey(id, d.ActiveLow)]
 		if d.Start == config.StartRestore && !d.use.Momentary || d.Start == config.StartKeep && waits && !d.use.Momentary {
 			s.wants[id] = want
 		}
 	}
 }
 
-func MemoryKey(id string, low bool) string {
+func memoryKey(id string, low bool) string {
 	if low {
 		return "!" + id
 	}
@@ -648,7 +648,7 @@ func (s *storm) release(e lines.Release) {
 		s.set(id, value != g.low[i], "release")
 	}
 	for _, id := range g.wires {
-		if _, stays := s.law.lines[id]; stays {
+		if _, stays := s.law.lines[id]; stays && !g.input {
 			s.reclaims[id] = s.law.leave(id)
 		}
 	}
