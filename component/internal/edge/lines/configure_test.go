@@ -597,6 +597,14 @@ func TestMaxOnOfAPatternInPart(t *testing.T) {
 	d.does("write A+B off,on")
 	d.pass(time.Minute)
 	d.does("write A+B off,on", "write A+B off,off")
+
+	// The same if both wait to go off already.
+	d = newDesk(t, setupOf(two, lines.Use{Lines: []string{"p", "q"}}))
+	d.set("p+q", true, true)
+	d.set("p+q", false, false)
+	d.mark()
+	d.pass(10 * time.Second)
+	d.does("write A+B off,on")
 }
 
 // TestFailsafeIsConfiguredOtherwise: the new state is taken while the link is away.

@@ -10,14 +10,14 @@ import (
 // is to go off now anyway.
 func (b *Bank) limit(now time.Time, u *output) {
 	for i, cfg := range u.cfgs {
-		if cfg.MaxOn == 0 || !u.values[i] || !u.wantsOn(i) {
-			continue
-		}
-		if want, _ := u.demand.at(now, u.begun); want != nil && !want[i] {
+		if cfg.MaxOn == 0 || !u.values[i] {
 			continue
 		}
 		if end := u.since[i].Add(cfg.MaxOn); now.Before(end) {
 			b.at(end)
+			continue
+		}
+		if want, _ := u.demand.at(now, u.begun); !u.wantsOn(i) || want != nil && !want[i] {
 			continue
 		}
 		b.log.Warn("line was on for its longest time", "line", u.lines[i], "maxOn", cfg.MaxOn)
