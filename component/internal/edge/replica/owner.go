@@ -58,7 +58,8 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	if code == shadow.Conflict {
 		ack.Value = shadow.Scalar(q.Value)
 	}
-	if have, ok := r.haveAck[key]; ok && q.answeredBy(have, r.owner.IsCommand(key)) && ack == (shadow.Ack{Code: have.Code, Version: q.Version, Reason: have.Reason, Value: have.Value}) {
+	underway := r.wantAck[key].Code == shadow.InProgress && r.wantAck[key].Version == q.Version // this run carries it out
+	if have, ok := r.haveAck[key]; ok && !underway && q.answeredBy(have, r.owner.IsCommand(key)) && ack == (shadow.Ack{Code: have.Code, Version: q.Version, Reason: have.Reason, Value: have.Value}) {
 		ack.Version = have.Version
 	}
 	if old, ok := r.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {

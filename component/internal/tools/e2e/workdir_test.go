@@ -323,7 +323,7 @@ func TestStateThatIsMovedAway(t *testing.T) {
 	p.says("state file not read; it is left alone", "a newer version of the component wrote it (format 99")
 	v := r.desire("", `{"limit":62}`)
 	r.answered("", v, `{"limit":62}`)
-	p.says("state not saved; it is tried again", "left alone")
+	p.says("state not saved; retrying", "left alone")
 	if got, err := os.ReadFile(r.file(state.FileName)); string(got) != text {
 		t.Errorf("the file has %q, %v", got, err)
 	}
