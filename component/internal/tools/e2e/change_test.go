@@ -123,9 +123,15 @@ func TestRemovedShadowIsWithdrawn(t *testing.T) {
 			if restart {
 				p.signal(syscall.SIGKILL)
 				p.ends()
-				err := r.core.Deploy(t.Context(), devcore.Deployment{
-					Configurations: map[string]devcore.ConfigurationChange{componentName: {Full: asJSON(t, moved)}},
-				})
+				deploy := func() error {
+					return r.core.Deploy(t.Context(), devcore.Deployment{
+						Configurations: map[string]devcore.ConfigurationChange{componentName: {Full: asJSON(t, moved)}},
+					})
+				}
+				err := deploy()
+				if err != nil { // the core may still have waited for the killed process to validate it
+					err = deploy()
+				}
 				if err != nil {
 					t.Fatal(err)
 				}
