@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
 
@@ -121,17 +122,15 @@ func TestRemovedShadowIsWithdrawn(t *testing.T) {
 			r.answered("", r.desire("", `{"lamp":true}`), `{"lamp":true}`)
 			r.update(thing, "", `{"state":{"reported":{"foreign":1}}}`)
 			if restart {
+				r.remembers("the lamp", func(s state.State) bool { return s.Outputs["LAMP"] })
 				p.signal(syscall.SIGKILL)
 				p.ends()
-				deploy := func() error {
-					return r.core.Deploy(t.Context(), devcore.Deployment{
-						Configurations: map[string]devcore.ConfigurationChange{componentName: {Full: asJSON(t, moved)}},
-					})
+				if _, ok := r.events.wait(func(e devcore.Event) bool { return e.Kind == devcore.Disconnected }); !ok {
+					t.Fatal("the core did not notice the end of the process")
 				}
-				err := deploy()
-				if err != nil { // the core may still have waited for the killed process to validate it
-					err = deploy()
-				}
+				err := r.core.Deploy(t.Context(), devcore.Deployment{
+					Configurations: map[string]devcore.ConfigurationChange{componentName: {Full: asJSON(t, moved)}},
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
