@@ -25,6 +25,7 @@ import (
 
 var (
 	confStorms     = flag.Int("confstorms", 300, "how many random histories TestConfigurationStorms plays")
+	confStormFirst = flag.Uint64("confstorm.first", 1, "the first of the histories")
 	confStormSeed  = flag.Uint64("confstorm", 0, "the one history to play, as TestConfigurationStorms named it")
 	confStormTrace = flag.Bool("confstorm.trace", false, "tell all inputs and effects")
 	confStormAll   = flag.Bool("confstorm.all", false, "do not end at the first finding, and count findings by their kind")
@@ -40,7 +41,7 @@ var (
 // Then [confJudge] checks the lines and the shadows. Each history is played twice; both
 // plays must have equal effects.
 func TestConfigurationStorms(t *testing.T) {
-	first, last := uint64(1), uint64(*confStorms)
+	first, last := *confStormFirst, *confStormFirst+uint64(*confStorms)-1
 	if *confStormSeed != 0 {
 		first, last = *confStormSeed, *confStormSeed
 	}

@@ -68,6 +68,9 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 				before := remembered.Properties[was[place(k)]]
 				k.base().retyped = max(c.clock.latest(c.now).Unix(), before.Ahead)
 			}
+			if k.base().retyped != 0 {
+				k.base().report(nil) // what the old kind reported
+			}
 			k.resume(saved)
 			p.add(k)
 		}

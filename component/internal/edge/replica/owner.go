@@ -66,6 +66,7 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 		r.log.Warn("desired value not applied", "shadow", r.id, "property", key, "value", q.Value, "code", int(code), "reason", reason)
 	}
 	r.wantAck[key] = ack
+	delete(r.withdrawn, key)
 	r.touch()
 }
 

@@ -190,6 +190,7 @@ type Replica struct {
 	wantAck, haveAck map[string]shadow.Ack
 	spoiled          bool // the acknowledgements in the shadow contain a null or an empty object
 	requests         map[string]request
+	withdrawn        map[string]int64 // version of the last request withdrawn during this run: its acknowledgement answers no later request
 
 	desired   map[string]any   // the desired section, as far as known
 	desiredAt map[string]int64 // when each key was written; 0 if unknown
@@ -267,7 +268,7 @@ func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
 		set: set, id: id, owner: owner, log: set.log,
 		want: map[string]any{}, have: map[string]any{},
 		wantAck: map[string]shadow.Ack{}, haveAck: map[string]shadow.Ack{},
-		requests: map[string]request{},
+		requests: map[string]request{}, withdrawn: map[string]int64{},
 		desired:  map[string]any{}, desiredAt: map[string]int64{},
 		sent: map[string]sent{}, proposals: map[string]any{}, repeats: map[string]bool{}, clears: map[string]bool{},
 	}
@@ -420,7 +421,7 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 	for key, q := range r.requests {
 		// An acknowledgement belongs to its document, not to a document created later.
 		if _, desired := r.desired[key]; !desired && (!q.over || q.Version > doc.Version) {
-			r.forget(key)
+			r.forgetWithdrawn(key)
 		}
 	}
 	clear(r.clears)
@@ -437,7 +438,10 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 				q.Version = doc.Version // the value may have been requested again within the same second
 			}
 		case !seen:
-			q.answered, q.settled = doc.AckAt[key], shadow.Equal(r.have[key], q.Value)
+			q.settled = shadow.Equal(r.have[key], q.Value)
+			if have := r.haveAck[key]; have.Version != r.withdrawn[key] {
+				q.answered = doc.AckAt[key]
+			}
 			q.differs = r.owner.Differs(key, q.Value, q.settled)
 			q.Rejected = r.rejected(key, q)
 			fallthrough
@@ -482,6 +486,15 @@ func (r *Replica) keepAnswer(key string) {
 func (r *Replica) forget(key string) {
 	delete(r.requests, key)
 	delete(r.wantAck, key)
+}
+
+// forgetWithdrawn drops the acknowledgement of a value withdrawn by its writer. The
+// service may still store the acknowledgement, after a newer value.
+func (r *Replica) forgetWithdrawn(key string) {
+	if ack, ok := r.wantAck[key]; ok {
+		r.withdrawn[key] = ack.Version
+	}
+	r.forget(key)
 }
 
 func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
@@ -574,7 +587,7 @@ func (r *Replica) requestWritten(in shadow.Accepted) {
 		delete(r.clears, key)
 		delete(r.proposals, key)
 		if value := in.Desired[key]; withdrawn(value) {
-			r.forget(key)
+			r.forgetWithdrawn(key)
 			r.owner.Withdrawn(key)
 		} else {
 			r.deliver(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true}})
