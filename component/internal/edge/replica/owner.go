@@ -11,13 +11,17 @@ import (
 // Report sets the value to report under a key; nil deletes the key. Nulls and empty
 // objects in a value are left out: a shadow does not keep them.
 func (r *Replica) Report(key string, value any) {
-	r.want[key] = stripped(value)
-	r.touch()
+	r.setWant(key, stripped(value))
 }
 
 // Repeat reports the value of a key again, although unchanged.
 func (r *Replica) Repeat(key string) {
-	r.repeats[key] = true
+	r.repeats[key], r.unequal[key] = true, true
+	r.touch()
+}
+
+func (r *Replica) setWant(key string, value any) {
+	r.want[key], r.unequal[key] = value, true
 	r.touch()
 }
 
@@ -130,8 +134,7 @@ func (r *Replica) Disown(key string) {
 	delete(r.clears, key)
 	delete(r.proposals, key)
 	delete(r.repeats, key)
-	r.want[key] = nil // even a value only reported by an earlier run
-	r.touch()
+	r.setWant(key, nil) // even a value only reported by an earlier run
 }
 
 // Withdraw deletes keys possibly reported by an earlier run. A document read without
@@ -141,16 +144,15 @@ func (r *Replica) Withdraw(keys []string) {
 		if _, known := r.want[key]; !known && r.phase == synced {
 			r.resync(time.Time{}, 0)
 		}
-		r.want[key] = nil
+		r.setWant(key, nil)
 	}
-	r.touch()
 }
 
 // retire deletes all reported values and detaches the owner.
 func (r *Replica) retire() {
 	r.owner = nil
 	for key := range r.want {
-		r.want[key] = nil
+		r.setWant(key, nil)
 	}
 	clear(r.requests)
 	clear(r.wantAck)

@@ -186,6 +186,8 @@ type Replica struct {
 	// want has the values to report, have the values known to be in the shadow. A nil
 	// in want deletes the key.
 	want, have map[string]any
+	// unequal has at least the keys to report of which want and have differ.
+	unequal map[string]bool
 	// wantAck and haveAck are the same for acknowledgements.
 	wantAck, haveAck map[string]shadow.Ack
 	spoiled          bool // the acknowledgements in the shadow contain a null or an empty object
@@ -266,10 +268,10 @@ func (r request) answeredBy(have shadow.Ack, command bool) bool {
 func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
 	return &Replica{
 		set: set, id: id, owner: owner, log: set.log,
-		want: map[string]any{}, have: map[string]any{},
+		want: map[string]any{}, have: map[string]any{}, unequal: map[string]bool{},
 		wantAck: map[string]shadow.Ack{}, haveAck: map[string]shadow.Ack{},
 		requests: map[string]request{}, withdrawn: map[string]int64{},
-		desired:  map[string]any{}, desiredAt: map[string]int64{},
+		desired: map[string]any{}, desiredAt: map[string]int64{},
 		sent: map[string]sent{}, proposals: map[string]any{}, repeats: map[string]bool{}, clears: map[string]bool{},
 	}
 }
@@ -356,6 +358,9 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		if value != nil && (wanted || r.owner != nil && r.owner.Owns(key)) {
 			r.have[key] = value
 		}
+	}
+	for key := range r.want {
+		r.unequal[key] = true
 	}
 	acks, _ := doc.Reported[shadow.AckKey].(map[string]any)
 	r.spoiled = holdsRemnant(acks)

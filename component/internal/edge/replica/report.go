@@ -47,13 +47,16 @@ func (r *Replica) reported(d report) map[string]any {
 
 func (r *Replica) changedValues() map[string]any {
 	changed := map[string]any{}
-	for key, value := range r.want {
+	for key := range r.unequal {
+		value := r.want[key]
 		have, ok := r.have[key]
 		switch {
 		case holdsRemnant(have):
 			changed[key] = nil // the next update writes the key anew
 		case ok != (value != nil) || ok && (r.repeats[key] || !shadow.Equal(have, value)):
 			changed[key] = value // a null only where there is a value
+		default:
+			delete(r.unequal, key)
 		}
 	}
 	return changed
@@ -94,9 +97,13 @@ func (s shedding) String() string {
 // changedAcks returns the acknowledgements to write; a zero ack deletes its key.
 func (r *Replica) changedAcks() map[string]shadow.Ack {
 	changed := map[string]shadow.Ack{}
-	shown := r.shownAcks()
-	if r.spoiled {
-		clear(shown) // written again once all are gone
+	var shown map[string]shadow.Ack
+	switch {
+	case r.spoiled: // written again once all are gone
+	case r.shed == shedNothing:
+		shown = r.wantAck
+	default:
+		shown = r.shownAcks()
 	}
 	for key, ack := range shown {
 		if ack != r.haveAck[key] {

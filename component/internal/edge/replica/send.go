@@ -62,6 +62,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 func (r *Replica) recordWritten(d report) {
 	for key, value := range d.values {
 		delete(r.repeats, key)
+		r.unequal[key] = true
 		if value == nil {
 			delete(r.have, key)
 		} else {
@@ -137,7 +138,7 @@ func (r *Replica) fetchNow() Fetch {
 func (r *Replica) sendNow(now time.Time) Update {
 	d := r.sendable()
 	r.sendAt = now.Add(reportInterval)
-	r.flight = &flight{r.seq, r.View().Version, d}
+	r.flight = &flight{r.seq, r.version(), d}
 	for key, value := range d.desired {
 		if value != nil {
 			r.sent[key] = sent{value, r.knownVersion()}

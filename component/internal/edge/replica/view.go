@@ -24,8 +24,10 @@ type View struct {
 
 // View describes the replica.
 func (r *Replica) View() View {
-	return View{r.sync(), max(r.newest, r.gate.Seen(), r.replied), r.warned}
+	return View{r.sync(), r.version(), r.warned}
 }
+
+func (r *Replica) version() int64 { return max(r.newest, r.gate.Seen(), r.replied) }
 
 func (r *Replica) sync() string {
 	switch {
