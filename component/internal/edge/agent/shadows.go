@@ -35,11 +35,12 @@ func (a *agent) newTransports() map[config.Transport]transport {
 // feed turns the messages of a shadow into inputs.
 type feed struct {
 	*agent
-	id    shadow.ID
-	via   transport
-	large bool // its messages are more than nucleus lite takes
-	ctx   context.Context
-	end   context.CancelFunc
+	id     shadow.ID
+	via    transport
+	direct bool // its messages come from the cloud, and not from a shadow manager
+	large  bool // its messages are more than nucleus lite takes
+	ctx    context.Context
+	end    context.CancelFunc
 }
 
 // follow starts the feed of a shadow.
@@ -81,7 +82,7 @@ func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{},
 	var live [2]bool
 	both := func() {
 		if live[0] && live[1] {
-			f.tell(engine.ShadowLive{ID: f.id})
+			f.tell(engine.ShadowLive{ID: f.id, Direct: f.direct})
 		}
 	}
 	heard := func(i int, u ipc.Update) {

@@ -74,6 +74,7 @@ func newTopics(session *ipc.Session, kind *nucleusKind, work *sync.WaitGroup, ct
 }
 
 func (t *topics) follow(f *feed) {
+	f.direct = true
 	lite, err := t.kind.isLite(f.ctx)
 	if err != nil {
 		return

@@ -75,7 +75,7 @@ func (r *topicsRig) follow(t *testing.T) {
 	t.Helper()
 	f := &feed{agent: r.agent, id: room, via: r.topics, ctx: r.ctx}
 	r.work.Go(func() { r.topics.follow(f) })
-	r.hears(t, engine.ShadowLive{ID: room})
+	r.hears(t, engine.ShadowLive{ID: room, Direct: true})
 }
 
 // hears waits for the next input of the engine.
@@ -179,14 +179,14 @@ func TestTopicsWithoutAnAnswer(t *testing.T) {
 	// The link was away, perhaps. When it is there again, other shadows are read.
 	f := &feed{agent: r.agent, id: shadow.ID{Thing: "gw"}, via: r.topics, ctx: r.ctx}
 	r.work.Go(func() { r.topics.follow(f) })
-	r.hears(t, engine.ShadowLive{ID: f.id})
+	r.hears(t, engine.ShadowLive{ID: f.id, Direct: true})
 	<-r.asked
 	r.topics.patience = time.Hour
 	go r.answer(t, "/get/accepted", `"version":1`)
 	if got := r.fetch(r.topics, replica.Fetch{ID: room}).(replica.Fetched); got.Outcome != replica.OK {
 		t.Fatalf("got %+v", got)
 	}
-	r.hears(t, engine.ShadowLive{ID: f.id})
+	r.hears(t, engine.ShadowLive{ID: f.id, Direct: true})
 }
 
 // TestTopicsNoticeTheLink: a shadow is read again when the nucleus tells that the link
@@ -201,7 +201,7 @@ func TestTopicsNoticeTheLink(t *testing.T) {
 			r.core.SetLink(true)
 			select {
 			case in := <-r.inputs:
-				heard = in == engine.ShadowLive{ID: room}
+				heard = in == engine.ShadowLive{ID: room, Direct: true}
 			case <-time.After(10 * time.Millisecond):
 			}
 		}
@@ -210,8 +210,8 @@ func TestTopicsNoticeTheLink(t *testing.T) {
 		r := newTopicsRig(t, devcore.Config{Lite: true})
 		r.topics.verify = time.Millisecond
 		r.follow(t)
-		r.hears(t, engine.ShadowLive{ID: room})
-		r.hears(t, engine.ShadowLive{ID: room})
+		r.hears(t, engine.ShadowLive{ID: room, Direct: true})
+		r.hears(t, engine.ShadowLive{ID: room, Direct: true})
 	})
 }
 
@@ -242,7 +242,7 @@ func TestAutomaticTransport(t *testing.T) {
 		}
 		f := &feed{agent: r.agent, id: room, ctx: r.ctx}
 		r.work.Go(func() { auto.follow(f) })
-		r.hears(t, engine.ShadowLive{ID: room})
+		r.hears(t, engine.ShadowLive{ID: room, Direct: true})
 		if _, topics := auto.way().(*topics); topics != lite {
 			t.Errorf("lite %v: got %T", lite, auto.way())
 		}

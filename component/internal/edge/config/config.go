@@ -164,6 +164,7 @@ type Property struct {
 	// Of outputs.
 	Override Override
 	Pulse    time.Duration              // of Pulse: MinWave to MaxTime
+	Expires  time.Duration              // of Pulse, Count and Flag, their commands: 1 s to MaxTime; 0 for never
 	On, Off  time.Duration              // of Blink: MinWave to MaxTime each
 	Period   time.Duration              // of PWM: 10 MinWave to MaxTime
 	Patterns map[string]map[string]bool // of Pattern: line states by word and line label

@@ -68,6 +68,8 @@ var propertyObject = declare("property", "What one key of a shadow shows, of lin
 		"Of an output: who wins when it was changed locally.").or(UpdatesDesired).of(Level, Blink, PWM),
 
 	field("pulse", span(MinWave, MaxTime), func(p *Property) *time.Duration { return &p.Pulse }, "How long it is on.").of(Pulse),
+	field("expires", span(time.Second, MaxTime), func(p *Property) *time.Duration { return &p.Expires },
+		"How old a command may be when it arrives; an older one is answered with 408 and not carried out. Without it a command is carried out however late.").of(Pulse, Count, Flag),
 	inside("blink", blinkObject, "How long it is on and off.").of(Blink),
 	inside("pwm", pwmObject, "The time that the percentage is of.").of(PWM),
 	part("patterns", patternsShape, (*parser).patterns, "By word the state of each line; all words name the same lines of one chip.").of(Pattern),
@@ -215,14 +217,14 @@ func (p *parser) property(n node, name string) Property {
 }
 
 // reservedProperties are names that a property may not have.
-var reservedProperties = []string{shadow.AckKey, shadow.StatusKey, "state"}
+var reservedProperties = []string{shadow.AckKey, shadow.StatusKey, shadow.SyncKey, "state"}
 
 func (p *parser) propertyName(n node, key string) {
 	switch {
 	case !propertyPattern.MatchString(key):
 		p.faults.add(n.path, "a property name, 1 to 64 of a-z A-Z 0-9 : _ -", strconv.Quote(key), "")
 	case slices.Contains(reservedProperties, key):
-		p.faults.add(n.path, "another property name", strconv.Quote(key), "ack and status are written by the component itself, and the shadow manager mistakes state")
+		p.faults.add(n.path, "another property name", strconv.Quote(key), "ack, status and sync are written by the component itself, and the shadow manager mistakes state")
 	}
 }
 

@@ -71,7 +71,7 @@ func address(cfg *config.Config, in Input) Input {
 	id := func(label string) shadow.ID { return cfg.Shadows[label].ID }
 	switch in := in.(type) {
 	case shadowLive:
-		return ShadowLive{id(in.Shadow)}
+		return ShadowLive{ID: id(in.Shadow)}
 	case shadowLost:
 		return ShadowLost{id(in.Shadow), in.Err}
 	case shadowDeleted:

@@ -43,7 +43,7 @@ func newBench(b *testing.B, size int) *bench {
 		now:    time.Unix(1_700_000_000, 0), claims: map[string]lines.Request{},
 	}
 	r.step(Start{})
-	r.step(ShadowLive{benchShadow})
+	r.step(ShadowLive{ID: benchShadow})
 	r.pass()
 	return r
 }

@@ -474,7 +474,7 @@ func TestRemovedShadowIsWithdrawn(t *testing.T) {
 	if !slices.Contains(next.followed, old) {
 		t.Fatalf("the shadow that is gone is not followed: %v", next.followed)
 	}
-	next.step(ShadowLive{old})
+	next.step(ShadowLive{ID: old})
 	next.step(replicaFetched(t, old, next.lastFetch("gw (classic)").Seq, reported))
 	check(next, "by a later run", `{"ack":null,"lights":null,"locked":null}`, 10)
 }

@@ -1,6 +1,13 @@
 package engine
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
@@ -14,6 +21,64 @@ type command struct {
 	known    bool // last holds a command of this run or an earlier one
 	last     state.Command
 	previous *state.Command // the command before last, while last waits for the disk; nil for none
+	begun    time.Time      // when this run took last
+}
+
+// call is a requested command, taken apart.
+type call struct {
+	value any
+	made  time.Time // when it was requested, as its sender says; zero if it does not
+}
+
+// maxEnded is the number of commands with an ID that are remembered besides the last.
+const maxEnded = 16
+
+// parseCall reads a requested command: a value, or an object with an ID and perhaps a
+// value and a time. missing is the value of an object without one, nil if it needs one.
+func parseCall(requested, missing any) (call, error) {
+	members, object := requested.(map[string]any)
+	if !object {
+		return call{value: requested}, nil
+	}
+	c := call{value: missing}
+	for _, name := range sortedKeys(members) {
+		switch member := members[name]; name {
+		case "id":
+		case "value":
+			c.value = member
+		case "at":
+			made, err := parseTime(member)
+			if err != nil {
+				return call{}, err
+			}
+			c.made = made
+		default:
+			return call{}, fmt.Errorf("want id, value and at, got %s", brief(name))
+		}
+	}
+	if shadow.RequestID(requested) == "" {
+		return call{}, fmt.Errorf("want an id, text of 1 to %d bytes, got %s", shadow.MaxRequestID, brief(members["id"]))
+	}
+	if c.value == nil {
+		return call{}, fmt.Errorf("want a value beside the id, got none")
+	}
+	return c, nil
+}
+
+// parseTime reads a time as RFC 3339, or as seconds since the epoch.
+func parseTime(value any) (time.Time, error) {
+	switch value := value.(type) {
+	case string:
+		if at, err := time.Parse(time.RFC3339, value); err == nil {
+			return at, nil
+		}
+	case json.Number:
+		if seconds, err := value.Float64(); err == nil && seconds > 0 && seconds < 1<<40 {
+			whole, part := math.Modf(seconds)
+			return time.Unix(int64(whole), int64(part*1e9)), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("want at as RFC 3339 or in seconds since 1970, got %s", brief(value))
 }
 
 func (c *command) resume(saved state.Property) {
@@ -35,13 +100,101 @@ func (c *command) remember(saved state.Property) state.Property {
 	return saved
 }
 
-func (c *command) adopt(old command) { c.known, c.last, c.previous = old.known, old.last, old.previous }
+func (c *command) adopt(old command) {
+	c.known, c.last, c.previous, c.begun = old.known, old.last, old.previous, old.begun
+}
 
-// isNew reports whether a request differs from the remembered command. A request that
-// arrives as a message is always new. So is a request in a document created anew,
-// because its versions restart.
+// isNew reports whether a request is another one than the remembered command. An ID is
+// carried out once. Without an ID a value is one request for as long as it stands, since
+// a synchronization writes it again with another time and version. Written by somebody
+// in a message of its own, it is another request.
 func (c *command) isNew(r replica.Request) bool {
-	return r.Fresh || !c.known || c.last.Cleared || c.last.Version > r.Version || c.last.At != r.At || !shadow.Equal(c.last.Value, r.Value)
+	if id := shadow.RequestID(r.Value); id != "" {
+		return c.last.ID != id
+	}
+	return r.Fresh || !c.known || c.last.Cleared || r.Direct && c.last.At != r.At || !shadow.Equal(c.last.Value, r.Value)
+}
+
+// concludesEarlier concludes a request with the ID of a command that was carried out
+// before the last one, and reports whether it is one.
+func (c *command) concludesEarlier(r replica.Request, failed shadow.Code) bool {
+	id := shadow.RequestID(r.Value)
+	for _, e := range c.last.Earlier {
+		if e.ID == id && id != c.last.ID {
+			code := shadow.Done
+			if e.Failure != "" {
+				code = cmp.Or(e.Code, failed)
+			}
+			c.replica.Conclude(c.key, code, e.Failure)
+			return true
+		}
+	}
+	return false
+}
+
+// next returns the command of a request, which comes after the last one.
+func (c *command) next(r replica.Request) state.Command {
+	next := state.Command{At: r.At, Version: r.Version, Value: r.Value, ID: shadow.RequestID(r.Value)}
+	next.Earlier = slices.Clone(c.last.Earlier)
+	if c.last.ID != "" {
+		ended := state.Ended{ID: c.last.ID, Code: c.last.Code, Failure: c.last.Failure}
+		if !c.last.Done {
+			ended.Failure = "another request came before its end"
+		}
+		next.Earlier = append(next.Earlier, ended)
+	}
+	next.Earlier = next.Earlier[max(0, len(next.Earlier)-maxEnded):]
+	return next
+}
+
+// lateness returns why a new request may not be carried out any more, "" if it may.
+func (c *command) lateness(r replica.Request, made time.Time) string {
+	told := !made.IsZero()
+	switch {
+	case c.Expires == 0 || !told && r.Fresh && !r.Direct:
+		return "" // a message of the shadow manager does not wait
+	case !told && r.Undated:
+		return "its age is not known: it came with a synchronization"
+	case !told:
+		made = time.Unix(r.At, 0)
+	}
+	age := c.clock.wall(c.now).Sub(made)
+	if !c.clock.set && (told || r.Direct || age < 0) {
+		return "its age is not known: the clock is not set"
+	}
+	return c.tooOld(age)
+}
+
+func (c *command) tooOld(age time.Duration) string {
+	if c.Expires == 0 || age <= c.Expires {
+		return ""
+	}
+	return fmt.Sprintf("it is %s old, want at most %s", age.Round(time.Second), c.Expires)
+}
+
+// rejectLate concludes a request that came too late.
+func (c *command) rejectLate(r replica.Request, reason string) {
+	c.known, c.last = true, c.next(r)
+	c.expire(reason)
+}
+
+// expire concludes the last command, which was not carried out.
+func (c *command) expire(reason string) {
+	c.last.Done, c.last.Failure, c.last.Code = true, reason, shadow.Expired
+	c.saveWithin(saveDelay)
+	c.replica.Conclude(c.key, shadow.Expired, reason)
+}
+
+// expires concludes a command that waited too long for the disk, and reports whether it
+// did.
+func (c *command) expires() bool {
+	reason := c.tooOld(c.now.Sub(c.begun))
+	if reason == "" {
+		return false
+	}
+	c.stopWaiting()
+	c.expire(reason)
+	return true
 }
 
 // isForeign reports whether a request was written when the key had another kind: a
@@ -52,9 +205,11 @@ func (c *command) isForeign(r replica.Request) bool {
 
 // rejectForeign concludes such a request, for later runs, too.
 func (c *command) rejectForeign(r replica.Request) {
-	c.known, c.last = true, state.Command{At: r.At, Version: r.Version, Value: r.Value, Done: true}
+	c.known, c.last = true, c.next(r)
+	c.last.Done, c.last.Code = true, shadow.Refused
+	c.last.Failure = "requested before this property became a " + c.Kind.String()
 	c.saveWithin(saveDelay)
-	c.replica.Conclude(c.key, shadow.Refused, "requested before this property became a "+c.Kind.String())
+	c.replica.Conclude(c.key, shadow.Refused, c.last.Failure)
 }
 
 // begin records a request as the command and saves it. run is called after each save
@@ -67,7 +222,7 @@ func (c *command) begin(r replica.Request, run func(failed error)) {
 			c.previous = &before
 		}
 	}
-	c.known, c.last = true, state.Command{At: r.At, Version: r.Version, Value: r.Value}
+	c.known, c.last, c.begun = true, c.next(r), c.now
 	c.beginWhenSaved(c.identity, run)
 }
 
@@ -107,7 +262,7 @@ func (c *command) finish(failure string) {
 func (c *command) conclude(failed shadow.Code) {
 	code := shadow.Done
 	if c.last.Failure != "" {
-		code = failed
+		code = cmp.Or(c.last.Code, failed)
 	}
 	c.replica.Conclude(c.key, code, c.last.Failure)
 }

@@ -142,7 +142,7 @@ func (s *stormEngine) input(in any) Input {
 	case inSeen:
 		return LineSeen{Claim: in.claim, Request: in.request, Burst: in.burst}
 	case inLive:
-		return ShadowLive{in.id}
+		return ShadowLive{ID: in.id}
 	case inLost:
 		return ShadowLost{in.id, errStorm}
 	case inDeleted:

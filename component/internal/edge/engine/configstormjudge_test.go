@@ -308,12 +308,13 @@ func (j *confJudge) written(id shadow.ID, key string, value any) {
 // noteRewrite notes that somebody else overwrites or deletes values of the component.
 func (j *confJudge) noteRewrite(id shadow.ID) { j.rewritten[id] = true }
 
-// stored notes an update of the engine that the shadow manager stored.
-func (j *confJudge) stored(u outUpdate) {
+// stored notes an update of the engine that the shadow manager stored, over these desired
+// values. A cleared value may be cleared again, for the synchronization.
+func (j *confJudge) stored(u outUpdate, desired map[string]any) {
 	acks, _ := u.reported[shadow.AckKey].(map[string]any)
 	for key, value := range u.desired {
 		ack, ok := acks[key].(map[string]any)
-		if value != nil || !ok || ack["code"] != shadow.Done {
+		if value != nil || desired[key] == nil || !ok || ack["code"] != shadow.Done {
 			continue
 		}
 		at := confKey{u.id, key}

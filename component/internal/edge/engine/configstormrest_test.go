@@ -406,7 +406,7 @@ func (j *confJudge) ghosts() {
 		reported := w.content(s.id).Reported
 		for _, key := range slices.Sorted(maps.Keys(reported)) {
 			_, configured := properties[key]
-			if configured || key == "foreign" || reported[key] == nil || key == shadow.AckKey && properties != nil || key == shadow.StatusKey && status {
+			if configured || key == "foreign" || reported[key] == nil || (key == shadow.AckKey || key == shadow.SyncKey) && properties != nil || key == shadow.StatusKey && status {
 				delete(j.leftovers, confKey{s.id, key})
 				continue
 			}

@@ -466,9 +466,10 @@ func (w *confWorld) store(e outUpdate) *shadowdoc.Change {
 	if err != nil {
 		w.fail("update not encoded: %v", err)
 	}
+	desired := w.content(e.id).Desired
 	change := w.update(e.id, string(payload))
 	if change != nil {
-		w.judge.stored(e)
+		w.judge.stored(e, desired)
 	}
 	return change
 }
@@ -520,6 +521,7 @@ func (w *confWorld) content(id shadow.ID) confContent {
 	}
 	// A stored null, which an update of a new document can leave, requests nothing.
 	maps.DeleteFunc(c.Desired, func(_ string, value any) bool { return value == nil })
+	delete(c.Desired, shadow.SyncKey) // nor does the mark
 	parsed, err := shadow.ParseDocument(s.doc.Got(0))
 	if err != nil {
 		w.fail("document not parsed: %v", err)

@@ -182,7 +182,7 @@ func (e *Engine) handle(in Input) {
 	case DiskFault:
 		e.setFault(in.What, in.Err)
 	case ShadowLive:
-		e.replicas.Live(e.now, in.ID)
+		e.replicas.Live(e.now, in.ID, in.Direct)
 	case ShadowLost:
 		e.replicas.Lost(in.ID, in.Err)
 	case Accepted:

@@ -26,7 +26,7 @@ func TestShadowOfAcknowledgementsIsWithdrawn(t *testing.T) {
 	if !slices.Contains(next.followed, id) {
 		t.Fatal("not followed")
 	}
-	next.step(ShadowLive{id})
+	next.step(ShadowLive{ID: id})
 	next.step(replicaFetched(t, id, next.lastFetch(id.String()).Seq, `{"version":2,"state":{"desired":{"x":1},"reported":{"ack":{"x":{"code":404,"reason":"no such property","version":1}}}}}`))
 	if u, got := next.update(id.String()); got != `{"ack":null}` {
 		t.Errorf("wrote %v %v", got, u)

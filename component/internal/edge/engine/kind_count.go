@@ -83,7 +83,11 @@ func (c *count) shadowRead() {
 
 // applyRequest sets the count.
 func (c *count) applyRequest(r replica.Request) {
-	total, err := c.ParseCount(r.Value)
+	requested, err := parseCall(r.Value, nil)
+	var total int64
+	if err == nil {
+		total, err = c.ParseCount(requested.value)
+	}
 	switch {
 	case err != nil:
 		c.acknowledge(shadow.Refused, err.Error())
@@ -91,6 +95,9 @@ func (c *count) applyRequest(r replica.Request) {
 		// The next run does it.
 	case c.command.isNew(r) && c.command.isForeign(r):
 		c.command.rejectForeign(r)
+	case c.command.concludesEarlier(r, shadow.LineFailed):
+	case c.command.isNew(r) && c.command.lateness(r, requested.made) != "":
+		c.command.rejectLate(r, c.command.lateness(r, requested.made))
 	case c.command.isNew(r):
 		// If the process is killed before the save, the next run sets the count again.
 		c.set(total)

@@ -65,15 +65,21 @@ func (f *alarmFlag) show() {
 
 // applyRequest takes a reset. The reset waits for the disk, so one request resets once.
 func (f *alarmFlag) applyRequest(r replica.Request) {
+	requested, err := parseCall(r.Value, false)
 	switch {
-	case r.Value != false:
-		f.acknowledge(shadow.Refused, fmt.Sprintf("want false, to reset the alarm, got %s", brief(r.Value)))
+	case err != nil:
+		f.acknowledge(shadow.Refused, err.Error())
+	case requested.value != false:
+		f.acknowledge(shadow.Refused, fmt.Sprintf("want false, to reset the alarm, got %s", brief(requested.value)))
 	case !f.alarm.Latched:
 		f.acknowledge(shadow.Refused, "the alarm is not latched: it is over by itself")
 	case f.stopped:
 		// The next run carries out the reset.
 	case f.command.isNew(r) && f.command.isForeign(r):
 		f.command.rejectForeign(r)
+	case f.command.concludesEarlier(r, shadow.Conflict):
+	case f.command.isNew(r) && f.command.lateness(r, requested.made) != "":
+		f.command.rejectLate(r, f.command.lateness(r, requested.made))
 	case f.command.waiting() && !f.command.isNew(r):
 		f.command.seenAgain(r)
 	case f.command.isNew(r), !f.command.last.Done: // the run with the reset ended early
@@ -91,7 +97,10 @@ func (f *alarmFlag) reset(failed error) {
 	case f.stopped:
 		// The next run carries it out.
 	case failed != nil:
-		f.command.ackNotSaved(failed)
+		if !f.command.expires() {
+			f.command.ackNotSaved(failed)
+		}
+	case f.command.expires():
 	default:
 		f.command.stopWaiting()
 		f.command.finish(f.alarm.reset())

@@ -60,7 +60,7 @@ func (u *pulse) applyRequest(r replica.Request) {
 	if !u.admit(r) {
 		return
 	}
-	on, err := u.Values.Line(r.Value)
+	requested, on, err := u.requested(r.Value)
 	switch {
 	case err != nil:
 		u.reject(err)
@@ -73,6 +73,11 @@ func (u *pulse) applyRequest(r replica.Request) {
 		u.acknowledge(shadow.Conflict, u.conflict)
 	case u.command.isNew(r) && u.command.isForeign(r):
 		u.command.rejectForeign(r)
+	case u.command.concludesEarlier(r, shadow.LineFailed):
+		u.followsRequest = false
+	case u.command.isNew(r) && u.command.lateness(r, requested.made) != "":
+		u.followsRequest = false
+		u.command.rejectLate(r, u.command.lateness(r, requested.made))
 	case u.command.isNew(r):
 		u.command.begin(r, u.startSaved)
 	case u.command.waiting() || u.running:
@@ -94,7 +99,10 @@ func (u *pulse) startSaved(failed error) {
 		// The next run carries it out, so it waits on: a command that waits is left out
 		// of what is saved.
 	case failed != nil:
-		u.command.ackNotSaved(failed)
+		if !u.command.expires() {
+			u.command.ackNotSaved(failed)
+		}
+	case u.command.expires():
 	default:
 		u.command.stopWaiting()
 		u.running = true
@@ -151,7 +159,7 @@ func (u *pulse) stored(value any) {
 }
 
 func (u *pulse) demandOf(value any) (lines.Demand, error) {
-	on, err := u.Values.Line(value)
+	_, on, err := u.requested(value)
 	if on {
 		return lines.Pulse(u.Pulse), err
 	}
@@ -172,6 +180,15 @@ func (u *pulse) switchDemand(on bool) (lines.Demand, any) {
 }
 
 func (u *pulse) acksWhenDone(value any) bool {
-	on, err := u.Values.Line(value)
+	_, on, err := u.requested(value)
 	return err != nil || !on
+}
+
+// requested reads a requested value. An object without a value begins a pulse.
+func (u *pulse) requested(value any) (c call, on bool, err error) {
+	if c, err = parseCall(value, u.Values.Value(true)); err != nil {
+		return c, false, err
+	}
+	on, err = u.Values.Line(c.value)
+	return c, on, err
 }

@@ -418,7 +418,7 @@ func (w *kindWorld) checkKinds() {
 	}
 	desired, reported := document.Desired, document.Reported
 	for key, value := range desired {
-		if value == nil {
+		if value == nil || key == shadow.SyncKey {
 			delete(desired, key) // a null where nothing was before desires nothing
 		}
 	}

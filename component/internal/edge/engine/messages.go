@@ -102,7 +102,10 @@ type (
 
 	// ShadowLive reports a subscription to the messages of a shadow. Earlier messages
 	// are unknown.
-	ShadowLive struct{ ID shadow.ID }
+	ShadowLive struct {
+		ID     shadow.ID
+		Direct bool // they come from the cloud, and not from a shadow manager that synchronizes with it
+	}
 
 	// ShadowLost reports the end of the messages of a shadow.
 	ShadowLost struct {

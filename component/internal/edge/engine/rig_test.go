@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -235,11 +236,16 @@ func (r *rig) accepted(name string, version int64, desired, metadata string) {
 	r.message(name, fmt.Sprintf(`{"version":%d,"state":{"desired":%s},"metadata":{"desired":%s}}`, version, desired, metadata))
 }
 
+// message delivers an update/accepted message, of an application on the device if it says
+// nothing of a client token. The synchronization has an empty one.
 func (r *rig) message(name, payload string) {
 	r.t.Helper()
 	a, err := shadow.ParseAccepted([]byte(payload))
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if !strings.Contains(payload, `"clientToken"`) {
+		a.ClientToken = "application"
 	}
 	r.step(messageAccepted{name, a})
 }

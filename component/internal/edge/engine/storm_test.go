@@ -539,7 +539,7 @@ func (w *world) check() {
 		}
 		acks, _ := document.Reported["ack"].(map[string]any)
 		for key, value := range document.Desired {
-			if value != nil {
+			if value != nil && key != shadow.SyncKey {
 				w.checkAck(cfg, key, value, acks[key])
 			}
 		}

@@ -62,8 +62,11 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	if code == shadow.Conflict {
 		ack.Value = shadow.Scalar(q.Value)
 	}
+	if r.owner.IsCommand(key) {
+		ack.ID = shadow.RequestID(q.Value)
+	}
 	underway := r.wantAck[key].Code == shadow.InProgress && r.wantAck[key].Version == q.Version // this run carries it out
-	if have, ok := r.haveAck[key]; ok && !underway && q.answeredBy(have, r.owner.IsCommand(key)) && ack == (shadow.Ack{Code: have.Code, Version: q.Version, Reason: have.Reason, Value: have.Value}) {
+	if have, ok := r.haveAck[key]; ok && !underway && q.answeredBy(have, r.owner.IsCommand(key)) && ack == (shadow.Ack{Code: have.Code, Version: q.Version, Reason: have.Reason, Value: have.Value, ID: have.ID}) {
 		ack.Version = have.Version
 	}
 	if old, ok := r.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {
@@ -159,6 +162,7 @@ func (r *Replica) retire() {
 	clear(r.clears)
 	clear(r.proposals)
 	clear(r.repeats)
+	r.assure = assurance{number: r.assure.number}
 	r.touch()
 }
 

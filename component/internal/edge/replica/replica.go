@@ -74,6 +74,11 @@ type Request struct {
 	Version int64 // of the first document with the value
 
 	Fresh  bool // from a message: just written, even if equal to the value before
+	Direct bool // from the cloud, without a synchronization between: another time is another request
+
+	// Undated means that At may be the time of a synchronization: the value may be older.
+	Undated bool
+
 	Repeat bool // already passed to the owner before
 
 	// Rejected is the reason of a [shadow.Conflict] with which an earlier run rejected
@@ -173,10 +178,11 @@ type Replica struct {
 	owner Owner
 	log   *slog.Logger
 
-	live  bool // messages arrive
-	read  bool // this run has read the document
-	phase phase
-	gate  shadow.Gate
+	live   bool // messages arrive
+	direct bool // they come from the cloud, without a synchronization between
+	read   bool // this run has read the document
+	phase  phase
+	gate   shadow.Gate
 
 	fetchAt time.Time
 	early   []shadow.Accepted // messages received during the fetch
@@ -216,6 +222,8 @@ type Replica struct {
 	touched bool      // may have something to send
 	due     time.Time // when to check again for something to send; zero for never
 	queued  bool      // waits in the queue of the set
+
+	assure assurance
 
 	seq   uint64 // of the last fetch or update; answers to earlier requests are ignored
 	fetch uint64 // of the fetch in flight
@@ -277,8 +285,8 @@ func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
 }
 
 // setLive notes the arrival of messages from now on; earlier messages are unknown.
-func (r *Replica) setLive(now time.Time) {
-	r.live, r.pause = true, 0
+func (r *Replica) setLive(now time.Time, direct bool) {
+	r.live, r.direct, r.pause = true, direct, 0
 	r.resync(now, 0)
 }
 
@@ -287,6 +295,7 @@ func (r *Replica) setLost(err error) {
 	r.warn("shadow is out of reach; lines stay as they are", err)
 	if r.flight != nil {
 		r.lastFailed = r.flight.seq
+		r.redoubt(r.flight.doubted)
 	}
 	r.live, r.phase, r.flight = false, unknown, nil
 	r.gate.Forget()
@@ -355,7 +364,7 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	r.have, r.haveAck = map[string]any{}, map[string]shadow.Ack{}
 	for key, value := range doc.Reported {
 		_, wanted := r.want[key] // including keys to delete
-		if value != nil && (wanted || r.owner != nil && r.owner.Owns(key)) {
+		if value != nil && (wanted || key == shadow.SyncKey || r.owner != nil && r.owner.Owns(key)) {
 			r.have[key] = value
 		}
 	}
@@ -387,10 +396,18 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 			r.desired[key] = value
 		}
 	}
+	r.noteSync(doc)
+	if missed := doc.Version - r.newest; r.newest != 0 && (missed < 0 || missed > r.assure.unheard) {
+		r.doubtRecent(now, 0) // somebody may have written meanwhile
+	}
 	if r.owner != nil {
 		r.keepConclusions()
 		r.requestAll(doc, doc.Version != r.newest)
+		if r.assure.lost && !r.direct && doc.Version > 0 {
+			r.doubtAll(now)
+		}
 	}
+	r.assure.lost, r.assure.unheard = false, 0
 	r.newest = doc.Version
 	r.touch()
 	if r.flight == nil {
@@ -433,7 +450,13 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 	clear(r.proposals)
 	r.owner.Read()
 	for _, key := range slices.Sorted(maps.Keys(r.desired)) {
-		q := request{Request: Request{Value: r.desired[key], At: doc.DesiredAt[key], Version: doc.Version}}
+		if key == shadow.SyncKey {
+			continue
+		}
+		at := doc.DesiredAt[key]
+		q := request{Request: Request{Value: r.desired[key], At: at, Version: doc.Version, Direct: r.direct}}
+		// A synchronization writes all that is reported, too.
+		q.Undated = !r.direct && (doc.ReportedSince == 0 || doc.ReportedSince >= at)
 		old, seen := r.requests[key]
 		switch {
 		case seen && old.At == q.At && old.Version <= doc.Version && shadow.Equal(old.Value, q.Value):
@@ -472,7 +495,7 @@ func (r *Replica) deliver(key string, q request) {
 // value, else "".
 func (r *Replica) rejected(key string, q request) string {
 	ack := r.haveAck[key]
-	if ack.Code != shadow.Conflict || !q.ackStands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(q.Value)) {
+	if ack.Code != shadow.Conflict || ack.ID != shadow.RequestID(q.Value) || !q.ackStands(ack.Code) || ack.Value != nil && !shadow.Equal(ack.Value, shadow.Scalar(q.Value)) {
 		return ""
 	}
 	return ack.Reason
@@ -503,6 +526,11 @@ func (r *Replica) forgetWithdrawn(key string) {
 }
 
 func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
+	if _, all := in.Reported[shadow.AckKey]; in.ClientToken == "" && !all {
+		// Probably the synchronization, with a change of the cloud. A full
+		// synchronization drops nothing.
+		r.doubtRecent(now, assureWindow)
+	}
 	switch r.phase {
 	case unknown:
 		return // the next fetch will include the message
@@ -532,13 +560,15 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	late := own && seq <= max(r.lastFailed, r.lastEchoed, r.fetch)
 	// An earlier run may have reported keys unknown to this run.
 	late = late || !own && len(in.Reported) > 0 && ofAnyRun(in.ClientToken)
-	if in.DesiredCleared || in.ReportedCleared || late || !own && r.overwritten(in.Reported) {
+	// A full synchronization writes both sections. What it desires need not be new.
+	merged := in.ClientToken == "" && len(in.Reported) > 0 && !r.direct
+	if in.DesiredCleared || in.ReportedCleared || late || merged || !own && r.overwritten(in.Reported) {
 		r.resync(now, 0)
 		return
 	}
 	switch {
 	case own:
-		r.lastEchoed = seq
+		r.lastEchoed, r.assure.unheard = seq, 0
 		if r.flight != nil && r.flight.seq == seq {
 			r.recordWritten(r.flight.report) // now, since the next message may come from somebody else
 		}
@@ -589,13 +619,17 @@ func (r *Replica) requestWritten(in shadow.Accepted) {
 		return
 	}
 	for _, key := range slices.Sorted(maps.Keys(in.Desired)) {
+		if key == shadow.SyncKey {
+			continue
+		}
 		delete(r.clears, key)
 		delete(r.proposals, key)
+		r.assure.settled(key)
 		if value := in.Desired[key]; withdrawn(value) {
 			r.forgetWithdrawn(key)
 			r.owner.Withdrawn(key)
 		} else {
-			r.deliver(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true}})
+			r.deliver(key, request{Request: Request{Value: value, At: in.DesiredAt[key], Version: in.Version, Fresh: true, Direct: r.direct}})
 		}
 	}
 	r.owner.RequestsDelivered()

@@ -71,7 +71,7 @@ func readBench(t *testing.T) *bench {
 	b := newBench(t)
 	b.r.Report("lamp", true)
 	b.r.Report("status", map[string]any{"running": true})
-	b.Live(b.now, gw)
+	b.Live(b.now, gw, false)
 	b.document(b.fetch(), `{"version":5,"state":{"reported":{"lamp":true,"status":{"running":true}}}}`)
 	b.nothing()
 	return b
@@ -140,11 +140,16 @@ func (b *bench) message(version int64, state string) {
 	b.arrive(fmt.Sprintf(`{"version":%d,"state":%s}`, version, state))
 }
 
+// arrive delivers a message, of an application on the device if it says nothing of a
+// client token. The synchronization has an empty one.
 func (b *bench) arrive(message string) {
 	b.t.Helper()
 	a, err := shadow.ParseAccepted([]byte(message))
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if !strings.Contains(message, `"clientToken"`) {
+		a.ClientToken = "application"
 	}
 	b.Accepted(b.now, gw, a)
 }
@@ -206,7 +211,7 @@ func TestVersionsOutOfOrderLeadToARead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			b.Live(b.now, gw)
+			b.Live(b.now, gw, false)
 			b.document(b.fetch(), fmt.Sprintf(`{"version":%d,"state":{"desired":{}}}`, c.document))
 			b.nothing()
 			for _, version := range c.messages {
@@ -227,7 +232,7 @@ func TestMessagesDuringAFetch(t *testing.T) {
 		t.Run(fmt.Sprint(c.messages), func(t *testing.T) {
 			b := newBench(t)
 			b.message(1, `{"desired":{"lamp":"before the shadow is live"}}`)
-			b.Live(b.now, gw)
+			b.Live(b.now, gw, false)
 			b.message(4, `{"desired":{"lamp":"before the fetch"}}`)
 			f := b.fetch()
 			for i := range c.messages {
@@ -380,7 +385,7 @@ func TestTooLargeReportsShedAnswers(t *testing.T) {
 func TestCreationRace(t *testing.T) {
 	b := newBench(t)
 	b.r.Report("lamp", true)
-	b.Live(b.now, gw)
+	b.Live(b.now, gw, false)
 	b.missing(b.fetch())
 	u := b.update(`{"reported":{"lamp":true}}`)
 	b.reply(u, 2)
@@ -394,7 +399,7 @@ func TestRetiredReplica(t *testing.T) {
 		b := newBench(t)
 		b.r.Report("lamp", true)
 		b.Retire(gw)
-		b.Live(b.now, gw)
+		b.Live(b.now, gw, false)
 		b.missing(b.fetch())
 		b.pass(time.Hour)
 		b.nothing()
@@ -424,7 +429,7 @@ func TestRetiredReplica(t *testing.T) {
 	}
 	t.Run("unreadable", func(t *testing.T) {
 		b := newBench(t)
-		b.Live(b.now, gw)
+		b.Live(b.now, gw, false)
 		b.Retire(gw)
 		sent := 0
 		for range 600 {
@@ -463,7 +468,7 @@ func TestPatchesOfNestedObjects(t *testing.T) {
 		{`{"a":[1]}`, `{"a":[1,2]}`, `{"a":[1,2]}`},
 	} {
 		b := newBench(t)
-		b.Live(b.now, gw)
+		b.Live(b.now, gw, false)
 		b.document(b.fetch(), `{"version":1,"state":{"reported":{"status":`+c.have+`}}}`)
 		var want any
 		if err := json.Unmarshal([]byte(c.want), &want); err != nil {
@@ -480,7 +485,7 @@ func TestRemnants(t *testing.T) {
 		b := newBench(t)
 		b.r.Report("lamp", true)
 		b.r.Report("status", map[string]any{"running": true})
-		b.Live(b.now, gw)
+		b.Live(b.now, gw, false)
 		b.document(b.fetch(), `{"version":1,"state":{"reported":{"lamp":true,"status":`+remnant+`}}}`)
 		b.reply(b.update(`{"reported":{"status":null}}`), 2)
 		b.pass(time.Second)
@@ -494,7 +499,7 @@ func TestRemnants(t *testing.T) {
 // a document must tell the same request of it.
 func TestNullsInADesiredObjectRequestNothing(t *testing.T) {
 	b := newBench(t)
-	b.Live(b.now, gw)
+	b.Live(b.now, gw, false)
 	b.document(b.fetch(), `{"version":1,"state":{}}`)
 	const desired = `{"lamp":{"id":1,"note":null,"more":{"x":{}}},"bell":{"id":null}}`
 	b.arrive(`{"version":2,"state":{"desired":` + desired + `},"metadata":{"desired":{"lamp":{"id":{"timestamp":9}}}}}`)
@@ -523,7 +528,7 @@ func TestReportOfNullsAndEmptyObjects(t *testing.T) {
 // A value of an object is not merged into the one that somebody else wrote meanwhile.
 func TestForeignObjectUnderAKeyThatIsNotReportedYet(t *testing.T) {
 	b := newBench(t)
-	b.Live(b.now, gw)
+	b.Live(b.now, gw, false)
 	b.document(b.fetch(), `{"version":1,"state":{}}`)
 	b.r.Report("lamp", true)
 	u := b.update(`{"reported":{"lamp":true}}`)
@@ -565,7 +570,7 @@ func TestConclusionOfAWithdrawnCommand(t *testing.T) {
 // A 404 is of a time when there was no such property: it concludes no command.
 func TestAnswerOfATimeBeforeTheCommand(t *testing.T) {
 	b := newBench(t)
-	b.Live(b.now, gw)
+	b.Live(b.now, gw, false)
 	b.document(b.fetch(), `{"version":1,"state":{"reported":{"ack":{"bell":{"code":404,"version":1}}}}}`)
 	b.update(`{"reported":{"ack":null}}`)
 }

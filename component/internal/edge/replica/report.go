@@ -76,7 +76,25 @@ func (r *Replica) changedDesired() map[string]any {
 			changed[key] = nil
 		}
 	}
+	_, marked := r.desired[shadow.SyncKey]
+	switch {
+	case r.direct:
+	case r.owner == nil && marked:
+		changed[shadow.SyncKey] = nil
+	case r.owner != nil && !marked && len(changed) > 0 && r.empties(changed):
+		changed[shadow.SyncKey] = mark
+	}
 	return changed
+}
+
+// empties reports whether a change of the desired section leaves nothing of it.
+func (r *Replica) empties(changed map[string]any) bool {
+	for _, value := range changed {
+		if value != nil {
+			return false
+		}
+	}
+	return len(changed) >= len(r.desired)
 }
 
 // shedding selects the parts left out of a report near the size limit: the least useful
@@ -151,6 +169,12 @@ func ackPatch(ack, have shadow.Ack) any {
 		patch["value"] = ack.Value
 	case have.Value != nil:
 		patch["value"] = nil
+	}
+	switch {
+	case ack.ID != "":
+		patch["id"] = ack.ID
+	case have.ID != "":
+		patch["id"] = nil
 	}
 	return patch
 }

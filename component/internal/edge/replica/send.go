@@ -12,6 +12,7 @@ type flight struct {
 	seq     uint64
 	version int64 // newest version that was known when it was sent
 	report
+	doubted written // repeated with it
 }
 
 func (r *Replica) updated(now time.Time, in Updated) {
@@ -21,6 +22,7 @@ func (r *Replica) updated(now time.Time, in Updated) {
 	sent := r.flight
 	r.flight = nil
 	if in.Outcome != OK {
+		r.redoubt(sent.doubted)
 		r.lastFailed = in.Seq
 		if r.lastEchoed == in.Seq { // stored nevertheless
 			in.Outcome = Unknown
@@ -115,7 +117,16 @@ func (r *Replica) nextSend() (earliest time.Time, wants bool) {
 	case r.phase == unknown:
 		return r.fetchAt, true
 	}
-	return r.sendAt, r.flight == nil && !r.sendable().empty()
+	if r.flight != nil {
+		return time.Time{}, false
+	}
+	if !r.sendable().empty() {
+		return r.sendAt, true
+	}
+	if earliest = r.sendAt; r.assure.at.After(earliest) && !r.set.draining {
+		earliest = r.assure.at
+	}
+	return earliest, r.assure.pending() && r.owner != nil
 }
 
 // sendable returns the part of the difference ready to send.
@@ -136,9 +147,26 @@ func (r *Replica) fetchNow() Fetch {
 }
 
 func (r *Replica) sendNow(now time.Time) Update {
+	repeats := r.owner != nil && (r.assure.due(now) || r.set.draining && r.assure.pending())
+	again := r.assure.weak != nil && now.Sub(r.assure.sentAt) < nullWindow
+	if again {
+		r.assure.doubt(*r.assure.weak)
+		repeats = true
+	}
 	d := r.sendable()
+	numbered := repeats && (again || d.empty())
+	if numbered {
+		r.assure.number++
+		_, marked := r.desired[shadow.SyncKey]
+		r.setWant(shadow.SyncKey, r.syncValue(marked))
+		d = r.sendable()
+	}
+	if d.desired[shadow.SyncKey] != nil {
+		r.setWant(shadow.SyncKey, r.syncValue(true))
+		d = r.sendable()
+	}
 	r.sendAt = now.Add(reportInterval)
-	r.flight = &flight{r.seq, r.version(), d}
+	r.flight = &flight{seq: r.seq, version: r.version(), report: d}
 	for key, value := range d.desired {
 		if value != nil {
 			r.sent[key] = sent{value, r.knownVersion()}
@@ -151,6 +179,14 @@ func (r *Replica) sendNow(now time.Time) Update {
 		Reported: r.reported(d),
 		Desired:  d.desired,
 	}
+	r.assure.weak = nil
+	if repeats {
+		r.repeat(&u)
+		if !numbered {
+			r.assure.weak = &r.flight.doubted
+		}
+	}
+	r.noteSent(now, u)
 	if len(u.Desired) > 0 {
 		// Not over a value written meanwhile by somebody else.
 		u.Version = r.knownVersion()

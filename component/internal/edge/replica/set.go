@@ -20,6 +20,7 @@ type Set struct {
 	tokens   string // prefix of the client tokens of this run
 	log      *slog.Logger
 
+	lost     bool              // see [Set.DoubtAll]
 	seq      uint64            // of the last request
 	awaited  map[uint64]string // the thing of each unanswered request, by number
 	touched  []*Replica        // replicas to check for something to send
@@ -43,11 +44,17 @@ func (s *Set) Open(id shadow.ID, owner Owner) *Replica {
 	r := s.replicas[id]
 	if r == nil {
 		r = newReplica(s, id, owner)
+		r.assure.lost = s.lost
 		s.replicas[id] = r
 	}
 	r.owner = owner
 	return r
 }
+
+// DoubtAll has the shadows opened from now on repeat once all that they have of the
+// component: an earlier run ended without a word, and perhaps before it could make sure
+// of its last reports.
+func (s *Set) DoubtAll() { s.lost = true }
 
 // Retire withdraws all reported values and acknowledgements of a shadow dropped from
 // the configuration. Requests are ignored from now on. Once [Set.Retired] reports true,
@@ -86,10 +93,11 @@ func (s *Set) Close(id shadow.ID) {
 }
 
 // Live notes the arrival of the messages of a shadow from now on. Earlier messages are
-// unknown.
-func (s *Set) Live(now time.Time, id shadow.ID) {
+// unknown. direct means that they come from the cloud, and not from a shadow manager
+// that synchronizes with it.
+func (s *Set) Live(now time.Time, id shadow.ID, direct bool) {
 	if r := s.replicas[id]; r != nil {
-		r.setLive(now)
+		r.setLive(now, direct)
 	}
 }
 
@@ -185,7 +193,7 @@ func (s *Set) Wake() time.Time { return s.wake }
 // shadows do not count: a later run can withdraw the rest.
 func (s *Set) Idle() bool {
 	for _, r := range s.replicas {
-		if r.live && r.owner != nil && (r.phase != synced || r.flight != nil || !r.difference().empty()) {
+		if r.live && r.owner != nil && (r.phase != synced || r.flight != nil || r.assure.pending() || !r.difference().empty()) {
 			return false
 		}
 	}

@@ -495,7 +495,7 @@ func (w *world) setLink(up bool) {
 
 func (w *world) live(s *service) {
 	if s.owner.followed {
-		w.set.Live(w.now, s.id)
+		w.set.Live(w.now, s.id, false)
 	}
 }
 

@@ -450,13 +450,14 @@ func (o *owner) command(key string, r Request) {
 func (o *owner) judgeWrite(u Update, before shadow.Document) {
 	t := o.w.t
 	for key := range u.Reported {
-		if !o.ever[key] && key != shadow.AckKey {
+		if !o.ever[key] && key != shadow.AckKey && key != shadow.SyncKey {
 			t.Errorf("%s: the update writes reported.%s, which belongs to others", o.s.id, key)
 		}
 	}
 	for key, value := range u.Desired {
 		old := before.Desired[key]
 		switch {
+		case key == shadow.SyncKey:
 		case value == nil && roles[key] != command:
 			t.Errorf("%s: the update clears desired.%s, which is no command", o.s.id, key)
 		case value == nil && old != nil:
@@ -569,6 +570,9 @@ func (o *owner) judgeDesired(doc shadow.Document) {
 			continue
 		}
 		desired = append(desired, key)
+		if key == shadow.SyncKey {
+			continue
+		}
 		ack, answered := shadow.ParseAck(acks[key])
 		_, ours := o.proposed[text(value)]
 		switch want := o.code(key, value); {

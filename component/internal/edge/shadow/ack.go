@@ -5,6 +5,10 @@ import "encoding/json"
 // AckKey is the key of the reported section that holds the answers.
 const AckKey = "ack"
 
+// SyncKey is a key of both sections for the synchronization with the cloud; see package
+// replica. It requests nothing.
+const SyncKey = "sync"
+
 // StatusKey is the key of the reported section in which the component tells of
 // itself.
 const StatusKey = "status"
@@ -18,6 +22,7 @@ const (
 	InProgress Code = 202 // it will be: a pulse runs, or a rule makes it wait
 	Refused    Code = 400 // unknown value, wrong type, or an input line
 	NoProperty Code = 404 // no such property
+	Expired    Code = 408 // a command that came later than it may
 	Conflict   Code = 409 // an interlock does not allow it
 	LineFailed Code = 500 // the line could not be set, or is not what was set
 )
@@ -31,6 +36,7 @@ var Codes = []struct {
 	{InProgress, "it will be: a pulse runs, or a rule makes it wait; `reason` says which"},
 	{Refused, "unknown value, wrong type, out of range, or the property is an input; `reason` says which"},
 	{NoProperty, "no such property"},
+	{Expired, "the command came later than its property's `expires` allows; it was not carried out, and is deleted"},
 	{Conflict, "an interlock does not allow it, it was overruled on the device, or what raised an alarm goes on; stands until it is desired anew"},
 	{LineFailed, "the line failed, or does not read what was set; it is retried, and answered again when it works"},
 }
@@ -44,6 +50,22 @@ type Ack struct {
 	// bool, float64 or string. Times of a shadow are whole seconds, so they do not
 	// tell which of two values of one second was answered.
 	Value any `json:"value,omitempty"`
+	// ID is the ID of the command, if it has one.
+	ID string `json:"id,omitempty"`
+}
+
+// MaxRequestID is the largest ID of a command, in bytes.
+const MaxRequestID = 64
+
+// RequestID returns the ID of a requested command, which has the form {"id": …}; "" for
+// none.
+func RequestID(value any) string {
+	members, _ := value.(map[string]any)
+	id, _ := members["id"].(string)
+	if len(id) > MaxRequestID {
+		return ""
+	}
+	return id
 }
 
 // Scalar is a value of a shadow as an [Ack] has it, nil if it is no scalar.

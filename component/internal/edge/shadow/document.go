@@ -22,6 +22,9 @@ type Document struct {
 	// epoch; of an object the latest of its members. AckAt likewise of the acks.
 	DesiredAt map[string]int64
 	AckAt     map[string]int64
+	// ReportedSince is when the oldest part of the reported section was written; 0 if
+	// there is none.
+	ReportedSince int64
 }
 
 // Accepted is the message of update/accepted: what somebody wrote, as it was sent.
@@ -67,6 +70,8 @@ func ParseDocument(payload []byte) (Document, error) {
 		Reported:  state.Reported,
 		DesiredAt: times(metadata.Desired),
 		AckAt:     times(acks),
+
+		ReportedSince: oldest(metadata.Reported),
 	}, nil
 }
 
@@ -146,6 +151,28 @@ func times(metadata map[string]any) map[string]int64 {
 		out[key] = latest(entry)
 	}
 	return out
+}
+
+// oldest returns the oldest time in a metadata tree, 0 for none.
+func oldest(entry any) (at int64) {
+	note := func(t int64) {
+		if t != 0 && (at == 0 || t < at) {
+			at = t
+		}
+	}
+	switch e := entry.(type) {
+	case json.Number:
+		at, _ = e.Int64()
+	case map[string]any:
+		for _, v := range e {
+			note(oldest(v))
+		}
+	case []any:
+		for _, v := range e {
+			note(oldest(v))
+		}
+	}
+	return at
 }
 
 func latest(entry any) (at int64) {

@@ -101,6 +101,18 @@ type Command struct {
 	Rejected string `json:"rejected,omitempty"`
 
 	Cleared bool `json:"cleared,omitempty"` // the request has been withdrawn or cleared
+
+	// Code acknowledges the end, if it is not one of the codes of the kind; else 0.
+	Code    shadow.Code `json:"code,omitempty"`
+	ID      string      `json:"id,omitempty"`      // of the request, "" for none
+	Earlier []Ended     `json:"earlier,omitempty"` // commands with an ID before this one, the newest last
+}
+
+// Ended is a command that has ended.
+type Ended struct {
+	ID      string      `json:"id"`
+	Code    shadow.Code `json:"code,omitempty"`
+	Failure string      `json:"failure,omitempty"`
 }
 
 // Local is a change of an output independent of its shadow.

@@ -43,11 +43,21 @@ func shadowSchema() schema {
 			"run":      runSchema(),
 			"answer":   answerSchema(),
 			"status":   statusSchema(),
+			"sync":     syncSchema(),
 		},
 	}
 }
 
-func desiredSchema(doc string) schema { return schema{"type": "object", "description": doc} }
+func desiredSchema(doc string) schema {
+	return schema{"type": "object", "description": doc, "properties": schema{shadow.SyncKey: schema{"$ref": "#/$defs/sync"}}}
+}
+
+func syncSchema() schema {
+	return objectOrNull("For the synchronization of the shadow manager with the cloud; of no meaning to applications.", []any{}, schema{
+		"kept": schema{"const": true, "description": "The desired section has this member, so that it is never empty."},
+		"sent": schema{"type": []any{"integer", "null"}, "minimum": 1, "description": "Number of the last update that repeated what the synchronization may have dropped."},
+	})
+}
 
 func reportedSchema() schema {
 	names := propertyNames()
@@ -63,8 +73,9 @@ func reportedSchema() schema {
 				"additionalProperties": schema{"$ref": "#/$defs/answer"},
 			},
 			shadow.StatusKey: schema{"$ref": "#/$defs/status"},
+			shadow.SyncKey:   schema{"$ref": "#/$defs/sync"},
 		},
-		"propertyNames":        schema{"anyOf": []any{schema{"enum": []any{shadow.AckKey, shadow.StatusKey}}, names}},
+		"propertyNames":        schema{"anyOf": []any{schema{"enum": []any{shadow.AckKey, shadow.StatusKey, shadow.SyncKey}}, names}},
 		"additionalProperties": schema{"$ref": "#/$defs/value"},
 	}
 }
@@ -92,6 +103,7 @@ func answerSchema() schema {
 		"version": schema{"type": "integer", "minimum": 1, "description": "Of the document that was answered."},
 		"reason":  orNull(reasonSchema("What was wanted and what was found, or what it waits for." + nullWords)),
 		"value":   schema{"$ref": "#/$defs/scalar", "description": "What was refused, with code 409."},
+		"id":      schema{"type": []any{"string", "null"}, "description": "The ID of the command, if it has one."},
 	})
 }
 
