@@ -107,12 +107,22 @@ func (c *command) adopt(old command) {
 // isNew reports whether a request is another one than the remembered command. An ID is
 // carried out once. Without an ID a value is one request for as long as it stands, since
 // a synchronization writes it again with another time and version. Written by somebody
-// in a message of its own, it is another request.
+// in a message of its own, it is another request, and so it is after it was gone.
 func (c *command) isNew(r replica.Request) bool {
 	if id := shadow.RequestID(r.Value); id != "" {
 		return c.last.ID != id
 	}
-	return r.Fresh || !c.known || c.last.Cleared || r.Direct && c.last.At != r.At || !shadow.Equal(c.last.Value, r.Value)
+	return r.Fresh || !c.known || c.last.Cleared && !c.cameBack(r) || r.Direct && c.last.At != r.At || !shadow.Equal(c.last.Value, r.Value)
+}
+
+// backWithin is how long after its clear a value may come back. A longer outage of the
+// link in the moment of a full synchronization is rarer than another request.
+const backWithin = time.Minute
+
+// cameBack reports whether a cleared value is probably no other request, but came back.
+func (c *command) cameBack(r replica.Request) bool {
+	since := c.clock.wall(c.now).Unix() - c.last.ClearedAt
+	return r.Unclear && c.last.ClearedAt != 0 && 0 <= since && since <= int64(backWithin/time.Second)
 }
 
 // concludesEarlier concludes a request with the ID of a command that was carried out
@@ -271,7 +281,7 @@ func (c *command) conclude(failed shadow.Code) {
 // value counts as new.
 func (c *command) markCleared() {
 	if c.known && !c.last.Cleared {
-		c.last.Cleared = true
+		c.last.Cleared, c.last.ClearedAt = true, c.clock.wall(c.now).Unix()
 		c.saveWithin(saveDelay)
 	}
 }

@@ -218,6 +218,9 @@ func (e *Engine) Busy(now time.Time) (until time.Time, why string) { return e.ba
 func (e *Engine) start() {
 	e.since = e.now
 	remembered := e.memory.last
+	if !remembered.Ended && len(remembered.Shadows) > 0 {
+		e.replicas.DoubtAll()
+	}
 	e.parts = assemble(&e.core, e.replicas, remembered)
 	e.withdrawDropped(remembered)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(e.cfg))
@@ -449,7 +452,7 @@ func (e *Engine) snapshot() state.State {
 	s := state.State{
 		Outputs: maps.Clone(outputs.Levels), Waves: map[string]state.Wave{}, Demands: map[string]state.Demand{},
 		Properties: make(map[string]state.Property, len(e.memory.last.Properties)), Alarms: map[string]bool{}, Shadows: map[string][]string{},
-		Aside: cloneMap(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)),
+		Aside: cloneMap(e.aside.since), Clock: e.clock.memory(e.clock.wall(e.now)), Ended: e.stopped,
 	}
 	for id, w := range outputs.Waves {
 		s.Waves[id] = state.Wave{On: w.On, Off: w.Off}

@@ -3,6 +3,7 @@ package replica
 import (
 	"encoding/json"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
@@ -28,19 +29,23 @@ import (
 const (
 	// assureWindow is how long after an own update a change of the cloud leaves it in
 	// doubt. It outlasts the time in which the shadow manager copies one change.
-	assureWindow = 5 * time.Second
-	// nullWindow is how long after an own update a null is in doubt.
+	assureWindow = 3 * time.Second
+	// nullWindow is how long after another update, by anybody, a null is in doubt.
 	nullWindow = time.Second
 	// nullPause lets the updates before a repeated null reach the cloud. Further nulls
-	// in doubt begin it anew, up to nullPauses.
+	// in doubt begin it anew, for up to nullPauses.
 	nullPause  = 2 * time.Second
 	nullPauses = 10 * time.Second
+	// secondPause is how long after a repetition all of it is repeated once more: the link
+	// may have been lost before the first one reached the cloud, and nothing tells.
+	secondPause = time.Minute
 )
 
 // assurance has the parts of own updates that may not have reached the cloud.
 type assurance struct {
 	recent []written // own updates of the last assureWindow
 	sentAt time.Time // of the last own update; zero for none
+	moved  time.Time // when the shadow was last written, by anybody, as far as known
 
 	unheard int64 // number of own updates since the last one whose message arrived
 
@@ -48,11 +53,19 @@ type assurance struct {
 	// with the value that was written.
 	doubted written
 	at      time.Time // when to repeat them; zero for never
-	first   time.Time // when the first null of them was written; zero for none
+	first   time.Time // when nulls were first doubted, as long as they are; zero for none
 
 	// weak has the parts that the last update repeated without a number. The change that
 	// made it an update may be undone by the next one, while both wait.
 	weak *written
+
+	// unclear has the cleared keys that a full synchronization may bring back: the clear
+	// was in doubt, or the value had come with a full synchronization, after which the
+	// shadow manager may have lost its record of both sides.
+	unclear map[string]bool
+
+	second   written   // repeated, and to be repeated once more
+	secondAt time.Time // zero for never
 
 	number int64 // of the last repetition in this shadow
 	lost   bool  // the earlier run ended without a word: all its updates are in doubt
@@ -60,6 +73,7 @@ type assurance struct {
 
 // written is what an update wrote, at a time.
 type written struct {
+	seq               uint64 // of the update
 	at                time.Time
 	reported, desired map[string]any
 }
@@ -67,7 +81,18 @@ type written struct {
 // pending reports whether there are doubted parts to repeat.
 func (a *assurance) pending() bool { return !a.at.IsZero() }
 
-func (a *assurance) due(now time.Time) bool { return a.pending() && !now.Before(a.at) }
+// next returns when parts are to be repeated, zero for never.
+func (a *assurance) next() time.Time {
+	if a.at.IsZero() || !a.secondAt.IsZero() && a.secondAt.Before(a.at) {
+		return a.secondAt
+	}
+	return a.at
+}
+
+func (a *assurance) due(now time.Time) bool {
+	at := a.next()
+	return !at.IsZero() && !now.Before(at)
+}
 
 // noteSent records an own update.
 func (r *Replica) noteSent(now time.Time, u Update) {
@@ -81,30 +106,38 @@ func (r *Replica) noteSent(now time.Time, u Update) {
 			recent = append(recent, w)
 		}
 	}
-	a.recent = append(recent, written{now, u.Reported, u.Desired})
+	a.recent = append(recent, written{u.Seq, now, u.Reported, u.Desired})
 	a.unheard++
-	if !a.sentAt.IsZero() && now.Sub(a.sentAt) < nullWindow {
+	for key, value := range u.Desired {
+		if q, requested := r.requests[key]; value == nil && requested && !q.Fresh {
+			a.setUnclear(key)
+		}
+	}
+	switch {
+	case now.Sub(a.moved) >= nullWindow:
+		a.first = time.Time{}
+	case r.set.draining && r.flight.repeats:
+	default:
 		r.doubtNulls(now, u)
 	}
-	a.sentAt = now
+	a.sentAt, a.moved = now, now
 }
 
 // doubtNulls doubts the nulls of an update that may wait together with an earlier one.
 func (r *Replica) doubtNulls(now time.Time, u Update) {
 	a := &r.assure
 	reported, desired := nulls(u.Reported), nulls(u.Desired)
-	if len(reported)+len(desired) == 0 {
+	switch {
+	case len(reported)+len(desired) == 0:
 		return
-	}
-	a.doubt(written{reported: reported, desired: desired})
-	if a.first.IsZero() {
+	case a.first.IsZero():
 		a.first = now
+	case now.Sub(a.first) > nullPauses:
+		return // the shadow does not come to rest
 	}
-	if at, last := now.Add(nullPause), a.first.Add(nullPauses); !a.pending() || a.at.Before(at) {
+	a.doubt(written{seq: u.Seq, reported: reported, desired: desired})
+	if at := now.Add(nullPause); a.at.Before(at) {
 		a.at = at
-		if at.After(last) {
-			a.at = last
-		}
 	}
 	r.touch()
 }
@@ -130,20 +163,86 @@ func (r *Replica) doubtAll(now time.Time) {
 			desired[key] = nil
 		}
 	}
-	r.assure.doubt(written{reported: r.shown(), desired: desired})
+	for key, value := range r.desired {
+		// What the device itself desires has no answer. Other values are not written
+		// again: they would look like new requests.
+		_, answered := r.haveAck[key]
+		if have, reported := r.have[key]; reported && !answered && key != shadow.SyncKey && shadow.Equal(have, value) {
+			desired[key] = value
+		}
+	}
+	reported := r.shown()
+	acks, _ := reported[shadow.AckKey].(map[string]any)
+	for key := range acks {
+		// A member that was removed, too.
+		acks[key] = map[string]any{"code": nil, "version": nil, "reason": nil, "value": nil, "id": nil}
+	}
+	r.assure.doubt(written{reported: reported, desired: desired})
 	r.assure.at = now
 	r.touch()
 }
 
+// add adds the parts of another update.
+func (w *written) add(other written) {
+	w.seq = max(w.seq, other.seq)
+	w.reported = overlaid(w.reported, other.reported)
+	w.desired = cloneMap(w.desired)
+	maps.Copy(w.desired, other.desired)
+}
+
 func (a *assurance) doubt(w written) {
-	a.doubted.reported = overlaid(a.doubted.reported, w.reported)
-	a.doubted.desired = cloneMap(a.doubted.desired)
-	maps.Copy(a.doubted.desired, w.desired)
+	a.doubted.add(w)
+	for key, value := range w.desired {
+		if value == nil {
+			a.setUnclear(key)
+		}
+	}
+}
+
+func (a *assurance) setUnclear(key string) {
+	if a.unclear == nil {
+		a.unclear = map[string]bool{}
+	}
+	a.unclear[key] = true
+}
+
+// heard notes a single change of the cloud. The shadow manager makes it only with a
+// record that is up to date.
+func (a *assurance) heard() {
+	maps.DeleteFunc(a.unclear, func(key string, _ bool) bool {
+		_, doubted := a.doubted.desired[key]
+		return !doubted
+	})
+}
+
+// merged forgets the doubts about updates up to seq: a full synchronization has merged
+// them, or does so again until both sides agree. Cleared keys that it brings back stay
+// in doubt. And so do the last updates: those that wait follow it to the cloud.
+func (a *assurance) merged(now time.Time, seq uint64, desired map[string]any) {
+	defer func(recent []written) {
+		for _, w := range recent {
+			if now.Sub(w.at) < nullWindow && w.seq <= seq {
+				a.doubt(w)
+				a.at = now.Add(nullPause)
+			}
+		}
+	}(slices.Clone(a.recent))
+	a.recent = slices.DeleteFunc(a.recent, func(w written) bool { return w.seq <= seq })
+	if a.doubted.seq > seq {
+		return
+	}
+	maps.DeleteFunc(a.doubted.desired, func(key string, value any) bool { return value != nil || desired[key] == nil })
+	maps.DeleteFunc(a.unclear, func(key string, _ bool) bool { return desired[key] == nil })
+	a.second, a.secondAt = written{}, time.Time{}
+	if a.doubted.reported, a.weak = nil, nil; len(a.doubted.desired) == 0 {
+		a.doubted, a.at = written{}, time.Time{}
+	}
 }
 
 // settled forgets the doubts about a desired key, which somebody else has written.
 func (a *assurance) settled(key string) {
 	delete(a.doubted.desired, key)
+	delete(a.second.desired, key)
 	for i := range a.recent {
 		if _, has := a.recent[i].desired[key]; has {
 			a.recent[i].desired = maps.Clone(a.recent[i].desired)
@@ -153,8 +252,20 @@ func (a *assurance) settled(key string) {
 }
 
 // repeat adds the doubted parts to an update, with their present values.
-func (r *Replica) repeat(u *Update) {
+func (r *Replica) repeat(now time.Time, u *Update) {
 	a := &r.assure
+	once := a.doubted
+	if now.Before(a.secondAt) {
+		a.second.add(once)
+	} else {
+		if !a.secondAt.IsZero() {
+			a.doubted.add(a.second)
+		}
+		a.second, a.secondAt = once, time.Time{}
+		if len(once.reported)+len(once.desired) > 0 {
+			a.secondAt = now.Add(secondPause)
+		}
+	}
 	if repeated := present(a.doubted.reported, r.shown()); len(repeated) > 0 {
 		u.Reported = overlaid(repeated, u.Reported)
 	}
@@ -167,8 +278,8 @@ func (r *Replica) repeat(u *Update) {
 	}
 	maps.Copy(desired, u.Desired)
 	u.Desired = desired
-	r.flight.doubted = a.doubted
-	a.doubted, a.at, a.first = written{}, time.Time{}, time.Time{}
+	r.flight.doubted, r.flight.repeats = a.doubted, true
+	a.doubted, a.at = written{}, time.Time{}
 }
 
 // redoubt takes back the doubts of an update that was not stored.

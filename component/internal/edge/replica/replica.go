@@ -79,6 +79,10 @@ type Request struct {
 	// Undated means that At may be the time of a synchronization: the value may be older.
 	Undated bool
 
+	// Unclear means that a value cleared before may have come back, because the cloud
+	// had not got to know of the clear.
+	Unclear bool
+
 	Repeat bool // already passed to the owner before
 
 	// Rejected is the reason of a [shadow.Conflict] with which an earlier run rejected
@@ -397,6 +401,9 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		}
 	}
 	r.noteSync(doc)
+	if doc.Version != r.newest && (r.newest != 0 || r.assure.lost) {
+		r.assure.moved = now // or before
+	}
 	if missed := doc.Version - r.newest; r.newest != 0 && (missed < 0 || missed > r.assure.unheard) {
 		r.doubtRecent(now, 0) // somebody may have written meanwhile
 	}
@@ -455,6 +462,7 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 		}
 		at := doc.DesiredAt[key]
 		q := request{Request: Request{Value: r.desired[key], At: at, Version: doc.Version, Direct: r.direct}}
+		q.Unclear = !r.direct && (r.assure.unclear[key] || r.assure.lost)
 		// A synchronization writes all that is reported, too.
 		q.Undated = !r.direct && (doc.ReportedSince == 0 || doc.ReportedSince >= at)
 		old, seen := r.requests[key]
@@ -526,6 +534,7 @@ func (r *Replica) forgetWithdrawn(key string) {
 }
 
 func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
+	r.assure.moved = now
 	if _, all := in.Reported[shadow.AckKey]; in.ClientToken == "" && !all {
 		// Probably the synchronization, with a change of the cloud. A full
 		// synchronization drops nothing.
@@ -562,6 +571,9 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	late = late || !own && len(in.Reported) > 0 && ofAnyRun(in.ClientToken)
 	// A full synchronization writes both sections. What it desires need not be new.
 	merged := in.ClientToken == "" && len(in.Reported) > 0 && !r.direct
+	if _, all := in.Reported[shadow.AckKey]; merged && all {
+		r.assure.merged(now, r.lastEchoed, in.Desired)
+	}
 	if in.DesiredCleared || in.ReportedCleared || late || merged || !own && r.overwritten(in.Reported) {
 		r.resync(now, 0)
 		return
@@ -578,6 +590,9 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 	default:
 		if r.shrinks(in) {
 			r.shed = shedNothing // there may be room for all again
+		}
+		if in.ClientToken == "" {
+			r.assure.heard()
 		}
 		r.requestWritten(in)
 		r.noteDesired(in.Desired, in.DesiredAt)

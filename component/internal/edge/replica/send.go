@@ -12,7 +12,8 @@ type flight struct {
 	seq     uint64
 	version int64 // newest version that was known when it was sent
 	report
-	doubted written // repeated with it
+	repeats bool // it repeats doubted
+	doubted written
 }
 
 func (r *Replica) updated(now time.Time, in Updated) {
@@ -123,10 +124,11 @@ func (r *Replica) nextSend() (earliest time.Time, wants bool) {
 	if !r.sendable().empty() {
 		return r.sendAt, true
 	}
-	if earliest = r.sendAt; r.assure.at.After(earliest) && !r.set.draining {
-		earliest = r.assure.at
+	next := r.assure.next()
+	if earliest = r.sendAt; next.After(earliest) && !r.set.draining {
+		earliest = next
 	}
-	return earliest, r.assure.pending() && r.owner != nil
+	return earliest, !next.IsZero() && r.owner != nil && (!r.set.draining || r.assure.pending())
 }
 
 // sendable returns the part of the difference ready to send.
@@ -181,7 +183,7 @@ func (r *Replica) sendNow(now time.Time) Update {
 	}
 	r.assure.weak = nil
 	if repeats {
-		r.repeat(&u)
+		r.repeat(now, &u)
 		if !numbered {
 			r.assure.weak = &r.flight.doubted
 		}

@@ -33,7 +33,7 @@ func TestSectionsAreTheMembersOfState(t *testing.T) {
 
 // whole has an undamaged entry in each section; %s is where a test puts a damaged one.
 const whole = `{"format":2,"outputs":{"GPIO4":true%s},"waves":{"GPIO5":{"on":1000,"off":2000}%s},"demands":{"GPIO6":{"levels":[true],"kind":"desired"}%s},` +
-	`"properties":{"gw//n#count":{"count":7}%s},"alarms":{"line GPIO27 is hot":true%s},"clock":{"latest":"2026-11-23T05:31:00Z","boot":"6f1c"},` +
+	`"properties":{"gw//n#count":{"count":7}%s},"alarms":{"line GPIO27 is hot":true%s},"clock":{"latest":"2026-11-23T05:31:00Z","boot":"6f1c"},"ended":true,` +
 	`"shadows":{"gw/":["bell"]%s},"aside":{"alarms/line GPIO27 is hot":"2026-11-20T00:00:00Z"%s}}`
 
 // wholeWith is whole with another entry in one section.

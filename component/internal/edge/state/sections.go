@@ -18,6 +18,7 @@ var sections = []section{
 	entries("properties", func(s *State) *map[string]Property { return &s.Properties }, (*Property).check),
 	entries("alarms", func(s *State) *map[string]bool { return &s.Alarms }, nil),
 	single("clock", func(s *State) *Clock { return &s.Clock }, (*Clock).check, sameBoot),
+	single("ended", func(s *State) *bool { return &s.Ended }, nil, func(a, b bool) bool { return a == b }),
 	entries("shadows", func(s *State) *map[string][]string { return &s.Shadows }, nil),
 	entries("aside", func(s *State) *map[string]time.Time { return &s.Aside }, checkAside),
 }

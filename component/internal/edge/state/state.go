@@ -36,6 +36,9 @@ type State struct {
 	Alarms     map[string]bool     `json:"alarms,omitempty"`     // whether each alarm is raised, by alarm
 	Clock      Clock               `json:"clock,omitzero"`
 
+	// Ended means that the run stopped in order. Otherwise its last reports are in doubt.
+	Ended bool `json:"ended,omitempty"`
+
 	// Shadows lists the keys possibly reported, sorted, by thing/name. A later
 	// configuration without some of them has to delete them there.
 	Shadows map[string][]string `json:"shadows,omitempty"`
@@ -101,6 +104,9 @@ type Command struct {
 	Rejected string `json:"rejected,omitempty"`
 
 	Cleared bool `json:"cleared,omitempty"` // the request has been withdrawn or cleared
+
+	// ClearedAt is when, in seconds since the epoch; 0 if not Cleared.
+	ClearedAt int64 `json:"clearedAt,omitempty"`
 
 	// Code acknowledges the end, if it is not one of the codes of the kind; else 0.
 	Code    shadow.Code `json:"code,omitempty"`
