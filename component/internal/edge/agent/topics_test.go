@@ -242,7 +242,7 @@ func TestAutomaticTransport(t *testing.T) {
 		}
 		f := &feed{agent: r.agent, id: room, ctx: r.ctx}
 		r.work.Go(func() { auto.follow(f) })
-		r.hears(t, engine.ShadowLive{ID: room, Direct: true})
+		r.hears(t, engine.ShadowLive{ID: room, Direct: lite})
 		if _, topics := auto.way().(*topics); topics != lite {
 			t.Errorf("lite %v: got %T", lite, auto.way())
 		}

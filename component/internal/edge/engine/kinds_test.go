@@ -129,7 +129,8 @@ func TestPulseIsAnsweredAndCleared(t *testing.T) {
 	if r.lines["gate"] {
 		t.Error("the gate is on after its pulse")
 	}
-	r.accept(r.wrote(`{"gate":null}`, `{"ack":{"gate":{"code":200,"reason":null,"version":3}},"gate":false}`, 4), 5)
+	// The desired section must not become empty: see package replica.
+	r.accept(r.wrote(`{"gate":null,"sync":{"kept":true}}`, `{"ack":{"gate":{"code":200,"reason":null,"version":3}},"gate":false,"sync":{"kept":true}}`, 4), 5)
 	r.pass(time.Minute)
 	r.reportsNothing()
 	if n := r.writes("gate"); n != 1 {
@@ -274,8 +275,8 @@ func TestCommandDuringTheClearOfTheOneBefore(t *testing.T) {
 	r.desired(3, `{"gate":true}`)
 	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":3}},"gate":true}`, 0), 4)
 	r.pass(3 * time.Second)
-	u := r.wrote(`{"gate":null}`, `{"ack":{"gate":{"code":200,"reason":null,"version":3}},"gate":false}`, 4)
-	r.message("main", fmt.Sprintf(`{"version":5,"clientToken":%q,"state":{"desired":{"gate":null}},"metadata":{}}`, u.Token))
+	u := r.wrote(`{"gate":null,"sync":{"kept":true}}`, `{"ack":{"gate":{"code":200,"reason":null,"version":3}},"gate":false,"sync":{"kept":true}}`, 4)
+	r.message("main", fmt.Sprintf(`{"version":5,"clientToken":%q,"state":{"desired":{"gate":null,"sync":{"kept":true}}},"metadata":{}}`, u.Token))
 	r.desired(6, `{"gate":true}`)
 	r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Version: 5})
 	r.pass(time.Second)

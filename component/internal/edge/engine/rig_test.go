@@ -65,6 +65,7 @@ func newRig(t *testing.T, text string, saved state.State) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	saved.Ended = true // else all is reported again; see TestReportsOfAKilledRunAreRepeated
 	return &rig{
 		Engine: New(cfg, "1.0.0", saved, rand.New(rand.NewPCG(1, 2)), slog.New(slog.DiscardHandler)),
 		t:      t,

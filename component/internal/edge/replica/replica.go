@@ -386,7 +386,11 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		}
 		say("shadow read", "shadow", r.id, "version", doc.Version)
 	}
-	if r.doubt != nil && doc.Version > r.doubt.version {
+	switch {
+	case r.doubt == nil:
+	case doc.Version <= r.doubt.version:
+		r.redoubt(r.doubt.doubted)
+	default:
 		// Probably stored. Repeating until a reply confirms it would never end with a
 		// shadow manager that stores each update and fails to answer.
 		for key := range r.doubt.values {

@@ -592,3 +592,104 @@ func TestProposalStoredLateIsKnownAsOwn(t *testing.T) {
 		t.Errorf("sent is %v, want none: the update was meant for version 5", got)
 	}
 }
+
+// synchronized delivers a message as the synchronization writes it, without a token.
+func (b *bench) synchronized(version int64, state string) {
+	b.t.Helper()
+	b.arrive(fmt.Sprintf(`{"version":%d,"clientToken":"","state":%s}`, version, state))
+}
+
+// A change of the cloud right after a report can have the shadow manager take the report
+// for known to the cloud. It is repeated, with a number if nothing else changes, and once
+// more a minute later.
+func TestReportThatTheSynchronizationMayDrop(t *testing.T) {
+	for _, after := range []time.Duration{100 * time.Millisecond, assureWindow + time.Second} {
+		b := readBench(t)
+		b.r.Report("lamp", false)
+		u := b.update(`{"reported":{"lamp":false}}`)
+		b.echo(u, 6)
+		b.reply(u, 6)
+		b.pass(after)
+		b.nothing()
+		b.synchronized(7, `{"desired":{"other":1}}`)
+		b.r.Acknowledge("other", shadow.NoProperty, "none")
+		if after > assureWindow {
+			b.reply(b.update(`{"reported":{"ack":{"other":{"code":404,"reason":"none","version":7}}}}`), 8)
+			continue
+		}
+		b.pass(reportInterval)
+		u = b.update(`{"reported":{"ack":{"other":{"code":404,"reason":"none","version":7}},"lamp":false}}`)
+		b.echo(u, 8)
+		b.reply(u, 8)
+		b.pass(secondPause - time.Second)
+		b.nothing()
+		b.pass(time.Second)
+		u = b.update(`{"reported":{"lamp":false,"sync":{"sent":1}}}`)
+		b.echo(u, 9)
+		b.reply(u, 9)
+		b.pass(time.Hour)
+		b.nothing()
+	}
+}
+
+// An application on the device, and the cloud itself without a shadow manager, drop
+// nothing.
+func TestReportThatIsNotInDoubt(t *testing.T) {
+	for _, direct := range []bool{false, true} {
+		b := readBench(t)
+		if direct {
+			b.Live(b.now, gw, true)
+			b.document(b.fetch(), `{"version":5,"state":{"reported":{"lamp":true,"status":{"running":true}}}}`)
+		}
+		b.r.Report("lamp", false)
+		u := b.update(`{"reported":{"lamp":false}}`)
+		b.echo(u, 6)
+		b.reply(u, 6)
+		b.pass(time.Second)
+		token := "application"
+		if direct {
+			token = ""
+		}
+		b.arrive(fmt.Sprintf(`{"version":7,"clientToken":%q,"state":{"desired":{"other":null}}}`, token))
+		b.pass(time.Hour)
+		b.nothing()
+	}
+}
+
+// A null right after another update can be lost where the two wait for the cloud. It is
+// repeated when the shadow is at rest.
+func TestNullThatMayBeLost(t *testing.T) {
+	b := readBench(t)
+	b.r.Report("lamp", false)
+	u := b.update(`{"reported":{"lamp":false}}`)
+	b.echo(u, 6)
+	b.reply(u, 6)
+	b.r.Report("status", nil)
+	b.pass(reportInterval)
+	u = b.update(`{"reported":{"status":null}}`)
+	b.echo(u, 7)
+	b.reply(u, 7)
+	b.pass(nullPause - 100*time.Millisecond)
+	b.nothing()
+	b.pass(100 * time.Millisecond)
+	u = b.update(`{"reported":{"status":null,"sync":{"sent":1}}}`)
+	b.echo(u, 8)
+	b.reply(u, 8)
+	b.pass(time.Hour)
+	u = b.update(`{"reported":{"status":null,"sync":{"sent":2}}}`)
+	b.echo(u, 9)
+	b.reply(u, 9)
+	b.pass(time.Hour)
+	b.nothing()
+}
+
+// A retired shadow keeps nothing of the synchronization.
+func TestRetiredShadowLosesItsMark(t *testing.T) {
+	b := newBench(t)
+	b.r.Report("lamp", true)
+	b.Live(b.now, gw, false)
+	b.document(b.fetch(), `{"version":5,"state":{"desired":{"sync":{"kept":true}},"reported":{"lamp":true,"sync":{"kept":true,"sent":3}}}}`)
+	b.nothing()
+	b.Retire(gw)
+	b.update(`{"desired":{"sync":null},"reported":{"lamp":null,"sync":null}}`)
+}

@@ -23,7 +23,9 @@ func (r *Replica) updated(now time.Time, in Updated) {
 	sent := r.flight
 	r.flight = nil
 	if in.Outcome != OK {
-		r.redoubt(sent.doubted)
+		if in.Outcome != Unknown {
+			r.redoubt(sent.doubted)
+		}
 		r.lastFailed = in.Seq
 		if r.lastEchoed == in.Seq { // stored nevertheless
 			in.Outcome = Unknown
