@@ -69,8 +69,8 @@ func Printable(text string) string {
 
 func commands(r rune) bool { return unicode.IsControl(r) }
 
-// Properties are the keys of a document, but for those that speak of others: the
-// answers and the status.
+// Properties are the keys of a document, but for the answers, and for the key of the
+// synchronization, which means nothing to people.
 func Properties(doc shadow.Document) []string {
 	keys := map[string]bool{}
 	for key := range doc.Desired {
@@ -80,6 +80,7 @@ func Properties(doc shadow.Document) []string {
 		keys[key] = true
 	}
 	delete(keys, shadow.AckKey)
+	delete(keys, shadow.SyncKey)
 	return slices.Sorted(maps.Keys(keys))
 }
 
@@ -123,7 +124,7 @@ func changes(section string, old, now map[string]any, but string) (all []Change)
 	keys := slices.Concat(slices.Collect(maps.Keys(old)), slices.Collect(maps.Keys(now)))
 	slices.Sort(keys)
 	for _, key := range slices.Compact(keys) {
-		if key != but && !shadow.Equal(old[key], now[key]) {
+		if key != but && key != shadow.SyncKey && !shadow.Equal(old[key], now[key]) {
 			all = append(all, Change{section, key, old[key], now[key]})
 		}
 	}

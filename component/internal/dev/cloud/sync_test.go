@@ -257,6 +257,7 @@ func TestSynchronizedShadowsChange(t *testing.T) {
 	set(classic, room) // both sides are merged
 	p.both(room, `{"desired":{"fan":2},"reported":{"fan":1}}`)
 	p.above(room, `{"desired":{"fan":3}}`)
+	p.both(room, `{"desired":{"fan":3},"reported":{"fan":1}}`) // a report meanwhile could be dropped
 	p.device(room, `{"reported":{"fan":3}}`)
 	p.both(room, `{"desired":{"fan":3},"reported":{"fan":3}}`)
 

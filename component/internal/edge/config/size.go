@@ -74,6 +74,8 @@ func settled(s Shadow) (desired, reported map[string]any) {
 	}
 	if len(acks) > 0 {
 		reported[shadow.AckKey] = acks
+		desired[shadow.SyncKey] = map[string]any{"kept": true}
+		reported[shadow.SyncKey] = map[string]any{"kept": true, "sent": math.MaxInt32}
 	}
 	return desired, reported
 }

@@ -641,7 +641,13 @@ func (w *syncWorld) judge() {
 					section.Delete("lamp")
 				}
 				if acks, ok := section.Get(shadow.AckKey); ok && w.kills > 0 {
-					acks.(*shadowdoc.Object).Delete("other") // the next run does not know what the last one deleted
+					// The next run does not know what the last one deleted.
+					acks.(*shadowdoc.Object).Delete("other")
+					for _, ack := range acks.(*shadowdoc.Object).All() {
+						if ack, ok := ack.(*shadowdoc.Object); ok {
+							ack.Delete("reason")
+						}
+					}
 				}
 			}
 		}
