@@ -92,6 +92,10 @@ func TestDiskThatHangs(t *testing.T) {
 	if entries, err := c.Journal(100); err != nil || len(entries) < presses {
 		t.Errorf("the journal shows %d changes, %v; want %d and more", len(entries), err, presses)
 	}
+	if err := r.deploy(strings.Replace(hungConfig, "maxOn: 2s", "maxOn: 1h", 1)); err != nil {
+		t.Fatal(err)
+	}
+	p.says("configuration changes")
 	r.stopCore()
 	await(t, fan, 3) // its fail-safe state
 	endsInTime(t, p)
