@@ -12,8 +12,9 @@
 //	link of topics       Run ends                       Run
 //	reader of the state  it is read, or Run ends; when  nobody
 //	                     the disk answers
-//	saver, journalist,   Run ends                       Run
-//	announce,
+//	saver, journalist    Run ends, and the disk         Run, for 0.4 s
+//	                     answers
+//	announce,            Run ends                       Run
 //	deferUpdates,
 //	followClock
 //	sampler per reading  Run ends, or it is no longer   Run
@@ -26,7 +27,8 @@
 // The engine's inputs come over one channel. Senders block while it is full: the
 // edges of a line then wait in the backend, which counts what it must drop; the
 // messages of a shadow wait in its subscription, which ends with an overflow and
-// is read anew.
+// is read anew. The loop itself waits for the chips, and for a holder that hangs once, for
+// 0.15 s. It waits for no disk, log, socket or client.
 package agent
 
 import (
@@ -111,7 +113,7 @@ func newAgent(ctx context.Context, parts Parts) *agent {
 		claims:    map[string]*claim{},
 		feeds:     map[shadow.ID]*feed{},
 		samplers:  map[string]*sampler{},
-		moved:     make(chan lines.Moved, 256),
+		moved:     make(chan struct{}, 1),
 	}
 	a.ctx, a.end = context.WithCancel(context.WithoutCancel(ctx))
 	return a
@@ -126,7 +128,6 @@ func (a *agent) run(ctx context.Context) error {
 	a.engine = engine.New(a.Config, a.Version, saved, random, a.Logger)
 	a.inputs <- engine.DiskFault{What: configurationFault, Err: a.ConfigFile}
 	a.journal = journal.New(a.Dir)
-	defer a.journal.Close()
 	if a.Config.HoldFor > 0 {
 		a.Holder.Dir, a.Holder.HoldFor = a.Dir, a.Config.HoldFor
 		a.Holder.Logger = a.Logger
@@ -148,11 +149,25 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	err := a.closeAll()
 	a.end()
-	a.work.Wait()
+	a.rest()
 	if again {
 		return errStateRead
 	}
 	return err
+}
+
+// rest waits for all that runs beside the loop. What hangs in a disk is left there: a
+// stop and a new start come to an end without it.
+func (a *agent) rest() {
+	done := make(chan struct{})
+	go func() { a.work.Wait(); close(done) }()
+	late := time.NewTimer(endPatience)
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+		a.Logger.Warn("stopped before the disk answered; the last changes may not be on it")
+	}
 }
 
 type agent struct {
@@ -173,12 +188,13 @@ type agent struct {
 	holder     *holder.Client      // nil without
 	journal    *journal.Journal
 	// journalFault is the failure of the journal that was told last, "" for none.
-	journalFault string
-	moved        chan lines.Moved // on its way to the journal
-	watchers     watchers
-	ctx          context.Context // of everything beside the loop
-	end          context.CancelFunc
-	work         sync.WaitGroup
+	journalFault   string
+	journalDropped int64         // changes that the log tells are not in its files
+	moved          chan struct{} // one slot: the journal is to be written
+	watchers       watchers
+	ctx            context.Context // of everything beside the loop
+	end            context.CancelFunc
+	work           sync.WaitGroup
 }
 
 // loop is the engine's goroutine. It reports whether the agent is to start again.

@@ -26,6 +26,11 @@ func (a *agent) followClock() {
 			wall, boot = time.Now().Round(0), sinceBoot()
 			set = set || setForward(wall.Sub(before), boot-bootBefore)
 			now := a.Clock()
+			// These do not change while a process runs: a look that fails says nothing.
+			now.Kept = now.Kept || last.Kept
+			if now.Boot == "" {
+				now.Boot = last.Boot
+			}
 			if now.Set = set; now != last {
 				last = now
 				a.send(now)

@@ -21,15 +21,10 @@ import (
 // errEnding answers who asks while the component ends.
 var errEnding = errors.New("the component is ending")
 
-// listen serves the control socket beside the loop. Lines and shadows do not depend
-// on it: without it there is a warning.
+// listen serves the control socket beside the loop: the disk that has the socket may
+// hang. Lines and shadows do not depend on it.
 func (a *agent) listen() {
-	listener, err := control.Listen(a.Control)
-	if err != nil {
-		a.Logger.Warn("no control socket; status, watch, get and set do not work", "error", err)
-		return
-	}
-	a.work.Go(func() { control.Serve(a.ctx, listener, a, a.Logger) })
+	a.work.Go(func() { control.Serve(a.ctx, a.Control, a, a.Logger) })
 }
 
 // Status asks the loop, which owns the engine.
@@ -42,6 +37,7 @@ func (a *agent) Status(ctx context.Context) (control.Status, error) {
 	if a.LogDropped != nil {
 		status.LogDropped = a.LogDropped()
 	}
+	status.JournalDropped = a.journal.Dropped()
 	session := a.Session.Status()
 	status.PID, status.Nucleus.State = os.Getpid(), session.State.String()
 	if !session.Since.IsZero() {
@@ -97,13 +93,12 @@ func (a *agent) Desire(ctx context.Context, label, property string, value json.R
 	return sendUpdate(ctx, via, cfg.ID, token, payload)
 }
 
-// record takes a change of an output to the journal. Lines do not wait for it:
-// should the disk not keep up with 256 changes, the journal lacks some.
+// record takes a change of an output to the journal. It does not wait for the disk.
 func (a *agent) record(m lines.Moved) {
+	a.journal.Add(m)
 	select {
-	case a.moved <- m:
-	default:
-		a.Logger.Warn("journal lacks a change; the disk does not keep up", "line", m.Line)
+	case a.moved <- struct{}{}:
+	default: // the journalist has yet to look
 	}
 }
 
@@ -115,28 +110,28 @@ const journalPause = 30 * time.Second
 func (a *agent) journalist() {
 	retry := time.NewTicker(journalPause)
 	defer retry.Stop()
-	add := func(m lines.Moved) {
-		a.journalFails(a.journal.Add(m))
-		a.watchers.tell()
-	}
-	a.journalFails(a.journal.Retry()) // the first attempt
+	defer a.journal.Close()
 	for {
+		a.saveJournal()
 		select {
-		case m := <-a.moved:
-			add(m)
+		case <-a.moved:
 		case <-retry.C:
-			a.journalFails(a.journal.Retry())
 		case <-a.ctx.Done():
-			for len(a.moved) > 0 {
-				add(<-a.moved)
-			}
 			return
 		}
 	}
 }
 
-// journalFails tells of each failure of the journal once, and when it is over.
-func (a *agent) journalFails(err error) {
+// saveJournal tells of each failure of the journal once, and when it is over.
+func (a *agent) saveJournal() {
+	var err error
+	if !a.answersInTime(journalFault, "not written", func() { err = a.journal.Save() }) {
+		a.journalFault = errSilent.Error()
+	}
+	if dropped := a.journal.Dropped(); err == nil && dropped > a.journalDropped {
+		a.Logger.Warn("journal lacks changes; the disk did not keep up", "changes", dropped-a.journalDropped)
+		a.journalDropped = dropped
+	}
 	text := ""
 	if err != nil {
 		text = err.Error()

@@ -16,7 +16,8 @@ const (
 	readPatience = 5 * time.Second        // of lines, for a state file that cannot be read
 	firstReread  = 100 * time.Millisecond // after a failure; it doubles
 	longReread   = 30 * time.Second       // and does not grow any more
-	savePatience = 30 * time.Second       // until a save without an answer is a fault
+	diskPatience = 30 * time.Second       // until a write without an answer is a fault
+	endPatience  = 400 * time.Millisecond // of a stop, for what hangs in a disk
 )
 
 // Parts of the work directory, as a status names their faults.
@@ -123,15 +124,31 @@ func (a *agent) saver() {
 	}
 }
 
-func (a *agent) save(s state.State) error {
+func (a *agent) save(s state.State) (err error) {
 	if a.unread {
 		return engine.ErrNotRead
 	}
-	silent := time.AfterFunc(savePatience, func() {
-		a.send(engine.DiskFault{What: stateFault, Err: fmt.Errorf("not saved: the disk has not answered for %v", savePatience)})
+	a.answersInTime(stateFault, "not saved", func() { err = a.State.Save(s) })
+	return err
+}
+
+// errSilent is the fault of a disk that has not answered for long.
+var errSilent = fmt.Errorf("the disk has not answered for %v", diskPatience)
+
+// answersInTime runs do, which uses the disk. It reports false if that took so long that
+// the engine was told of a fault; what comes of do has to end the fault.
+func (a *agent) answersInTime(what, failure string, do func()) bool {
+	told := make(chan struct{})
+	silent := time.AfterFunc(diskPatience, func() {
+		defer close(told)
+		a.send(engine.DiskFault{What: what, Err: fmt.Errorf("%s: %w", failure, errSilent)})
 	})
-	defer silent.Stop()
-	return a.State.Save(s)
+	do()
+	if silent.Stop() {
+		return true
+	}
+	<-told // before what is told next
+	return false
 }
 
 // stateRead takes what came of another attempt to read the state. The agent starts

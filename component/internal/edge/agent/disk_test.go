@@ -14,6 +14,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
 
@@ -230,5 +231,79 @@ func TestJournalThatFailsIsAFault(t *testing.T) {
 		r.end()
 		r.work.Wait()
 		r.journal.Close()
+	})
+}
+
+// What hangs in a disk is a fault until it comes back, and the end of the fault is told
+// after it.
+func TestDiskThatHangsIsAFault(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		defer r.end()
+		for _, late := range []time.Duration{0, time.Second, time.Minute} {
+			if r.answersInTime("state", "not saved", func() { time.Sleep(diskPatience + late - 1) }) != (late == 0) {
+				t.Errorf("%v after %v it is told otherwise", late, diskPatience)
+			}
+			if late == 0 {
+				continue
+			}
+			if fault := r.told(); fault.What != "state" || fault.Err == nil || fault.Err.Error() != "not saved: the disk has not answered for 30s" {
+				t.Errorf("told %+v", fault)
+			}
+		}
+		if len(r.inputs) > 0 {
+			t.Errorf("told %+v, too", <-r.inputs)
+		}
+	})
+}
+
+// Changes of outputs go to a journal that hangs without a wait. The fault ends with the
+// hang, and what the files lack is one warning.
+func TestJournalThatHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		r.journal = journal.New(dir)
+		r.journalFault = errSilent.Error() // as after a hang
+		const n = journal.Kept + 300
+		for i := range n {
+			r.record(lines.Moved{At: time.Now(), Line: "lamp", On: i%2 == 0})
+		}
+		if entries, _ := r.Journal(0); len(entries) != journal.Kept {
+			t.Errorf("%d entries are shown, want %d", len(entries), journal.Kept)
+		}
+		r.work.Go(r.journalist)
+		if fault := r.told(); fault.What != "journal" || fault.Err != nil {
+			t.Errorf("told %+v", fault)
+		}
+		if got := strings.Count(r.logged.String(), "level=WARN"); got != 1 || !strings.Contains(r.logged.String(), "journal lacks changes; the disk did not keep up\" changes=300") {
+			t.Errorf("logged %d warnings:\n%s", got, r.logged.String())
+		}
+		r.end()
+		r.work.Wait()
+	})
+}
+
+// A stop leaves what hangs behind.
+func TestRestDoesNotWaitForADiskThatHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		answers := make(chan struct{})
+		defer func() { close(answers); synctest.Wait() }()
+		r.work.Go(func() { <-answers })
+		begun := time.Now()
+		r.end()
+		r.rest()
+		if took := time.Since(begun); took != endPatience {
+			t.Errorf("it took %v, want %v", took, endPatience)
+		}
+		if !strings.Contains(r.logged.String(), "stopped before the disk answered") {
+			t.Errorf("logged %s", r.logged.String())
+		}
 	})
 }

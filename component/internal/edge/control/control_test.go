@@ -92,17 +92,14 @@ func serve(t *testing.T) (*device, string) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	path := filepath.Join(dir, SocketName)
-	listener, err := Listen(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		Serve(ctx, listener, d, slog.New(slog.DiscardHandler))
+		Serve(ctx, path, d, slog.New(slog.DiscardHandler))
 	}()
 	t.Cleanup(func() { stop(); <-done })
+	eventually(t, "the socket", func() bool { return answers(path) })
 	return d, path
 }
 
@@ -176,7 +173,7 @@ func TestWatchEndsWithTheComponentAndWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Errorf("after its context: %v", err)
 	}
-	l, err := Listen(path) // a component that dies in the middle
+	l, err := listen(path) // a component that dies in the middle
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +277,7 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 func TestListenReplacesAStaleSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	for range 2 {
-		l, err := Listen(path)
+		l, err := listen(path)
 		if err != nil {
 			t.Fatal(err)
 		}

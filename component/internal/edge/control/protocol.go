@@ -76,6 +76,9 @@ type Status struct {
 	Held []string `json:"held,omitempty"`
 	// LogDropped is how many lines of the log nobody read.
 	LogDropped int64 `json:"logDropped,omitempty"`
+	// JournalDropped is how many changes of outputs the files of the journal lack, since
+	// the disk did not keep up.
+	JournalDropped int64 `json:"journalDropped,omitempty"`
 }
 
 // Nucleus is the connection to the nucleus.

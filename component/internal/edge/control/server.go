@@ -28,8 +28,8 @@ const (
 	watchPause   = 50 * time.Millisecond
 )
 
-// Listen makes the socket at path; what an earlier run left there is replaced.
-func Listen(path string) (net.Listener, error) {
+// listen makes the socket at path; what an earlier run left there is replaced.
+func listen(path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
@@ -49,43 +49,53 @@ func Listen(path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve answers clients until ctx is done. It closes the listener, and returns when
-// the last client is gone.
-func Serve(ctx context.Context, listener net.Listener, source Source, log *slog.Logger) {
+// Serve makes the socket at path and answers clients until ctx is done. If the socket is
+// deleted or replaced, Serve makes it again within a second, without a word to the
+// clients that are connected. It returns when the last client is gone.
+func Serve(ctx context.Context, path string, source Source, log *slog.Logger) {
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	defer context.AfterFunc(ctx, func() { listener.Close() })()
 	places := make(chan struct{}, mostClients)
-	for {
-		conn, err := listener.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
+	keeper := socketpath.Keeper{
+		Path:   path,
+		Listen: func() (*net.UnixListener, error) { return listen(path) },
+		Taken:  func() bool { return answers(path) },
+		Accept: func(conn *net.UnixConn) {
+			select {
+			case places <- struct{}{}:
+			default:
 				conn.Close()
+				return
 			}
-			return
-		case err != nil:
-			log.Warn("control socket: client not accepted", "error", err)
-			select { // such as too many open files
-			case <-time.After(time.Second):
-			case <-ctx.Done():
+			clients.Go(func() {
+				defer func() { <-places }()
+				c := &client{conn: conn, source: source}
+				defer conn.Close()
+				defer context.AfterFunc(ctx, func() { conn.Close() })()
+				c.serve(ctx)
+			})
+		},
+		Told: func(err error) {
+			if err != nil {
+				log.Warn("no control socket; status, watch, get and set do not work; retrying", "error", err)
+			} else {
+				log.Info("control socket works again", "path", path)
 			}
-			continue
-		}
-		select {
-		case places <- struct{}{}:
-		default:
-			conn.Close()
-			continue
-		}
-		clients.Go(func() {
-			defer func() { <-places }()
-			c := &client{conn: conn, source: source}
-			defer conn.Close()
-			defer context.AfterFunc(ctx, func() { conn.Close() })()
-			c.serve(ctx)
-		})
+		},
 	}
+	keeper.Run(ctx, nil)
+}
+
+// answers reports whether a process listens at path.
+func answers(path string) bool {
+	err := socketpath.At(path, func(address string) error {
+		conn, err := net.DialTimeout("unix", address, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+	return err == nil
 }
 
 type client struct {

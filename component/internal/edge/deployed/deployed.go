@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
-	"sync"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
@@ -46,9 +45,14 @@ type Source struct {
 // then each that differs from the one before. It returns when ctx is done.
 func (s *Source) Follow(ctx context.Context, updates chan<- Update) {
 	s.updates, s.keeper = updates, newKeeper(s.File, s.Logger)
-	var keeping sync.WaitGroup
-	keeping.Go(func() { s.keeper.run(ctx) })
-	defer keeping.Wait()
+	keeping := make(chan struct{})
+	go func() { s.keeper.run(ctx); close(keeping) }()
+	defer func() {
+		select {
+		case <-keeping:
+		case <-time.After(endPatience):
+		}
+	}()
 	s.start(ctx)
 	changes := s.Session.ConfigurationUpdates(model.SubscribeToConfigurationUpdateRequest{})
 	questions := s.Session.ConfigurationValidations()

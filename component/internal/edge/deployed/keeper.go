@@ -17,6 +17,8 @@ const (
 	firstPause = 100 * time.Millisecond // after a failure; it doubles
 	longPause  = 30 * time.Second       // and does not grow any more
 	diskWait   = 2 * time.Second        // at most, before a configuration is in force
+
+	endPatience = 300 * time.Millisecond // of the end, for a disk that hangs
 )
 
 // keeper keeps the last good configuration in a file. It works beside

@@ -18,9 +18,10 @@ import (
 const DefaultHoldFor = time.Minute
 
 const (
-	startWait   = 2 * time.Second        // for an existing holder to hand over
-	guardWait   = 250 * time.Millisecond // for GuardNow
-	releaseWait = time.Second            // for Release and Leave
+	startWait = 2 * time.Second        // for an existing holder to hand over
+	orderWait = 150 * time.Millisecond // for Want, Release and GuardNow
+	leaveWait = 800 * time.Millisecond // for Leave to tell the holder
+	dieWait   = 200 * time.Millisecond // for Leave, when the connection is closed
 )
 
 // ErrAbsent says that there is no holder, or that it does not answer in time.
@@ -39,12 +40,17 @@ type Config struct {
 	// HoldFor is how long lines are held when this process is gone; 0 is
 	// DefaultHoldFor. Lines with orders are held until these are carried out.
 	HoldFor time.Duration
-	Logger  *slog.Logger
+	// Sole says that no other process can be the owner of the holder, since this one has
+	// locked the work directory. Then a holder that does not answer, or cannot be reached,
+	// is ended, which frees its lines: after a second, or after five if it is busy.
+	Sole   bool
+	Logger *slog.Logger
 }
 
-// Client is the component's side of a holder. Only Want, Release, GuardNow and Leave
-// wait for the holder, for a second at most, and all but Leave not again until it has
-// answered: whether there is one or not, lines work the same until the process ends.
+// Client is the component's side of a holder. Only Want, Release, GuardNow and Leave wait
+// for the holder. The former three wait for 150 ms in any second, all together, and not
+// again until it has answered: whether there is one or not, lines work the same until the
+// process ends. A holder that hangs is replaced, as far as the kernel proves that it is one.
 // All methods may be called concurrently.
 type Client struct {
 	config Config
@@ -61,6 +67,8 @@ type Client struct {
 	present bool                  // a holder is our own
 	changed chan struct{}         // closed when an answer came, or the holder came or went
 	slow    bool                  // the holder let somebody wait in vain, and has not answered since
+	waited  time.Duration         // for the holder, since counted
+	counted time.Time             // when waited began at 0; another second begins there
 	wanted  func(key string) bool // of what a holder hands over; nil wants all
 	keep    bool                  // what Leave was told
 }
@@ -119,21 +127,20 @@ func (c *Client) command(socket string) ([]string, error) {
 func (c *Client) Want(wanted func(key string) bool) {
 	c.mu.Lock()
 	c.wanted = wanted
-	releases := map[string]uint64{} // what to wait for, by key
+	var last string // the holder takes releases in their order, so this is the last to wait for
+	var asked uint64
 	for key, e := range c.entries {
 		if given, ok := e.lines.(*handed); ok && !given.taken && !wanted(key) {
 			e.become(nil, Request{}, nil)
 			c.ask(e)
 		}
-		if e.lines == nil {
-			releases[key] = e.asked
+		if e.lines == nil && e.asked > asked {
+			last, asked = key, e.asked
 		}
 	}
 	c.mu.Unlock()
-	for key, asked := range releases {
-		if c.awaitOnce(key, asked, releaseWait) != nil {
-			return
-		}
+	if asked > 0 {
+		c.awaitOnce(last, asked) // else the lines are busy for a while
 	}
 }
 
@@ -188,7 +195,7 @@ func (c *Client) guard(key string, orders []Order) (asked uint64) {
 }
 
 // GuardNow is Guard that returns when the holder has the orders, which is before a
-// line may go on for a time. It waits for 250 ms at most, and not at all for a holder
+// line may go on for a time. It waits for 150 ms at most, and not at all for a holder
 // that has let it wait in vain. The error is ErrAbsent: the holder gets the orders of
 // a request that is kept later.
 func (c *Client) GuardNow(key string, orders ...Order) error {
@@ -196,15 +203,15 @@ func (c *Client) GuardNow(key string, orders ...Order) error {
 	if asked == 0 {
 		return ErrAbsent
 	}
-	return c.awaitOnce(key, asked, guardWait)
+	return c.awaitOnce(key, asked)
 }
 
 // Release has the holder let go of what it has under a key. When it returns nil,
-// closing the lines releases them. It waits for a second at most, and not at all for a
+// closing the lines releases them. It waits for 150 ms at most, and not at all for a
 // holder that has let somebody wait in vain.
 func (c *Client) Release(key string) error {
 	asked := c.become(key, nil, Request{}, nil)
-	if err := c.awaitOnce(key, asked, releaseWait); err != nil && c.isPresent() {
+	if err := c.awaitOnce(key, asked); err != nil && c.isPresent() {
 		return err
 	}
 	return nil
@@ -248,24 +255,35 @@ func (c *Client) become(key string, lines gpio.Descriptor, request Request, orde
 func (c *Client) ask(e *entry) (asked uint64) {
 	c.count++
 	e.asked = c.count
+	c.stir()
+	return c.count
+}
+
+// stir has the session look whether there is something to send.
+func (c *Client) stir() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	return c.count
 }
 
-// awaitOnce is await, unless the holder has let somebody wait in vain.
-func (c *Client) awaitOnce(key string, asked uint64, patience time.Duration) error {
+// awaitOnce waits until the holder has a change, unless the holder has let somebody wait in
+// vain, or for orderWait in this second.
+func (c *Client) awaitOnce(key string, asked uint64) error {
 	c.mu.Lock()
-	slow := c.slow
-	c.mu.Unlock()
-	if slow {
-		return ErrAbsent
+	begun := time.Now()
+	if begun.Sub(c.counted) >= time.Second {
+		c.waited, c.counted = 0, begun
 	}
+	patience := orderWait - c.waited
+	if c.slow {
+		patience = 0
+	}
+	c.mu.Unlock()
 	err := c.await(key, asked, patience)
 	c.mu.Lock()
 	c.slow = err != nil
+	c.waited += time.Since(begun)
 	c.mu.Unlock()
 	return err
 }
@@ -274,7 +292,7 @@ func (c *Client) awaitOnce(key string, asked uint64, patience time.Duration) err
 func (c *Client) await(key string, asked uint64, patience time.Duration) error {
 	timeout := time.NewTimer(patience)
 	defer timeout.Stop()
-	for {
+	for late := false; ; {
 		c.mu.Lock()
 		e, present, changed := c.entries[key], c.present, c.changed
 		has := e == nil || e.done >= asked
@@ -282,30 +300,43 @@ func (c *Client) await(key string, asked uint64, patience time.Duration) error {
 		switch {
 		case has:
 			return nil
-		case !present:
+		case !present, late, patience <= 0:
 			return ErrAbsent
 		}
 		select {
 		case <-changed:
 		case <-timeout.C:
-			return ErrAbsent
+			late = true
 		}
 	}
 }
 
 // Leave ends the use of the holder, which has all that was asked for before. With
 // keep it holds the lines as if this process had vanished; otherwise it lets go of
-// all, and ends. Leave waits for a second at most. Lines that are kept may be
-// closed after it.
+// all, and ends. Leave waits for a second at most. Lines that are kept may be closed after
+// it.
 func (c *Client) Leave(keep bool) {
 	c.mu.Lock()
 	c.keep = keep
 	c.mu.Unlock()
 	c.leave()
-	late := time.AfterFunc(releaseWait, c.die)
-	defer late.Stop()
-	<-c.finished
+	if !c.finishes(leaveWait) {
+		c.die()
+		c.finishes(dieWait)
+	}
 	c.die()
+}
+
+// finishes reports whether the session ends in time.
+func (c *Client) finishes(patience time.Duration) bool {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-c.finished:
+		return true
+	case <-late.C:
+		return false
+	}
 }
 
 // End ends the holder that a work directory has, if any: it lets go of all lines. It

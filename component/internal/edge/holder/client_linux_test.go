@@ -2,8 +2,15 @@ package holder
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -209,4 +216,118 @@ func TestNoDescriptor(t *testing.T) {
 	if err := r.start(nil).Keep("lamp", lines, Request{}); !errors.Is(err, gpio.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestSilentGuest has a process that connects and says nothing not delay an order.
+func TestSilentGuest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve()
+	c := r.start(nil)
+	lines := r.request(1, true)
+	r.keep(c, "lamp", 1, lines)
+	silent, err := dial(filepath.Join(r.dir, SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	r.synced(c, "lamp", Order{At: time.Now().Add(200 * time.Millisecond), Values: []bool{false}})
+	vanish(c)
+	lines.Close()
+	r.eventually("the order", func() bool { high, err := r.remote.Level(r.chip.Path, 1); return err == nil && !high })
+	raw, err := silent.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	raw.Control(func(fd uintptr) { n, err = unix.Read(int(fd), make([]byte, 1)) })
+	if !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("the order came after the guest was turned away: %d, %v", n, err)
+	}
+}
+
+// TestLinesWaitOnce has all calls together wait for a holder that hangs no longer than
+// once for a moment, in simulated time.
+func TestLinesWaitOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{entries: map[string]*entry{}, changed: make(chan struct{}), wake: make(chan struct{}, 1), present: true}
+		const outputs = 20
+		for i := range outputs {
+			key := fmt.Sprint("lamp ", i)
+			c.entries[key] = &entry{lines: &handed{file: os.NewFile(^uintptr(0), "none"), taken: true}, kept: true}
+		}
+		begun := time.Now()
+		c.Want(func(string) bool { return false })
+		for i := range outputs {
+			key := fmt.Sprint("lamp ", i)
+			if err := c.GuardNow(key, Order{}); !errors.Is(err, ErrAbsent) {
+				t.Errorf("%s: guarded: %v", key, err)
+			}
+			if err := c.Release(key); !errors.Is(err, ErrAbsent) {
+				t.Errorf("%s: released: %v", key, err)
+			}
+		}
+		if took := time.Since(begun); took > orderWait {
+			t.Errorf("the calls took %v, want %v at most", took, orderWait)
+		}
+	})
+}
+
+// TestLinesWaitLittle has a holder that answers late each time cost the lines a bounded
+// part of their time.
+func TestLinesWaitLittle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{entries: map[string]*entry{}, changed: make(chan struct{}), wake: make(chan struct{}, 1), present: true}
+		var late sync.WaitGroup
+		begun := time.Now()
+		for i := range 50 {
+			key := fmt.Sprint("lamp ", i)
+			c.entries[key] = &entry{}
+			late.Go(func() {
+				time.Sleep(40 * time.Millisecond)
+				for {
+					if todo, ok := c.pick(); ok {
+						c.settle(todo)
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			})
+			c.Release(key)
+		}
+		if took := time.Since(begun); took > 2*orderWait {
+			t.Errorf("50 calls took %v, want %v at most", took, 2*orderWait)
+		}
+		late.Wait()
+	})
+}
+
+// fickle is lines whose descriptor cannot be duplicated at first.
+type fickle struct {
+	gpio.Lines
+	gpio.Descriptor
+	failures int
+}
+
+func (f *fickle) File() (*os.File, error) {
+	if f.failures > 0 {
+		f.failures--
+		return nil, &os.PathError{Op: "dup", Path: "lines", Err: unix.EMFILE}
+	}
+	return f.Descriptor.File()
+}
+
+// TestTooManyFiles has a line be held once there are descriptors again.
+func TestTooManyFiles(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.serve()
+	c := r.start(nil)
+	lines := r.request(1, true)
+	r.keep(c, "lamp", 1, &fickle{lines, lines.(gpio.Descriptor), 2})
+	vanish(c)
+	lines.Close()
+	r.is(1, true)
 }

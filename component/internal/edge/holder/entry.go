@@ -1,7 +1,9 @@
 package holder
 
 import (
+	"errors"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -61,7 +63,11 @@ func (c *Client) pick() (t task, ok bool) {
 	}
 	if first.lines != nil && !first.kept {
 		var err error
-		if t.file, err = first.lines.File(); err != nil { // closed, or gone
+		switch t.file, err = first.lines.File(); {
+		case passes(err):
+			time.AfterFunc(filePause, c.stir)
+			return task{}, false
+		case err != nil: // closed, or gone
 			first.become(nil, Request{}, nil)
 		}
 	}
@@ -75,6 +81,14 @@ func (c *Client) pick() (t task, ok bool) {
 		t.Op, t.Request, t.Orders = "keep", &request, onWire(first.orders, time.Now())
 	}
 	return t, true
+}
+
+// filePause is the pause after a descriptor could not be duplicated.
+const filePause = time.Second
+
+// passes reports whether an error is one of too many files, or of too little memory.
+func passes(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // settle notes that the holder has done a task.

@@ -10,12 +10,22 @@ import (
 	"time"
 )
 
-// answerTime bounds the wait for an answer.
-const answerTime = 5 * time.Second
+const (
+	// answerTime bounds the wait for an answer.
+	answerTime = 5 * time.Second
+	// hungTime is how long a holder of which all threads sleep may take for an answer.
+	hungTime = time.Second
+	// stirPause is the interval at which a holder that does not answer is looked at.
+	stirPause = 100 * time.Millisecond
+)
+
+// errHung says that the holder does not answer.
+var errHung = errors.New("the holder does not answer")
 
 // link is a connection to a holder. It is for one goroutine.
 type link struct {
 	conn     *net.UnixConn
+	peer     *process      // nil if it is not proven to be the holder
 	received chan received // closed at the end
 	unhook   func() bool
 	count    uint64 // of commands
@@ -48,6 +58,7 @@ func newLink(ctx context.Context, conn *net.UnixConn) *link {
 
 // end closes the connection and waits for its reader.
 func (l *link) end() {
+	l.peer.close()
 	l.unhook()
 	l.conn.Close()
 	for r := range l.received {
@@ -71,19 +82,23 @@ func (l *link) call(c command, file *os.File, patience time.Duration) (answer, e
 	return a, err
 }
 
-// next is the next packet. Its file, if any, is the caller's.
+// next is the next packet. Its file, if any, is the caller's. The error is errHung if the
+// holder has the packet for longer than patience, or sleeps over it. A holder that a signal
+// has stopped is continued.
 func (l *link) next(patience time.Duration) (answer, *os.File, error) {
-	var late <-chan time.Time
-	if patience > 0 {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		late = timer.C
-	}
-	select {
-	case r := <-l.received:
-		return r.answer, r.file, l.over(r)
-	case <-late:
-		return answer{}, nil, fmt.Errorf("no answer within %s", patience)
+	begun := time.Now()
+	stir := time.NewTicker(stirPause)
+	defer stir.Stop()
+	for {
+		select {
+		case r := <-l.received:
+			return r.answer, r.file, l.over(r)
+		case <-stir.C:
+		}
+		l.peer.goOn()
+		if waited := time.Since(begun); patience > 0 && (waited >= patience || waited >= hungTime && !l.peer.busy()) {
+			return answer{}, nil, errHung
+		}
 	}
 }
 

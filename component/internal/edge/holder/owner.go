@@ -14,6 +14,7 @@ import (
 type owner struct {
 	conn     *net.UnixConn
 	receiver *receiver
+	hello    command
 }
 
 // serve works for an owner until it is gone. One that fails before it has taken
@@ -23,12 +24,7 @@ func (h *holder) serve(ctx context.Context, o *owner) {
 	defer unhook()
 	defer o.conn.Close()
 	o.conn.SetDeadline(time.Now().Add(packetTime))
-	var hello command
-	if file, err := o.receiver.receive(&hello); err != nil || file != nil || hello.Op != "hello" {
-		closeFile(file)
-		return
-	}
-	if h.greet(o, hello) != nil {
+	if h.greet(o, o.hello) != nil {
 		return
 	}
 	h.told, h.left = nil, false
@@ -47,7 +43,7 @@ func (h *holder) serve(ctx context.Context, o *owner) {
 			break
 		}
 	}
-	h.until = time.Now().Add(hello.HoldFor)
+	h.until = time.Now().Add(o.hello.HoldFor)
 }
 
 // greet tells an owner what is held, and gives it copies.
@@ -78,6 +74,7 @@ func (h *holder) obey(c command, file *os.File) error {
 			return fmt.Errorf("%q is not held", c.Key)
 		}
 		return k.guard(c.Orders)
+	case "ping":
 	case "release":
 		h.letGo(func(k *kept) bool { return k.key == c.Key })
 	case "leave":

@@ -1,8 +1,11 @@
 package holder_test
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +27,16 @@ var scenarios = map[string]func(*world){
 	"killed together":     dropsTogether,
 	"left for good":       leavesForGood,
 	"holder asked to end": endsOrdersFirst,
+
+	"socket deleted":                   losesSocket,
+	"socket and lock deleted":          losesSocketAndLock,
+	"directory deleted and made again": losesDirectory,
+	"holder stopped":                   continuesHolder,
+	"holder stopped, component killed": continuesHolderOfAnother,
+	"holder stopped, socket deleted":   continuesHolderWithoutSocket,
+	"holder hangs":                     endsDeafHolder,
+	"holder hangs, socket deleted":     endsDeafHolderWithoutSocket,
+	"two holders":                      leavesToTheOther,
 }
 
 // quiet requires that the lamp stays on for all that do does: the pull of the line
@@ -189,6 +202,123 @@ func endsOrdersFirst(w *world) {
 	syscall.Kill(pid, syscall.SIGTERM)
 	w.ends(pid)
 	w.is(false)
+}
+
+// loses has the component be killed and started again after the holder lost its socket.
+func (w *world) loses(lose func()) {
+	p := w.start("held", "requested false")
+	p.do("set 1")
+	p.do("sync")
+	w.quiet(func() {
+		lose()
+		p.kill()
+		p = w.start("held", "adopted true")
+	})
+	p.do("leave drop")
+}
+
+func (w *world) remove(paths ...string) {
+	w.Helper()
+	for _, path := range paths {
+		if err := os.Remove(path); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
+func losesSocket(w *world) { w.loses(func() { w.remove(w.socket()) }) }
+
+func losesSocketAndLock(w *world) { w.loses(func() { w.remove(w.socket(), w.socket()+".lock") }) }
+
+func losesDirectory(w *world) {
+	w.dir = filepath.Join(w.dir, "work")
+	if err := os.Mkdir(w.dir, 0o700); err != nil {
+		w.Fatal(err)
+	}
+	w.loses(func() {
+		if err := os.RemoveAll(w.dir); err != nil {
+			w.Fatal(err)
+		}
+		if err := os.Mkdir(w.dir, 0o700); err != nil {
+			w.Fatal(err)
+		}
+	})
+}
+
+// stop stops a process, and waits until it does not run any more.
+func (w *world) stop(pid int) {
+	w.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		w.Fatal(err)
+	}
+	w.eventually("the stop", func() bool {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return strings.Contains(string(text), ") T ")
+	})
+}
+
+// continuesHolder has the component continue a holder that somebody stopped.
+func continuesHolder(w *world) {
+	p := w.start("held", "requested false")
+	p.do("set 1")
+	p.do("sync")
+	w.quiet(func() {
+		pid := w.holder()
+		w.stop(pid)
+		p.do("sync")
+		if again := w.holder(); again != pid {
+			w.Errorf("the holder is process %d, want %d", again, pid)
+		}
+		p.kill()
+		p = w.start("held", "adopted true")
+	})
+	p.do("leave drop")
+}
+
+func continuesHolderOfAnother(w *world) {
+	w.loses(func() { w.stop(w.holder()) })
+}
+
+func continuesHolderWithoutSocket(w *world) {
+	w.loses(func() {
+		w.stop(w.holder())
+		w.remove(w.socket())
+	})
+}
+
+func endsDeafHolder(w *world) {
+	p := w.run("deaf", w.socket(), w.chip)
+	p.says("requested false")
+	w.start("held", "requested false").do("leave drop")
+	if state := p.cmd.Wait(); state == nil {
+		w.Error("the holder ended by itself")
+	}
+}
+
+func endsDeafHolderWithoutSocket(w *world) {
+	p := w.run("deaf", w.socket(), w.chip)
+	p.says("requested false")
+	w.remove(w.socket())
+	w.start("held", "requested false").do("leave drop")
+}
+
+// leavesToTheOther has a holder whose place another one has taken let go of its lines,
+// though the time of holding is not over.
+func leavesToTheOther(w *world) {
+	p := w.start("held", "requested false")
+	p.do("off-in 1h")
+	p.do("set 1")
+	pid := w.holder()
+	p.kill()
+	w.stop(pid)
+	w.remove(w.socket(), w.socket()+".lock")
+	other := w.run("shadowgpio", "hold", "--socket", w.socket())
+	other.says(holder.Ready)
+	w.is(true)
+	syscall.Kill(pid, syscall.SIGCONT)
+	w.ends(pid)
+	w.is(false)
+	w.start("held", "requested false").do("leave drop")
 }
 
 func newWorld(t *testing.T) (*world, *sim.Sim) {

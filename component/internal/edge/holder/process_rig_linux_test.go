@@ -38,6 +38,8 @@ const (
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
+	case "deaf":
+		deaf(os.Args[1], os.Args[2])
 	case "shadowgpio":
 		if len(os.Args) > 1 && os.Args[1] == "hold" {
 			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -67,6 +69,18 @@ func fatal(v ...any) {
 	os.Exit(1)
 }
 
+// deaf is a holder that has the lamp, and hangs.
+func deaf(socket, chip string) {
+	listener, err := holder.Listen(socket)
+	if err != nil {
+		fatal(err)
+	}
+	lines := take(chips(), nil, chip)
+	time.Sleep(time.Hour)
+	lines.Close()
+	listener.Close()
+}
+
 const key, consumer = "lamp", "shadowgpio lamp"
 
 // component is a program that has one output. It does what it is told on standard
@@ -75,7 +89,7 @@ func component(dir string, args []string) {
 	backend := chips()
 	var client *holder.Client
 	if args[0] == "held" {
-		client = holder.Start(context.Background(), holder.Config{Dir: dir, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		client = holder.Start(context.Background(), holder.Config{Dir: dir, Sole: true, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	}
 	lines := take(backend, client, args[1])
 	for scanner := bufio.NewScanner(os.Stdin); scanner.Scan(); {
@@ -163,12 +177,20 @@ type process struct {
 // start starts a component, "held" or "bare", and requires how it got its line.
 func (w *world) start(with, how string) *process {
 	w.Helper()
+	p := w.run("shadowgpio", w.dir, with, w.chip)
+	p.says(how)
+	return p
+}
+
+// run starts this test binary in a role.
+func (w *world) run(role string, args ...string) *process {
+	w.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		w.Fatal(err)
 	}
-	p := &process{w: w, cmd: exec.Command(exe, w.dir, with, w.chip)}
-	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0", roleVariable+"=shadowgpio"), w.env...)
+	p := &process{w: w, cmd: exec.Command(exe, args...)}
+	p.cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0", roleVariable+"="+role), w.env...)
 	p.cmd.Stderr = os.Stderr
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
@@ -185,7 +207,6 @@ func (w *world) start(with, how string) *process {
 	w.Cleanup(p.kill)
 	late := time.AfterFunc(patience, func() { p.cmd.Process.Signal(syscall.SIGQUIT) }) // it shows where it hangs
 	w.Cleanup(func() { late.Stop() })
-	p.says(how)
 	return p
 }
 

@@ -6,9 +6,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -204,4 +207,77 @@ func TestWireStaysAsItWas(t *testing.T) {
 	if err != nil || string(text) != want {
 		t.Errorf("got %s, want %s", text, want)
 	}
+}
+
+// TestStranger has a process of another user listen in the holder's place. It gets nothing,
+// and the holder takes its place back.
+func TestStranger(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("this needs root")
+	}
+	t.Parallel()
+	r := newRig(t)
+	path := filepath.Join(r.dir, SocketName)
+	if err := os.Chmod(r.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	strange := func() *net.UnixListener {
+		listeners := make(chan *net.UnixListener, 1)
+		go func() {
+			defer close(listeners)
+			runtime.LockOSThread() // it ends with its thread, which is of another user
+			if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); errno != 0 {
+				t.Error(errno)
+				return
+			}
+			l, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			l.SetUnlinkOnClose(false)
+			listeners <- l
+		}()
+		l := <-listeners
+		if l == nil {
+			t.FailNow()
+		}
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	stranger := strange()
+	c := r.start(nil)
+	conn, err := stranger.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(patience))
+	if n, err := conn.Read(make([]byte, maxPacket)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the stranger got %d bytes, %v", n, err)
+	}
+	lines := r.request(1, true)
+	if err := c.Keep("lamp", lines, Request{Chip: r.chip, Consumer: "test", Offsets: []int{1}}); err != nil {
+		t.Fatal(err)
+	}
+	r.serve() // it replaces the stranger's socket
+	r.synced(c, "lamp")
+	before, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	strange()
+	r.eventually("our own socket", func() bool {
+		now, err := os.Lstat(path)
+		if err != nil || os.SameFile(before, now) {
+			return false
+		}
+		conn, _, err := dialHolder(path)
+		closeConn(conn)
+		return err == nil
+	})
+	r.synced(c, "lamp")
 }

@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/socketpath"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
 
@@ -18,8 +20,8 @@ const (
 	firstWait = time.Minute
 	// packetTime bounds the wait for an owner that does not read.
 	packetTime = 10 * time.Second
-	// acceptPause is the wait after an Accept that failed and may succeed again.
-	acceptPause = 100 * time.Millisecond
+	// mostGuests is the number of processes that may wait to become the owner.
+	mostGuests = 16
 	// An order that fails is tried that often, after that pause.
 	maxTries, retryPause = 60, time.Second
 	// maxTold is the number of things that are remembered for the next owner.
@@ -42,38 +44,75 @@ func (s Server) Serve(ctx context.Context, listener *Listener) {
 	h := &holder{Server: s, until: time.Now().Add(firstWait), requests: map[string]*kept{}}
 	defer h.letGo(func(*kept) bool { return true })
 	owners := make(chan *owner)
+	h.replaced = make(chan struct{})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		accept(ctx, listener, owners)
+		h.listen(ctx, listener, owners)
 	}()
-	defer func() { listener.Close(); <-done }()
+	defer func() { cancel(); <-done; listener.Close() }()
 	h.run(ctx, owners)
 }
 
-// accept passes on who may become the owner, until the listener is closed. Each
-// waits for its turn in a goroutine of its own.
-func accept(ctx context.Context, listener *Listener, owners chan<- *owner) {
-	for {
-		conn, err := listener.AcceptUnix()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil: // such as too many open files, which passes
-			time.Sleep(acceptPause)
-			continue
-		}
-		if sameUser(conn) != nil {
-			conn.Close()
-			continue
-		}
-		go func() {
-			select {
-			case owners <- &owner{conn: conn, receiver: newReceiver(conn)}:
-			case <-ctx.Done():
-				conn.Close()
+// listen passes on who may become the owner, until ctx is done. If the socket is deleted
+// or replaced, listen makes it again, or notes that another holder has the place.
+func (h *holder) listen(ctx context.Context, listener *Listener, owners chan<- *owner) {
+	replaced := sync.OnceFunc(func() { close(h.replaced) })
+	places := make(chan struct{}, mostGuests)
+	keeper := socketpath.Keeper{
+		Path:   listener.path,
+		Listen: listener.again,
+		Taken: func() bool {
+			if !listener.taken() {
+				return false
 			}
-		}()
+			replaced()
+			return true
+		},
+		Accept: func(conn *net.UnixConn) {
+			select {
+			case places <- struct{}{}:
+			default:
+				conn.Close()
+				return
+			}
+			go func() {
+				defer func() { <-places }()
+				welcome(ctx, conn, owners)
+			}()
+		},
+		Told: func(err error) {
+			if err != nil {
+				h.Logger.Warn("socket of the holder does not work; retrying", "error", err)
+			} else {
+				h.Logger.Info("socket of the holder works again")
+			}
+		},
+	}
+	keeper.Run(ctx, listener.UnixListener)
+}
+
+// welcome reads the hello of who may become the owner, and waits for its turn. So one that
+// says nothing keeps nobody waiting.
+func welcome(ctx context.Context, conn *net.UnixConn, owners chan<- *owner) {
+	o := &owner{conn: conn, receiver: newReceiver(conn)}
+	unhook := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer unhook()
+	conn.SetDeadline(time.Now().Add(packetTime))
+	if _, err := sameUser(conn); err != nil {
+		conn.Close()
+		return
+	}
+	file, err := o.receiver.receive(&o.hello)
+	closeFile(file)
+	if err != nil || file != nil || o.hello.Op != "hello" {
+		conn.Close()
+		return
+	}
+	select {
+	case owners <- o:
+	case <-ctx.Done():
+		conn.Close()
 	}
 }
 
@@ -84,6 +123,8 @@ type holder struct {
 	until    time.Time // without an owner lines are held until then
 	told     []string  // what the next owner is to be told
 	left     bool      // the last owner let go of everything
+
+	replaced chan struct{} // closed when another holder has our place; nil never
 }
 
 // kept is a request that is held.
@@ -105,6 +146,9 @@ func (h *holder) run(ctx context.Context, owners <-chan *owner) {
 			if h.serve(ctx, o); ctx.Err() != nil {
 				return // the owner goes on by itself
 			}
+		case <-h.replaced: // no successor will find us, and it needs the lines
+			h.carryOut(time.Time{})
+			return
 		case <-timer.C:
 		case <-ctx.Done():
 			h.carryOut(time.Time{})

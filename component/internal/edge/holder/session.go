@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -11,6 +12,10 @@ import (
 
 // Pauses between attempts to get a holder, doubled each time.
 const firstPause, lastPause = time.Second, 30 * time.Second
+
+// pingPause is how often a holder that has nothing to do is asked whether it answers. One
+// that hangs is replaced before it is needed.
+const pingPause = 2 * time.Second
 
 // run has a holder all the time, until Leave. It calls begun when the holder of an
 // earlier run has handed over, or there is none.
@@ -25,10 +30,10 @@ func (c *Client) run(begun func()) {
 			reached := time.Now()
 			err = c.work(l)
 			c.lost()
-			l.end()
-			if said = ""; time.Since(reached) > lastPause {
+			if said = ""; errors.Is(err, errHung) && c.replace(l.peer) || time.Since(reached) > lastPause {
 				pause = 0
 			}
+			l.end()
 		}
 		if c.life.Err() != nil {
 			return
@@ -62,23 +67,102 @@ func (c *Client) reach(begun func()) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := dial(socket)
+	conn, pid, err := dialHolder(socket)
+	if err != nil && c.config.Sole {
+		conn, pid, err = c.find(socket, err)
+	}
 	if err != nil && !errors.Is(err, gpio.ErrUnsupported) {
 		begun()
 		if err = c.launch(socket); err == nil {
-			conn, err = dial(socket)
+			conn, pid, err = dialHolder(socket)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	l := newLink(c.death, conn)
+	l.peer, _ = holderProcess(pid, socket) // nil: it is left alone whatever it does
 	if err := c.takeOver(l); err != nil {
 		c.lost()
+		if errors.Is(err, errHung) && c.config.Sole {
+			c.replace(l.peer)
+		}
 		l.end()
 		return nil, err
 	}
 	return l, nil
+}
+
+// dialHolder connects to the process that listens at a socket, which must be of our user: it
+// gets our lines.
+func dialHolder(socket string) (*net.UnixConn, int, error) {
+	conn, err := dial(socket)
+	if err != nil {
+		return nil, 0, err
+	}
+	pid, err := sameUser(conn)
+	if err != nil {
+		conn.Close()
+		return nil, 0, err
+	}
+	return conn, pid, nil
+}
+
+// find gets to a holder that holds the lock of the socket, though there is no way by the
+// socket itself. It waits until the holder has made the socket again. One that does not is
+// ended, or it would keep the lines from us.
+func (c *Client) find(socket string, unreachable error) (*net.UnixConn, int, error) {
+	var lost []*process
+	defer func() {
+		for _, p := range lost {
+			p.close()
+		}
+	}()
+	stir := time.NewTicker(stirPause)
+	defer stir.Stop()
+	for begun := time.Now(); ; {
+		if lost == nil {
+			lost = holderProcesses(socket)
+		}
+		there, busy := false, false
+		for _, p := range lost {
+			p.goOn()
+			there, busy = there || !p.ended(0), busy || p.busy()
+		}
+		if !there {
+			return nil, 0, unreachable
+		}
+		if waited := time.Since(begun); waited >= answerTime || waited >= hungTime && !busy {
+			break
+		}
+		select {
+		case <-stir.C:
+		case <-c.death.Done():
+			return nil, 0, c.death.Err()
+		}
+		if conn, pid, err := dialHolder(socket); err == nil {
+			return conn, pid, nil
+		}
+	}
+	for _, p := range lost {
+		c.replace(p)
+	}
+	return nil, 0, unreachable
+}
+
+// replace ends a holder that does not answer, so that lines that it has can be requested
+// and another one is started. It reports whether it did.
+func (c *Client) replace(p *process) bool {
+	if p == nil {
+		return false
+	}
+	err := p.end()
+	if err != nil {
+		c.config.Logger.Warn("holder does not answer, and cannot be ended", "pid", p.pid, "error", err)
+		return false
+	}
+	c.config.Logger.Warn("holder did not answer; it was ended, and another one is started", "pid", p.pid)
+	return true
 }
 
 // launch starts a holder, unless we are to stop. Leave lets it, for a while: what is
@@ -97,7 +181,11 @@ func (c *Client) launch(socket string) error {
 // takeOver takes over what a holder has. One that talks another protocol lets go
 // of it then.
 func (c *Client) takeOver(l *link) error {
-	hello, err := l.call(command{Op: "hello", Protocol: protocol, HoldFor: c.config.HoldFor}, nil, 0)
+	patience := time.Duration(0) // it may have another owner, and answers when that is gone
+	if c.config.Sole {
+		patience = answerTime
+	}
+	hello, err := l.call(command{Op: "hello", Protocol: protocol, HoldFor: c.config.HoldFor}, nil, patience)
 	if err != nil {
 		return err
 	}
@@ -125,6 +213,8 @@ func (c *Client) takeOver(l *link) error {
 
 // work tells the holder what it is to have, until Leave or the holder's end.
 func (c *Client) work(l *link) error {
+	ping := time.NewTicker(pingPause)
+	defer ping.Stop()
 	for {
 		t, ok := c.pick()
 		if ok {
@@ -142,6 +232,11 @@ func (c *Client) work(l *link) error {
 		}
 		select {
 		case <-c.wake:
+		case <-ping.C:
+			// Any answer does, also of one that does not know the command.
+			if _, err := l.call(command{Op: "ping"}, nil, answerTime); err != nil {
+				return err
+			}
 		case <-c.life.Done():
 		case r := <-l.received:
 			closeFile(r.file)

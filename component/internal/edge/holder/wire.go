@@ -27,7 +27,7 @@ type Request struct {
 // command is what an owner sends.
 type command struct {
 	ID       uint64        `json:"id"`
-	Op       string        `json:"op"` // hello, keep, guard, release, leave
+	Op       string        `json:"op"` // hello, keep, guard, release, leave, ping
 	Protocol int           `json:"protocol,omitempty"`
 	HoldFor  time.Duration `json:"holdFor,omitempty"` // of hello, in ns
 	Key      string        `json:"key,omitempty"`     // of keep, guard, release

@@ -43,24 +43,26 @@ const (
 	retryPause = 30 * time.Second
 )
 
-// Journal is safe for concurrent use.
+// Journal is safe for concurrent use. Only Save and Close wait for the disk.
 type Journal struct {
 	dir string
 
-	mu      sync.Mutex
-	entries []Entry // the last ones, the oldest first
-	unsaved int     // how many of them, at the end, are not in a file
-	count   int64   // of all entries so far: the number of the last one
-	unread  bool    // the files have yet to be read
-	failed  error   // why the last attempt failed; nil if it did not
-	tried   time.Time
-	file    *os.File
-	size    int64
+	mu      sync.Mutex // never held while the disk is used
+	entries []Entry    // the last ones, the oldest first
+	unsaved int        // how many of them, at the end, are not in a file
+	count   int64      // of all entries so far: the number of the last one
+	dropped int64      // entries that will be in no file
+
+	disk   sync.Mutex // of one Save at a time, and of what follows
+	unread bool       // the files have yet to be read
+	failed error      // why the last attempt failed; nil if it did not
+	tried  time.Time
+	file   *os.File
+	size   int64
 }
 
-// New makes the journal of a directory, which must exist. It reads and writes no file
-// yet: the first Retry or Add does, and goes on with what an earlier run left there.
-// Close it.
+// New makes the journal of a directory, which must exist. It reads and writes no file:
+// Save does, and goes on with what an earlier run left there. Close it.
 func New(dir string) *Journal {
 	// Numbers are left free for what is in the files, which may be read late.
 	return &Journal{dir: dir, unread: true, count: Kept}
@@ -70,26 +72,36 @@ func (j *Journal) path(suffix string) string {
 	return filepath.Join(j.dir, "journal"+suffix+".jsonl")
 }
 
-// Add appends an entry. An error says that it is in memory alone until the files can
-// be read and written.
-func (j *Journal) Add(e Entry) error {
+// Add appends an entry in memory. It does not wait. If more than [Kept] entries wait for
+// Save, the oldest of them is left out of the files; see Dropped.
+func (j *Journal) Add(e Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.keep(e)
-	j.unsaved = min(j.unsaved+1, Kept)
-	return j.save()
+	if len(j.entries) >= 2*Kept {
+		j.entries = append(j.entries[:0], j.entries[len(j.entries)-Kept+1:]...)
+	}
+	j.entries = append(j.entries, e)
+	j.count++
+	if j.unsaved++; j.unsaved > Kept {
+		j.unsaved = Kept
+		j.dropped++
+	}
 }
 
-// Retry reads the files if they were not read, and writes the entries that are in
-// memory alone. The error is that of the last attempt: after a failure there is one
-// each 30 s at most.
-func (j *Journal) Retry() error {
+// Dropped returns how many entries were left out of the files so far, since the disk did
+// not keep up.
+func (j *Journal) Dropped() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.save()
+	return j.dropped
 }
 
-func (j *Journal) save() error {
+// Save reads the files if they were not read, and writes the entries that are in memory
+// alone. The error is that of the last attempt: after a failure there is one each 30 s at
+// most.
+func (j *Journal) Save() error {
+	j.disk.Lock()
+	defer j.disk.Unlock()
 	if j.failed != nil && time.Since(j.tried) < retryPause {
 		return j.failed
 	}
@@ -100,9 +112,13 @@ func (j *Journal) save() error {
 func (j *Journal) attempt() error {
 	j.tried = time.Now()
 	err := j.load()
-	for err == nil && j.unsaved > 0 {
-		if err = j.write(j.entries[len(j.entries)-j.unsaved]); err == nil {
-			j.unsaved--
+	for err == nil {
+		e, number, ok := j.next()
+		if !ok {
+			break
+		}
+		if err = j.write(e); err == nil {
+			j.written(number)
 		}
 	}
 	if err == nil && j.file == nil {
@@ -113,6 +129,27 @@ func (j *Journal) attempt() error {
 	}
 	j.failed = err
 	return err
+}
+
+// next is the oldest entry that is in no file, and its number.
+func (j *Journal) next() (e Entry, number int64, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.unsaved == 0 {
+		return Entry{}, 0, false
+	}
+	return j.entries[len(j.entries)-j.unsaved], j.count - int64(j.unsaved) + 1, true
+}
+
+// written notes that the entry of that number is in a file.
+func (j *Journal) written(number int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if number > j.count-int64(j.unsaved) {
+		j.unsaved--
+	} else {
+		j.dropped-- // Add gave it up meanwhile
+	}
 }
 
 // load reads the files. Entries that were added before are newer.
@@ -127,6 +164,8 @@ func (j *Journal) load() error {
 		}
 	}
 	found = found[max(0, len(found)-Kept):]
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.entries = append(found, j.entries...)
 	j.unread = false
 	return nil
@@ -175,25 +214,18 @@ func (j *Journal) After(number int64) (entries []Entry, last int64) {
 	return j.last(int(min(j.count-number, Kept))), j.count
 }
 
-// Close writes what is in memory alone, if it can, and closes the file.
+// Close writes what is in memory alone, if it can, and closes the file. It waits for the
+// disk. Entries that are added later are in memory alone.
 func (j *Journal) Close() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.unsaved > 0 {
+	j.disk.Lock()
+	defer j.disk.Unlock()
+	if _, _, some := j.next(); some {
 		j.attempt()
 	}
 	if j.file == nil {
 		return nil
 	}
 	return j.file.Close()
-}
-
-func (j *Journal) keep(e Entry) {
-	if len(j.entries) >= 2*Kept {
-		j.entries = append(j.entries[:0], j.entries[len(j.entries)-Kept+1:]...)
-	}
-	j.entries = append(j.entries, e)
-	j.count++
 }
 
 // turn begins a new file when the present one is full.

@@ -21,7 +21,7 @@ func entry(i int) Entry {
 func open(t *testing.T, dir string) *Journal {
 	t.Helper()
 	j := New(dir)
-	if err := j.Retry(); err != nil {
+	if err := j.Save(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
@@ -31,10 +31,15 @@ func open(t *testing.T, dir string) *Journal {
 func add(t *testing.T, j *Journal, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
-		if err := j.Add(entry(i)); err != nil {
+		if err := addSaved(j, i); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func addSaved(j *Journal, i int) error {
+	j.Add(entry(i))
+	return j.Save()
 }
 
 func holds(t *testing.T, got []Entry, from, to int) {
@@ -124,21 +129,21 @@ func TestJournalThatCannotBeWrittenIsWrittenLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := New(dir)
 		defer j.Close()
-		if err := j.Retry(); err == nil {
+		if err := j.Save(); err == nil {
 			t.Error("a directory that is missing is no error")
 		}
-		if err := j.Add(entry(0)); err == nil {
+		if err := addSaved(j, 0); err == nil {
 			t.Error("an entry that is not on disk is no error")
 		}
 		holds(t, j.Last(10), 0, 1)
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := j.Add(entry(1)); err == nil {
+		if err := addSaved(j, 1); err == nil {
 			t.Error("it was tried again at once")
 		}
 		time.Sleep(retryPause)
-		if err := j.Retry(); err != nil {
+		if err := j.Save(); err != nil {
 			t.Fatal(err)
 		}
 		add(t, j, 2, 3)
@@ -174,18 +179,18 @@ func TestJournalThatCannotBeReadIsLeftAlone(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					j := New(dir)
 					defer j.Close()
-					if err := j.Retry(); err == nil {
+					if err := j.Save(); err == nil {
 						t.Error("it is no error")
 					}
 					_, seen := j.After(math.MaxInt64)
 					const more = Kept / 2
 					for i := n; i < n+more; i++ {
-						if err := j.Add(entry(i)); err == nil {
+						if err := addSaved(j, i); err == nil {
 							t.Fatal("an entry that is not on disk is no error")
 						}
 					}
 					time.Sleep(retryPause)
-					if err := j.Retry(); err == nil {
+					if err := j.Save(); err == nil {
 						t.Error("it is no error any more")
 					}
 					if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
@@ -200,7 +205,7 @@ func TestJournalThatCannotBeReadIsLeftAlone(t *testing.T) {
 						t.Fatal(err)
 					}
 					time.Sleep(retryPause)
-					if err := j.Retry(); err != nil {
+					if err := j.Save(); err != nil {
 						t.Fatal(err)
 					}
 					holds(t, j.Last(Kept), n+more-Kept, n+more)
@@ -210,6 +215,58 @@ func TestJournalThatCannotBeReadIsLeftAlone(t *testing.T) {
 				holds(t, open(t, dir).Last(Kept), n+500-Kept, n+500)
 			})
 		}
+	}
+}
+
+// While the disk does not answer, entries are added and read, and the oldest that no
+// file can get any more are counted.
+func TestJournalThatHangsIsInMemory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j := New(dir)
+	defer j.Close()
+	if err := j.Save(); err != nil {
+		t.Fatal(err)
+	}
+	hangs := &j.disk // as a Save that does not return
+	hangs.Lock()
+	const n = 2*Kept + 5
+	for i := range n {
+		j.Add(entry(i))
+	}
+	holds(t, j.Last(Kept), n-Kept, n)
+	if entries, _ := j.After(0); len(entries) != Kept {
+		t.Errorf("%d entries are shown, want %d", len(entries), Kept)
+	}
+	if got := j.Dropped(); got != n-Kept {
+		t.Errorf("%d are dropped, want %d", got, n-Kept)
+	}
+	hangs.Unlock()
+	if err := j.Save(); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, open(t, dir).Last(2*Kept), n-Kept, n)
+}
+
+// An entry that was given up while it was written is not counted.
+func TestEntryWrittenLateIsNotDropped(t *testing.T) {
+	t.Parallel()
+	j := New(t.TempDir())
+	defer j.Close()
+	j.Add(entry(0))
+	_, number, _ := j.next() // the write of it begins
+	for i := range Kept {
+		j.Add(entry(i + 1))
+	}
+	if got := j.Dropped(); got != 1 {
+		t.Errorf("%d are dropped, want 1", got)
+	}
+	j.written(number)
+	if got := j.Dropped(); got != 0 {
+		t.Errorf("%d are dropped, want 0", got)
+	}
+	if e, _, ok := j.next(); !ok || e != entry(1) {
+		t.Errorf("the next is %+v, want %+v", e, entry(1))
 	}
 }
 

@@ -48,6 +48,9 @@ const (
 // lockPatience is how long a work directory that cannot be opened is tried again.
 const lockPatience = 5 * time.Second
 
+// hangPatience is how long a work directory may take to answer at all.
+const hangPatience = lockPatience + time.Second
+
 // logPatience is how long the last lines of the log may take to be read.
 const logPatience = 200 * time.Millisecond
 
@@ -88,7 +91,9 @@ func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 	out, errs := logpipe.New(env.Stdout), logpipe.New(env.Stderr)
 	defer out.Close(logPatience)
 	defer errs.Close(logPatience)
-	log := newLogger(out, errs, level)
+	limit := logpipe.NewLimit(newLogger(out, errs, level).Handler())
+	defer limit.Flush()
+	log := slog.New(limit)
 	ipcConfig, err := ipc.ConfigFromEnv(env.Getenv)
 	if err != nil {
 		log.Error("the nucleus is out of reach", "error", err)
@@ -101,6 +106,10 @@ func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 		return command.Usage
 	}
 	r := &runner{env: env, log: log, session: session}
+	// Paths stay good when the directory is deleted and made again.
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
 	if r.lock, err = r.takeDirectory(ctx, dir, waits); err != nil {
 		return r.exit(ctx, err)
 	}
@@ -148,7 +157,7 @@ func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 			Session:    session,
 			State:      state.In(dir),
 			Version:    Version,
-			Holder:     holder.Config{Command: holdCommand(env)},
+			Holder:     holder.Config{Command: holdCommand(env), Sole: r.lock != nil},
 			Dir:        dir,
 			Control:    filepath.Join(dir, control.SocketName),
 			Clock:      env.Clock,
@@ -170,12 +179,46 @@ type runner struct {
 
 // takeDirectory takes the work directory before anything in it is touched. While
 // another process has it, it waits or returns that error. A directory that cannot be
-// locked for another reason is no obstacle for lines: the run goes on without a lock.
+// locked for another reason, or a disk that hangs, is no obstacle for lines: the run goes
+// on without a lock.
 func (r *runner) takeDirectory(ctx context.Context, dir string, waits bool) (*workdir.Lock, error) {
+	type result struct {
+		lock *workdir.Lock
+		err  error
+	}
+	waiting, taken := make(chan struct{}), make(chan result, 1)
+	begins := sync.OnceFunc(func() { close(waiting) })
 	take := func() (*workdir.Lock, error) { return workdir.Take(dir) }
 	if waits {
-		take = func() (*workdir.Lock, error) { return workdir.Wait(ctx, dir, r.waits) }
+		take = func() (*workdir.Lock, error) {
+			return workdir.Wait(ctx, dir, func(busy *workdir.BusyError) { begins(); r.waits(busy) })
+		}
 	}
+	// A lock that comes too late is kept until this process ends.
+	go func() {
+		lock, err := r.lockDirectory(ctx, take)
+		taken <- result{lock, err}
+	}()
+	late := time.NewTimer(hangPatience)
+	defer late.Stop()
+	for {
+		select {
+		case got := <-taken:
+			return got.lock, got.err
+		case <-waiting:
+			late.Stop() // the disk answers
+			waiting = nil
+		case <-late.C:
+			r.unlocked(fmt.Errorf("the disk has not answered for %v", 2*lockPatience))
+			return nil, nil
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// lockDirectory repeats an attempt that fails for another reason than another process.
+func (r *runner) lockDirectory(ctx context.Context, take func() (*workdir.Lock, error)) (*workdir.Lock, error) {
 	for patience := time.After(lockPatience); ; {
 		lock, err := take()
 		_, busy := errors.AsType[*workdir.BusyError](err)

@@ -98,6 +98,9 @@ func printStatus(w io.Writer, paint painter, s control.Status) {
 	for _, what := range slices.Sorted(maps.Keys(s.Disk)) {
 		fmt.Fprintf(w, "%s\n", paint.bad("disk: "+what+" "+s.Disk[what]))
 	}
+	if s.JournalDropped > 0 {
+		fmt.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("journal: %d changes not on disk, since it did not keep up", s.JournalDropped)))
+	}
 	if s.LogDropped > 0 {
 		fmt.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("log: %d lines dropped, since nobody read them", s.LogDropped)))
 	}

@@ -3,6 +3,9 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 )
@@ -42,4 +45,28 @@ func isVoid(value any) bool {
 		}
 	}
 	return value == nil || object && len(members) == 0
+}
+
+// TestManyUnknownKeys desires a document of keys that no property has: the log has some of
+// the warnings, and the number of the others.
+func TestManyUnknownKeys(t *testing.T) {
+	t.Parallel()
+	r, p := house(t)
+	const keys = 300
+	var text strings.Builder
+	for i := range keys {
+		fmt.Fprintf(&text, `"k%d":1,`, i)
+	}
+	r.desire("", `{`+text.String()+`"lights":"on"}`)
+	r.reported("", `{"lights":"on"}`)
+	p.says("desired value not applied", "more=280 within=10s")
+	warnings := 0
+	for line := range strings.Lines(p.log.String()) {
+		if strings.Contains(line, "desired value not applied") {
+			warnings++
+		}
+	}
+	if warnings != 21 {
+		t.Errorf("%d warnings, want 20 and one with the number of the others", warnings)
+	}
 }

@@ -3,7 +3,12 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 )
 
 const unreadConfig = `
@@ -11,11 +16,12 @@ logLevel: debug
 lines:
   lamp:   {line: LAMP, direction: output}
   fan:    {line: FAN, direction: output, failsafe: {after: 1s, set: on}}
+  beat:   {line: 5, chip: board, direction: output}
   button: {line: DOOR, direction: input}
 controls:
   lamp: {input: button, output: lamp, action: toggle}
 shadows:
-  main: {properties: {pressed: {line: button}}}
+  main: {properties: {pressed: {line: button}, beat: {line: beat, blink: {on: 10ms, off: 10ms}}}}
 `
 
 // TestLinesDoNotWaitForTheLog gives the component a pipe for its log that nobody
@@ -27,6 +33,9 @@ func TestLinesDoNotWaitForTheLog(t *testing.T) {
 	r.serve()
 	read, write, err := os.Pipe()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.FcntlInt(write.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
 		t.Fatal(err)
 	}
 	exe, err := os.Executable()
@@ -46,10 +55,24 @@ func TestLinesDoNotWaitForTheLog(t *testing.T) {
 	r.reported("", `{"pressed":false}`)
 
 	lamp, fan := r.moves(lampOffset), r.moves(fanOffset)
-	const presses = 600 // each is several lines of log, which a pipe of 64 KiB has no room for
-	for n := range presses {
-		r.press(doorOffset)
-		await(t, lamp, n+1)
+	r.desire("", `{"beat":true}`) // each beat is a line of log
+	client, err := control.Dial(filepath.Join(r.work(), control.SocketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	presses := 0
+	for dropped := int64(0); dropped == 0; {
+		for range 10 {
+			r.press(doorOffset)
+			presses++
+			await(t, lamp, presses)
+		}
+		status, err := client.Status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dropped = status.LogDropped
 	}
 	read.Close()
 	for n := range 5 {
