@@ -19,6 +19,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/eventlog"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/limit"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/supervise"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
@@ -139,20 +140,34 @@ func componentEnv(c devenv.Contact, token string) []string {
 	)
 }
 
+// maxChipConnections bounds the connections to the simulated chip; each request of lines
+// is one.
+const maxChipConnections = 500
+
 // serveChips starts the simulated chip, which outlives the component.
 func (e *Environment) serveChips(ctx context.Context, parts *sync.WaitGroup, log *eventlog.Log) error {
 	chip, err := board.New()
 	if err != nil {
 		return err
 	}
-	l, err := server.Listen(e.Dir.Chips())
+	notices := limit.NewNotices(slog.New(log.Handler("chip", slog.LevelWarn)))
+	listen := func() (net.Listener, error) {
+		l, err := server.Listen(e.Dir.Chips())
+		if err != nil {
+			return nil, err
+		}
+		return limit.Listener(l, maxChipConnections, func() {
+			notices.Reached("connection refused: too many are open", "limit", maxChipConnections)
+		}), nil
+	}
+	l, err := listen()
 	if err != nil {
 		return err
 	}
 	changes := chip.Watch(ctx)
 	parts.Go(func() { log.Lines(changes) })
 	parts.Go(func() {
-		keep(ctx, log, "chip", l, func() (net.Listener, error) { return server.Listen(e.Dir.Chips()) },
+		keep(ctx, log, "chip", l, listen,
 			func(ctx context.Context, l net.Listener) error { return sim.Serve(ctx, l, chip) })
 	})
 	return nil

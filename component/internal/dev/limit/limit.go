@@ -119,5 +119,14 @@ func (c *conn) Close() error {
 	return err
 }
 
+// SyscallConn is that of the connection below.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	below, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return below.SyscallConn()
+}
+
 // NetConn returns the connection below.
 func (c *conn) NetConn() net.Conn { return c.Conn }
