@@ -61,6 +61,7 @@ type Broker struct {
 	memory   *memory
 	notices  *limit.Notices
 	queued   atomic.Int64 // bytes that wait for all clients
+	settling sync.Mutex   // held by settle
 
 	mu          sync.Mutex
 	closed      bool

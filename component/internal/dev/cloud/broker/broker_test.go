@@ -274,7 +274,7 @@ func TestRetainedMessagesAreBounded(t *testing.T) {
 		if n := len(r.Retained()); n != maxRetained {
 			t.Errorf("%d retained after one was replaced", n)
 		}
-		for i := range maxRetained {
+		for i := range maxRetainedBytes>>10/100 + 50 {
 			r.send(c, publish(fmt.Sprint(i), true, strings.Repeat("x", 100<<10)))
 		}
 		size := 0

@@ -190,18 +190,23 @@ func (m *memory) delay(client string, d time.Duration) bool {
 	return true
 }
 
-// remove ends the session of a client as the broker does when it expires.
+// remove ends the session of a client as the broker does when it expires, unless another
+// client has taken it over.
 func (b *Broker) remove(cl *mqtt.Client) {
-	cl.ClearInflights()
-	b.server.UnsubscribeClient(cl)
+	if present, ok := b.server.Clients.Get(cl.ID); ok && present == cl {
+		cl.ClearInflights()
+		b.server.UnsubscribeClient(cl)
+		b.server.Clients.Delete(cl.ID)
+	}
 	b.memory.gone(cl)
-	b.server.Clients.Delete(cl.ID)
 }
 
 // settle takes care of the session of a client whose connection has ended: one that the
 // broker keeps though nobody may take it up, which it does when the client is gone before
 // its CONNACK, and the oldest ones when too many are kept.
 func (b *Broker) settle(cl *mqtt.Client) {
+	b.settling.Lock()
+	defer b.settling.Unlock()
 	props := cl.Properties
 	ends := props.ProtocolVersion == 5 && props.Props.SessionExpiryInterval == 0 || props.ProtocolVersion < 5 && props.Clean
 	present, ok := b.server.Clients.Get(cl.ID)
