@@ -16,6 +16,10 @@ import (
 // may do everything. It returns when ctx is done (nil) or the listener fails (not
 // for want of file descriptors, which passes), after it closed the listener and
 // all connections and released their lines. The chips of s stay as they are.
+//
+// A connection without lines ends when its client sends no whole command for 30 s, or does
+// not take an answer for 10 s. One with lines keeps them, as the kernel does for a process
+// that is stopped; events that its client does not take are dropped beyond 256.
 func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -42,6 +46,14 @@ func Serve(ctx context.Context, listener net.Listener, s *Sim) error {
 		return err
 	}
 }
+
+// The times that a client without lines has.
+const (
+	commandTimeout = 30 * time.Second // to the end of the next command
+	takeTimeout    = 10 * time.Second // for an answer
+)
+
+var errIdle = errors.New("the client sends no command")
 
 // acceptPause is the wait after an Accept that failed and may succeed again.
 const acceptPause = 100 * time.Millisecond
@@ -112,14 +124,21 @@ func (c *session) read(ctx context.Context) error {
 func (c *session) work(ctx context.Context) error {
 	for {
 		var events <-chan gpio.Event // nil blocks
+		var idle <-chan time.Time
 		if c.lines != nil {
 			events = c.lines.Events()
+		} else {
+			idle = time.After(commandTimeout)
 		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-idle:
+			return errIdle
 		case next := <-c.commands:
-			if err := errors.Join(write(c.conn, c.do(ctx, next)), next.err); err != nil {
+			a := c.do(ctx, next)
+			c.limitWrite(ctx)
+			if err := errors.Join(write(c.conn, a), next.err); err != nil {
 				return err
 			}
 		case event, ok := <-events:
@@ -130,6 +149,19 @@ func (c *session) work(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+}
+
+// limitWrite gives a client without lines its time to take an answer.
+func (c *session) limitWrite(ctx context.Context) {
+	switch {
+	case c.lines != nil:
+		c.conn.SetWriteDeadline(time.Time{})
+	default:
+		c.conn.SetWriteDeadline(time.Now().Add(takeTimeout))
+	}
+	if ctx.Err() != nil { // which has set a deadline in the past meanwhile
+		c.conn.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 

@@ -1,9 +1,12 @@
 package server_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"math"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -259,4 +262,54 @@ func TestInterceptEvent(t *testing.T) {
 		wantEcho(t, client.Read(), 1, want)
 	}
 	echoes(t, client)
+}
+
+// TestTooManyConnections closes what is one too many, and takes another when one has left.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	down := make(chan struct{}, 10)
+	s, err := server.New(server.Config{Authenticate: func(string) (string, bool) { return "c", true }, MaxConnections: 2, Down: func(server.Peer, error) { down <- struct{}{} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	l, err := server.Listen(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { served <- s.Serve(ctx, l) }()
+	first := servertest.Dial(t, socket).Login("token")
+	servertest.Dial(t, socket).Login("token")
+	third, err := net.Dial("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third.SetDeadline(time.Now().Add(servertest.Patience))
+	if _, err := third.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("one connection too many: %v, want its end", err)
+	}
+	first.Conn.Close()
+	<-down
+	for { // its place is free a moment later
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello, err := eventstream.Encode(servertest.Connect("token"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Write(hello)
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			c.Close()
+			break
+		}
+		c.Close()
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }

@@ -26,7 +26,7 @@
 // message for [Config.WriteTimeout], is disconnected. So is one with more than
 // [Config.MaxPending] requests that wait, or one that takes more than
 // [Config.ReadTimeout] for a message. A client has [Config.HandshakeTimeout] to say
-// who it is.
+// who it is. A connection beyond [Config.MaxConnections] is closed at once.
 //
 // # Known difference
 //
@@ -59,6 +59,7 @@ const (
 	DefaultReadTimeout      = 30 * time.Second
 	DefaultMaxQueue         = 32 << 20
 	DefaultMaxPending       = 1000
+	DefaultMaxConnections   = 1000
 )
 
 // MaxPing is how many bytes of payload a PING may have, which are sent back. The
@@ -77,6 +78,7 @@ type Config struct {
 	ReadTimeout      time.Duration // for one message, from its first byte to its last
 	MaxQueue         int           // bytes waiting for one client
 	MaxPending       int           // requests of one client that wait, see [Call.Async]
+	MaxConnections   int           // at a time, over all listeners
 
 	// Up and Down tell of connections that passed the handshake, each from the
 	// goroutine of the connection. They must not block.
@@ -112,6 +114,7 @@ func (c *Config) setDefaults() error {
 		setDefault("ReadTimeout", &c.ReadTimeout, DefaultReadTimeout),
 		setDefault("MaxQueue", &c.MaxQueue, DefaultMaxQueue),
 		setDefault("MaxPending", &c.MaxPending, DefaultMaxPending),
+		setDefault("MaxConnections", &c.MaxConnections, DefaultMaxConnections),
 	)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -140,8 +143,11 @@ type Server struct {
 	log        *slog.Logger
 	operations map[string]operation
 
+	places chan struct{} // has one entry for each connection
+
 	mu   sync.Mutex
-	last uint64 // number of the last connection
+	last uint64    // number of the last connection
+	told time.Time // when a connection too many was logged
 }
 
 // New returns a server without operations. The error names every setting that is
@@ -150,7 +156,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, log: cfg.Logger, operations: map[string]operation{}}, nil
+	return &Server{cfg: cfg, log: cfg.Logger, operations: map[string]operation{}, places: make(chan struct{}, cfg.MaxConnections)}, nil
 }
 
 // operation is a registered one without its types.
@@ -250,7 +256,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
-			connections.Go(func() { s.newConn(ctx, nc).run() })
+			select {
+			case s.places <- struct{}{}:
+				connections.Go(func() {
+					defer func() { <-s.places }()
+					s.newConn(ctx, nc).run()
+				})
+			default:
+				nc.Close()
+				s.refused()
+			}
 		case ctx.Err() != nil:
 			return nil
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ECONNABORTED):
@@ -259,6 +274,19 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		default:
 			return fmt.Errorf("accept: %w", err)
 		}
+	}
+}
+
+// refused logs a connection too many, once a minute.
+func (s *Server) refused() {
+	s.mu.Lock()
+	again := time.Since(s.told) < time.Minute
+	if !again {
+		s.told = time.Now()
+	}
+	s.mu.Unlock()
+	if !again {
+		s.log.Warn("connection refused: too many are open", "limit", s.cfg.MaxConnections)
 	}
 }
 

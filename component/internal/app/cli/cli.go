@@ -5,6 +5,7 @@
 package cli
 
 import (
+	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,9 @@ type Env struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	Dir    *devenv.Dir // of the development environment, as --dir says
+	// Cause tells why the command was ended: what [context.Cause] says of its context. nil
+	// leaves errors as they are.
+	Cause func() error
 }
 
 // AddTo adds the commands to shadowctl.
@@ -29,11 +33,19 @@ func AddTo(root *cobra.Command, env Env) {
 }
 
 // fail prints an error as the last word of a command, and returns its exit code.
-func fail(env Env, err error) int { return command.Fail(env.Stderr, "shadowctl", err) }
+func fail(env Env, err error) int { return command.Fail(env.Stderr, "shadowctl", because(env, err)) }
 
-// printJSON prints a value for programs.
+// because names the reason of an error where the command was ended.
+func because(env Env, err error) error {
+	if env.Cause == nil {
+		return err
+	}
+	return command.Because(err, env.Cause())
+}
+
+// printJSON prints a value for programs. That nobody reads it is no failure.
 func printJSON(env Env, value any) int {
-	if err := command.PrintJSON(env.Stdout, value); err != nil {
+	if err := command.PrintJSON(env.Stdout, value); err != nil && !errors.Is(err, command.ErrNoReader) {
 		return fail(env, err)
 	}
 	return command.OK

@@ -361,7 +361,7 @@ func (o *fleetOptions) carryOut(ctx context.Context, s *client.Pace, j *fleet.Jo
 // ended says how a run ended and what can be typed next.
 func (o *fleetOptions) ended(err error, j *fleet.Journal, code int) int {
 	w := o.env.Stderr
-	if err != nil {
+	if err = because(o.env, err); err != nil && !errors.Is(err, command.ErrNoReader) {
 		fmt.Fprintln(w, "shadowctl:", err)
 	}
 	fmt.Fprintf(w, "journal   %s\n", j.Path())

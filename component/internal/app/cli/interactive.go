@@ -49,7 +49,7 @@ func interactiveCommand(env Env) *cobra.Command {
 			return fail(env, err)
 		}
 		defer m.Close()
-		if err := interact(ctx, env, m, *id); err != nil {
+		if err := interact(ctx, env, m, *id, r.listing()); err != nil {
 			return fail(env, err)
 		}
 		return command.OK
@@ -95,7 +95,7 @@ func openConsole(env Env) (*console, error) {
 }
 
 // interact plays one application until the input ends.
-func interact(ctx context.Context, env Env, m *client.MQTT, id shadow.ID) error {
+func interact(ctx context.Context, env Env, m *client.MQTT, id shadow.ID, list func(context.Context, string) ([]string, error)) error {
 	c, err := openConsole(env)
 	if err != nil {
 		return err
@@ -105,7 +105,10 @@ func interact(ctx context.Context, env Env, m *client.MQTT, id shadow.ID) error 
 	env.Stderr = c
 	ctx, cancel := context.WithCancel(ctx)
 	watching := make(chan error, 1)
-	w := &watcher{env: env, show: []client.Kind{client.Documents, client.Delta, client.Rejected, client.Presence}}
+	w := &watcher{
+		env: env, show: []client.Kind{client.Documents, client.Delta, client.Rejected, client.Presence},
+		things: []string{id.Thing}, list: list,
+	}
 	// What is typed first is watched, too.
 	s, err := w.subscribe(ctx, m, client.ThingFilters(id.Thing))
 	if err != nil {

@@ -55,7 +55,10 @@ func shadowFlags(c *cobra.Command) *shadow.ID {
 }
 
 // remote reports whether an option names a place other than shadowctl dev.
-func (r *reach) remote() bool { return r.aws != (aws.Options{ClientID: r.aws.ClientID}) }
+func (r *reach) remote() bool {
+	o := r.aws
+	return o.Profile+o.Region+o.Endpoint+o.Certificate+o.Key+o.CA != ""
+}
 
 // dev finds the development core, unless the options name another place. Without both, ok is
 // false.
@@ -84,6 +87,10 @@ func (r *reach) account(ctx context.Context) (*aws.Account, error) {
 		o.Region, o.AccessKeyID, o.SecretAccessKey = c.Cloud.Region, c.Cloud.AccessKeyID, c.Cloud.SecretAccessKey
 		o.Endpoint = "http://" + c.Cloud.HTTP
 		o.APIEndpoint = o.Endpoint
+		o.Locate = func() (string, error) { // its ports change when it is started again
+			c, err := r.env.Dir.Contact()
+			return "http://" + c.Cloud.HTTP, err
+		}
 	}
 	return aws.Open(ctx, o)
 }
@@ -140,6 +147,25 @@ func (r *reach) openMQTT(ctx context.Context) (*client.MQTT, error) {
 		return nil, err
 	}
 	return account.MQTT(ctx)
+}
+
+// listing returns how the named shadows of a thing are listed, which is not possible with
+// a certificate alone: nil then.
+func (r *reach) listing() func(ctx context.Context, thing string) ([]string, error) {
+	if r.aws.Certificate != "" {
+		return nil
+	}
+	return func(ctx context.Context, thing string) ([]string, error) {
+		account, err := r.account(ctx)
+		if err != nil {
+			return nil, err
+		}
+		rest, err := account.REST()
+		if err != nil {
+			return nil, err
+		}
+		return rest.List(ctx, thing)
+	}
 }
 
 // openShadow opens the service for one shadow, whose name it completes.

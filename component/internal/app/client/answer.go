@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -195,11 +196,51 @@ func Desire(ctx context.Context, s Service, id shadow.ID, desired map[string]any
 	if q.Before, err = f.Next(ctx); err != nil {
 		return nil, err
 	}
-	if q.Version, err = s.Update(ctx, id, shadow.Update{Desired: desired}); err != nil {
+	if q.Version, err = Send(ctx, s, id, desired, q.Before); err != nil {
 		return nil, err
 	}
 	told(q.Version)
 	return q.Await(ctx, f, q.Before, wait)
+}
+
+// sends is how often a change is sent whose connection is lost each time.
+const sends = 3
+
+// Send desires values, and returns the version of the document in which they are desired.
+// If the connection is lost before the answer, it reads the shadow, and sends the values
+// again unless they got there. before is the document as it was.
+func Send(ctx context.Context, s Service, id shadow.ID, desired map[string]any, before shadow.Document) (version int64, err error) {
+	for range sends {
+		version, err = s.Update(ctx, id, shadow.Update{Desired: desired})
+		if !errors.Is(err, errLost) {
+			return version, err
+		}
+		now, readErr := Document(ctx, s, id)
+		if readErr != nil {
+			return 0, errors.Join(err, readErr)
+		}
+		if Sent(desired, before, now) {
+			return now.Version, nil
+		}
+	}
+	return version, err
+}
+
+// Sent reports whether values were desired since a document: they are desired still, or
+// were answered.
+func Sent(desired map[string]any, before, now shadow.Document) bool {
+	if now.Version == before.Version || now.Version == 0 {
+		return false
+	}
+	for key, wanted := range desired {
+		ackBefore, _ := AckOf(before, key)
+		ack, _ := AckOf(now, key)
+		value, there := now.Desired[key]
+		if !(there && Holds(value, wanted)) && !(wanted == nil && !there) && ack == ackBefore {
+			return false
+		}
+	}
+	return true
 }
 
 // Await waits until each value is answered, or for the given time; then those without
@@ -223,8 +264,11 @@ func (q Question) Await(ctx context.Context, f Follower, now shadow.Document, wa
 		next, err := f.Next(until)
 		switch {
 		case ctx.Err() != nil:
-			return answers, ctx.Err()
+			return answers, context.Cause(ctx)
 		case err != nil && until.Err() != nil:
+			if lost, ok := errors.AsType[*Unreachable](err); ok {
+				blame(answers, lost)
+			}
 			return answers, nil
 		case err != nil:
 			return answers, err
@@ -234,4 +278,14 @@ func (q Question) Await(ctx context.Context, f Follower, now shadow.Document, wa
 		answers, complete, sure = q.Answers(next)
 	}
 	return answers, nil
+}
+
+// blame names why there is no answer.
+func blame(answers map[string]Answer, why error) {
+	for key, a := range answers {
+		if a.Outcome == Unanswered && a.Reason == "" {
+			a.Reason = why.Error()
+			answers[key] = a
+		}
+	}
 }

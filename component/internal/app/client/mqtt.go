@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ type MQTTConfig struct {
 	// development, ws://HOST/mqtt with Sign.
 	URL *url.URL
 	TLS *tls.Config // certificates; nil is those that the system trusts
+	// Locate, if set, is asked for the host and port before each connection; those of URL
+	// are for the first one then. An error is one of that attempt.
+	Locate func(context.Context) (host string, err error)
 	// Sign signs the URL of a WebSocket, anew for each connection.
 	Sign     func(context.Context, *url.URL) (*url.URL, error)
 	ClientID string // "" is one of its own
@@ -57,6 +61,8 @@ type MQTT struct {
 	end     context.CancelCauseFunc
 	tidying sync.WaitGroup
 	places  chan struct{} // is full when the connection has all the filters that it may have
+	links   chan Link
+	ours    string // begins the client tokens of [MQTT.Ask]
 
 	mu            sync.Mutex
 	closed        bool
@@ -82,7 +88,10 @@ type filter struct {
 
 // DialMQTT connects. The first attempt counts: it fails with what was wrong.
 func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
-	m := &MQTT{filters: map[string]*filter{}, subscriptions: map[*Subscription]bool{}, places: make(chan struct{}, maxFilters)}
+	m := &MQTT{
+		filters: map[string]*filter{}, subscriptions: map[*Subscription]bool{}, places: make(chan struct{}, maxFilters),
+		links: make(chan Link, maxLinks), ours: rand.Text() + "-",
+	}
 	m.life, m.end = context.WithCancelCause(context.Background())
 	m.link, m.cut = context.WithCancelCause(m.life)
 	if cfg.ClientID == "" {
@@ -103,7 +112,12 @@ func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 			return pauses(attempt)
 		},
 		AttemptConnection: cfg.attempt,
-		OnConnectionUp:    func(*autopaho.ConnectionManager, *paho.Connack) { m.resubscribe() },
+		OnConnectionUp: func(*autopaho.ConnectionManager, *paho.Connack) {
+			if m.losses() > 0 {
+				m.tell(Link{Up: true})
+			}
+			m.resubscribe()
+		},
 		OnConnectionDown: func() bool {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -117,11 +131,16 @@ func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 			case failed <- err:
 			default:
 			}
+			if m.losses() > 0 {
+				m.tell(Link{Err: fmt.Errorf("connect to %s: %w", cfg.URL.Host, err)})
+			}
 		},
 		ClientConfig: paho.ClientConfig{
 			ClientID:          cfg.ClientID,
 			OnPublishReceived: []func(paho.PublishReceived) (bool, error){m.receive},
+			OnClientError:     func(err error) { m.tell(Link{Err: err}) },
 			OnServerDisconnect: func(d *paho.Disconnect) {
+				m.tell(Link{Err: serverDisconnect(d)})
 				// To connect again would throw out the other one, and so on without end.
 				if d.ReasonCode == packets.DisconnectSessionTakenOver {
 					m.end(fmt.Errorf("another client has connected as %q", cfg.ClientID))
@@ -146,8 +165,50 @@ func DialMQTT(ctx context.Context, cfg MQTTConfig) (*MQTT, error) {
 	return m, nil
 }
 
+// Link is what happened to the connection: it was lost, an attempt to connect again
+// failed, or there is one again.
+type Link struct {
+	Up  bool
+	Err error // why not
+}
+
+// maxLinks bounds what waits for who reads [MQTT.Links].
+const maxLinks = 16
+
+// Links tells what happens to the connection after the first one. Nobody has to read it:
+// what does not fit is dropped.
+func (m *MQTT) Links() <-chan Link { return m.links }
+
+func (m *MQTT) tell(l Link) {
+	if m.life.Err() != nil {
+		return
+	}
+	select {
+	case m.links <- l:
+	default:
+	}
+}
+
+// serverDisconnect is the error of a connection that the server ended.
+func serverDisconnect(d *paho.Disconnect) error {
+	text := fmt.Sprintf("the server disconnected, reason code 0x%02x", d.ReasonCode)
+	if d.Properties != nil && d.Properties.ReasonString != "" {
+		text += ": " + d.Properties.ReasonString
+	}
+	return errors.New(text)
+}
+
 // attempt makes a connection that several goroutines may write to.
 func (cfg MQTTConfig) attempt(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL) (net.Conn, error) {
+	if cfg.Locate != nil {
+		host, err := cfg.Locate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		at := *cfg.URL
+		at.Host = host
+		cfg.URL = &at
+	}
 	if cfg.URL.Scheme == "mqtts" {
 		dialer := tls.Dialer{Config: cfg.TLS}
 		conn, err := dialer.DialContext(ctx, "tcp", cfg.URL.Host)
@@ -457,6 +518,22 @@ func (m *MQTT) request(ctx context.Context, id shadow.ID, verb, token string, pa
 		}
 	}
 }
+
+// Ask requests a shadow without waiting for it. The answer comes to the subscriptions that
+// match; [MQTT.Asked] knows it.
+func (m *MQTT) Ask(ctx context.Context, id shadow.ID) error {
+	payload, err := json.Marshal(map[string]string{"clientToken": m.ours + rand.Text()})
+	if err != nil {
+		return err
+	}
+	return operation("get", id, m.connected(ctx, func(ctx context.Context, _ int) error {
+		_, err := m.manager.Publish(ctx, &paho.Publish{Topic: id.Topic("/get"), QoS: 1, Payload: payload})
+		return err
+	}))
+}
+
+// Asked reports whether a message answers [MQTT.Ask].
+func (m *MQTT) Asked(e Event) bool { return e.Verb == "get" && strings.HasPrefix(e.Token(), m.ours) }
 
 // ask is a request whose document is its token alone.
 func (m *MQTT) ask(ctx context.Context, id shadow.ID, verb string) ([]byte, error) {

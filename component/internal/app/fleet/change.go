@@ -139,7 +139,7 @@ func (c *Change) one(ctx context.Context, t Target) error {
 	result, err := c.ask(ctx, t)
 	switch {
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return context.Cause(ctx)
 	case errors.Is(err, errJournal):
 		return err
 	case err != nil:
@@ -179,7 +179,7 @@ func (c *Change) ask(ctx context.Context, t Target) (Result, error) {
 	}
 	before, begun := c.Journal.begun(t.Thing)
 	last, _ := c.Journal.Result(t.Thing)
-	if begun && last.Outcome != client.Overruled && sent(t, before, now) {
+	if begun && last.Outcome != client.Overruled && client.Sent(t.Desired, before, now) {
 		q.Before, q.Version = before, before.Version+1
 		return c.await(ctx, q, f, now)
 	}
@@ -192,27 +192,10 @@ func (c *Change) ask(ctx context.Context, t Target) (Result, error) {
 			return Result{}, fmt.Errorf("%w: %w", errJournal, err)
 		}
 	}
-	if q.Version, err = c.Service.Update(ctx, id, shadow.Update{Desired: t.Desired}); err != nil {
+	if q.Version, err = client.Send(ctx, c.Service, id, t.Desired, now); err != nil {
 		return Result{}, err
 	}
 	return c.await(ctx, q, f, q.Before)
-}
-
-// sent reports whether an earlier run has desired the values: they are desired still, or
-// were answered.
-func sent(t Target, before, now shadow.Document) bool {
-	if now.Version == before.Version || now.Version == 0 {
-		return false
-	}
-	for key, wanted := range t.Desired {
-		ackBefore, _ := client.AckOf(before, key)
-		ack, _ := client.AckOf(now, key)
-		desired, there := now.Desired[key]
-		if !(there && client.Holds(desired, wanted)) && !(wanted == nil && !there) && ack == ackBefore {
-			return false
-		}
-	}
-	return true
 }
 
 // unfit is why a thing is not to be changed, "" if it is.

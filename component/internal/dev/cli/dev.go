@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/devenv"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
 	gateway "github.com/shadowgpio/shadowgpio/component/internal/gateway/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -24,6 +26,9 @@ reaches its shadows over the topics of AWS IoT Core, through the core device.
 
 With --chip it uses a real chip, and --lamp and --door say which of its lines are
 an output and an input; or give a configuration of your own with --config.`
+
+// printPatience is how long the last lines may take to be read.
+const printPatience = 2 * time.Second
 
 func devCommand(env Env) *cobra.Command {
 	c := &cobra.Command{Use: "dev", Short: "start everything on this machine: cloud, core device, chip and component", Long: devText, Args: command.Nothing}
@@ -54,6 +59,10 @@ func dev(ctx context.Context, env Env, o environment.Options, faultFile string) 
 		return fail(env, err)
 	}
 	defer e.Close()
+	// A reader that stops, such as a terminal that is held, must not hold up the parts.
+	printed := logpipe.New(env.Stdout)
+	defer printed.Close(printPatience)
+	env.Stdout = printed
 	if err := e.Run(ctx, env.Stdout, func(c devenv.Contact, token string) { greet(env, o, c, token) }); err != nil {
 		return fail(env, err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/rest"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/shadows"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/sigv4"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/limit"
 )
 
 // Credentials of the development cloud. They protect nothing: it listens on this
@@ -31,6 +32,19 @@ const (
 	SecretAccessKey = "development"
 	Region          = "eu-central-1"
 )
+
+// The bounds of each listener. A client that takes longer, or is one too many, loses its
+// connection; the logger is told of the latter. Package broker has those of MQTT.
+const (
+	maxConnections = 500
+	maxHeaders     = 32 << 10 // bytes of a request
+	headerTimeout  = 10 * time.Second
+	requestTimeout = 30 * time.Second // from the first byte to the last
+	answerTimeout  = 60 * time.Second // from the end of the headers to the end of the answer
+	idleTimeout    = 2 * time.Minute  // between requests
+)
+
+const tellConnections = "connection refused: too many are open"
 
 // CertificatesDir is where [Config.Dir] has the authority, its key, and the
 // certificates that it made.
@@ -57,6 +71,7 @@ type Cloud struct {
 	MQTT, HTTPS, HTTP string
 
 	servers []*http.Server
+	notices *limit.Notices
 }
 
 // Start starts a cloud.
@@ -67,7 +82,7 @@ func Start(cfg Config) (*Cloud, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Cloud{}
+	c := &Cloud{notices: limit.NewNotices(cfg.Logger)}
 	if err := c.start(cfg); err != nil {
 		c.Close() // the first error counts
 		return nil, fmt.Errorf("development cloud: %w", err)
@@ -109,7 +124,7 @@ func (c *Cloud) listen(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	l, err := listen(cfg.MQTT, &c.MQTT)
+	l, err := c.bind(cfg.MQTT, &c.MQTT)
 	if err != nil {
 		return err
 	}
@@ -117,20 +132,20 @@ func (c *Cloud) listen(cfg Config) error {
 		return err
 	}
 	verifier := sigv4.Verifier{AccessKeyID: AccessKeyID, Secret: SecretAccessKey, Services: []string{"iotdata", "iotdevicegateway", "iot"}}
-	if l, err = listen(cfg.HTTPS, &c.HTTPS); err != nil {
+	if l, err = c.bind(cfg.HTTPS, &c.HTTPS); err != nil {
 		return err
 	}
 	api := &rest.API{Shadows: c.Shadows, Broker: c.Broker, Groups: c.Groups, Endpoint: c.HTTPS, Verify: verifier.Verify}
 	c.serve(tls.NewListener(l, applications), api, cfg.Logger)
-	if l, err = listen(cfg.HTTP, &c.HTTP); err != nil {
+	if l, err = c.bind(cfg.HTTP, &c.HTTP); err != nil {
 		return err
 	}
 	c.serve(l, api, cfg.Logger)
 	return nil
 }
 
-// listen opens a listener and notes its address.
-func listen(address string, at *string) (net.Listener, error) {
+// bind opens a bounded listener and notes its address.
+func (c *Cloud) bind(address string, at *string) (net.Listener, error) {
 	address = cmp.Or(address, "127.0.0.1:0")
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -140,20 +155,32 @@ func listen(address string, at *string) (net.Listener, error) {
 		return nil, fmt.Errorf("address %q: want one of this machine, such as 127.0.0.1:8883", address)
 	}
 	l, err := net.Listen("tcp", address)
-	if err == nil {
-		*at = l.Addr().String()
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	*at = l.Addr().String()
+	return limit.Listener(l, maxConnections, func() {
+		c.notices.Reached(tellConnections, "address", *at, "limit", maxConnections)
+	}), nil
 }
 
 func (c *Cloud) serve(l net.Listener, api *rest.API, log *slog.Logger) {
-	server := &http.Server{
-		Handler:           api.Handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(api.Handler(), log)
 	c.servers = append(c.servers, server)
 	go server.Serve(l) // until it is closed
+}
+
+// newServer makes a server that waits for no client longer than it must.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		MaxHeaderBytes:    maxHeaders,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // Close disconnects everybody. Certificates and shadows stay.

@@ -35,6 +35,9 @@ func (s *Server) component(r *http.Request, _ nothing) (nothing, error) {
 func (s *Server) begin(name, verb string) error {
 	switch verb {
 	case "restart":
+		if s.Components.Revive("a request") {
+			break
+		}
 		if !s.Components.Restart(name) {
 			return errors.New("the component was never started")
 		}
@@ -66,6 +69,9 @@ func (s *Server) deploy(r *http.Request, d Deployment) (done Synchronized, err e
 		return done, err
 	}
 	s.Log.Say("core", "deployment done")
+	if d.Component == s.Component {
+		s.Components.Revive("a deployment")
+	}
 	if d.Component != s.Component || s.Deployed == nil {
 		return done, nil
 	}

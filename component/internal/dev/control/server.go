@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,9 +16,27 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/eventlog"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/limit"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 	"github.com/shadowgpio/shadowgpio/ipc/server"
+)
+
+// Components are those of the core device, of which a person may start a broken one.
+type Components interface {
+	devcore.Components
+	// Revive starts a broken component, and reports whether it was broken.
+	Revive(why string) bool
+}
+
+// The bounds of the socket's clients. A client that takes longer, or is one too many,
+// loses its connection.
+const (
+	maxConnections = 100
+	maxHeaders     = 32 << 10         // bytes of a request
+	requestTimeout = 10 * time.Second // from the first byte to the last
+	answerTimeout  = 10 * time.Second // for the client to take the answer
+	idleTimeout    = time.Minute      // between requests
 )
 
 // Server carries out what commands request.
@@ -25,14 +44,14 @@ type Server struct {
 	Core       *devcore.Core
 	Cloud      *cloud.Cloud
 	Component  string // whose configuration says what is synchronized
-	Components devcore.Components
+	Components Components
 	Log        *eventlog.Log
 	// Deployed is called after a deployment of that configuration; nil does nothing.
 	Deployed func() (Synchronized, error)
 }
 
-// Listen opens the socket. The function that it returns serves it until ctx is done.
-func (s *Server) Listen(ctx context.Context, socket string) (serve func(), err error) {
+// Listen opens the socket, which only this user may use.
+func (s *Server) Listen(socket string) (net.Listener, error) {
 	l, err := server.Listen(socket)
 	if err != nil {
 		return nil, err
@@ -40,18 +59,40 @@ func (s *Server) Listen(ctx context.Context, socket string) (serve func(), err e
 	if err := os.Chmod(socket, 0o600); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	h := &http.Server{
-		Handler:           s.handler(),
-		ReadHeaderTimeout: 10 * time.Second,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler("control", slog.LevelWarn), slog.LevelWarn),
+	return l, nil
+}
+
+// Serve serves the clients of a listener until ctx is done, which is not an error, or the
+// listener fails. It closes the listener and all its connections.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	log := slog.New(s.Log.Handler("control", slog.LevelWarn))
+	notices := limit.NewNotices(log)
+	l = limit.Listener(l, maxConnections, func() {
+		notices.Reached("connection refused: too many are open", "limit", maxConnections)
+	})
+	h := newServer(ctx, s.handler(), log)
+	defer h.Close()
+	defer context.AfterFunc(ctx, func() { h.Close() })()
+	if err := h.Serve(l); ctx.Err() == nil {
+		return err
 	}
-	context.AfterFunc(ctx, func() { h.Close() })
-	return func() {
-		if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			s.Log.Ended("control", err)
-		}
-	}, nil
+	return nil
+}
+
+// newServer makes a server that waits for no client longer than it must. A request may
+// take as long as the command waits for it: a deployment does.
+func newServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout)) // of the body; see answer
+			h.ServeHTTP(w, r)
+		}),
+		MaxHeaderBytes:    maxHeaders,
+		ReadHeaderTimeout: requestTimeout,
+		IdleTimeout:       idleTimeout,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }
 
 func (s *Server) handler() http.Handler {
@@ -76,13 +117,12 @@ func (s *Server) handler() http.Handler {
 func answer[Req, Resp any](f func(*http.Request, Req) (Resp, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var request Req
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
-		decoder.DisallowUnknownFields()
-		err := decoder.Decode(&request)
 		var response any
-		if err == nil || errors.Is(err, io.EOF) {
+		err := read(w, r, &request)
+		if err == nil {
 			response, err = f(r, request)
 		}
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
@@ -90,6 +130,23 @@ func answer[Req, Resp any](f func(*http.Request, Req) (Resp, error)) http.Handle
 		}
 		_ = json.NewEncoder(w).Encode(response) // the client is gone otherwise
 	}
+}
+
+// read reads the body of a request, if it has one. From then on the end of the connection
+// ends the request, and time does not.
+func read(w http.ResponseWriter, r *http.Request, request any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		w.Header().Set("Connection", "close")
+		return fmt.Errorf("body of the request: %w", err)
+	}
+	http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(request)
 }
 
 func (s *Server) addFault(_ *http.Request, req Rule) (Rule, error) {

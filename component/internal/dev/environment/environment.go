@@ -8,15 +8,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/devenv"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/board"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/eventlog"
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/limit"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/supervise"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
@@ -137,25 +140,81 @@ func componentEnv(c devenv.Contact, token string) []string {
 	)
 }
 
+// maxChipConnections bounds the connections to the simulated chip; each request of lines
+// is one.
+const maxChipConnections = 500
+
 // serveChips starts the simulated chip, which outlives the component.
 func (e *Environment) serveChips(ctx context.Context, parts *sync.WaitGroup, log *eventlog.Log) error {
 	chip, err := board.New()
 	if err != nil {
 		return err
 	}
-	l, err := server.Listen(e.Dir.Chips())
+	notices := limit.NewNotices(slog.New(log.Handler("chip", slog.LevelWarn)))
+	listen := func() (net.Listener, error) {
+		l, err := server.Listen(e.Dir.Chips())
+		if err != nil {
+			return nil, err
+		}
+		return limit.Listener(l, maxChipConnections, func() {
+			notices.Reached("connection refused: too many are open", "limit", maxChipConnections)
+		}), nil
+	}
+	l, err := listen()
 	if err != nil {
 		return err
 	}
 	changes := chip.Watch(ctx)
 	parts.Go(func() { log.Lines(changes) })
-	parts.Go(func() { log.Ended("chip", sim.Serve(ctx, l, chip)) })
+	parts.Go(func() {
+		keep(ctx, log, "chip", l, listen,
+			func(ctx context.Context, l net.Listener) error { return sim.Serve(ctx, l, chip) })
+	})
 	return nil
+}
+
+// The pauses before a part listens again: they double, and start over after a while.
+const (
+	firstPause = 500 * time.Millisecond
+	lastPause  = 30 * time.Second
+	steady     = 10 * time.Second
+)
+
+// keep serves the clients of a part until ctx is done. A part that ends for another reason
+// says so, and listens again.
+func keep(ctx context.Context, log *eventlog.Log, part string, l net.Listener, listen func() (net.Listener, error), serve func(context.Context, net.Listener) error) {
+	var pause time.Duration
+	for {
+		began := time.Now()
+		var err error
+		if l == nil {
+			if l, err = listen(); err == nil {
+				log.Say(part, "is back")
+			}
+		}
+		if err == nil {
+			err = serve(ctx, l)
+			l = nil
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= steady {
+			pause = 0
+		}
+		pause = min(max(firstPause, 2*pause), lastPause)
+		log.Say(part, "ended: %v; started again in %v", err, pause)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // startCloud starts the development cloud, and prints what happens in it.
 func (e *Environment) startCloud(log *eventlog.Log) (*cloud.Cloud, error) {
-	c, err := cloud.Start(cloud.Config{Dir: e.Dir.Cloud(), Logger: slog.New(log.Handler("cloud", slog.LevelError))})
+	c, err := cloud.Start(cloud.Config{Dir: e.Dir.Cloud(), Logger: slog.New(log.Handler("cloud", slog.LevelWarn))})
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +230,7 @@ func (e *Environment) startCloud(log *eventlog.Log) (*cloud.Cloud, error) {
 //
 // The component's accessControl counts if its configuration has one; components
 // without, such as one that is tried out beside it, may do everything.
-func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log *eventlog.Log, components devcore.Components, above *cloud.Cloud) (*devcore.Core, error) {
+func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log *eventlog.Log, components control.Components, above *cloud.Cloud) (*devcore.Core, error) {
 	var synchronize devcore.Synchronize
 	if !e.Lite {
 		synchronize.Cloud = above.CoreDevice()
@@ -204,11 +263,13 @@ func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log 
 		parts.Go(func() { shadows.run(ctx) })
 		commands.Deployed = shadows.deployed
 	}
-	serve, err := commands.Listen(ctx, e.Dir.Control())
+	controls, err := commands.Listen(e.Dir.Control())
 	if err != nil {
 		return nil, err
 	}
-	parts.Go(serve)
+	parts.Go(func() {
+		keep(ctx, log, "control", controls, func() (net.Listener, error) { return commands.Listen(e.Dir.Control()) }, commands.Serve)
+	})
 	core.Faults().Load(e.Faults)
 	if n, steps := len(e.Faults.Rules), len(e.Faults.Steps); n+steps > 0 {
 		log.Say("fault", "rules in force: %d, steps to come: %d, seed %d", n, steps, core.Faults().Seed())
@@ -219,7 +280,7 @@ func (e *Environment) serveCore(ctx context.Context, parts *sync.WaitGroup, log 
 	}
 	parts.Go(func() {
 		defer core.Close()
-		log.Ended("core", core.Serve(ctx, l))
+		keep(ctx, log, "core", l, func() (net.Listener, error) { return server.Listen(e.Dir.Socket()) }, core.Serve)
 	})
 	parts.Go(func() { core.Faults().Run(ctx, e.Faults.Steps) })
 	return core, nil

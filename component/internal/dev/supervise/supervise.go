@@ -1,25 +1,39 @@
 // Package supervise runs a component as a nucleus does: as a process group of its own,
-// through the states of its life.
+// through the states of its life. Unlike a nucleus it starts the component again whatever
+// its process died of.
 package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// Supervisor runs one component through the states of its life: it restarts it at once
-// after a failure, gives it up after the third, and ends it with SIGTERM and, 5 s
-// later, SIGKILL (aws-greengrass/aws-greengrass-nucleus
+// Supervisor runs one component through the states of its life. It restarts it after a
+// failure, gives it up after the third, and ends it with SIGTERM and, 5 s later, SIGKILL
+// (aws-greengrass/aws-greengrass-nucleus
 // src/main/java/com/aws/greengrass/lifecyclemanager/Lifecycle.java,
 // GenericExternalService.java and util/platforms/unix/UnixPlatform.java).
 //
-// It implements [devcore.Components] with this one component.
+// It is more patient than a nucleus with a component that is being developed:
+//   - A process that ends without being asked to is followed by another, also after exit
+//     code 0, where a nucleus leaves the component FINISHED.
+//   - The pause before that doubles from 500 ms to 30 s. It starts over after a run of 10 s.
+//   - Only failures within the first 10 s of a run leave the component BROKEN. A signal
+//     from outside is no failure.
+//   - A broken component starts again when its program changes, or with [Supervisor.Revive].
+//
+// It implements [devcore.Components] with this one component. Its methods may be called
+// from any goroutine.
 type Supervisor struct {
 	name, version string
 	argv          []string
@@ -27,16 +41,29 @@ type Supervisor struct {
 	dir           string
 	say           func(format string, args ...any)
 	moved         func(model.LifecycleState) // told of each state; may be nil
+	times         times
 
-	wake chan struct{} // one slot: desired or errored has changed
+	wake chan struct{} // one slot: desired, errored or revived has changed
 
 	mu      sync.Mutex
 	state   model.LifecycleState
 	desired desire
 	errored bool // the component has reported so
+	revived bool
 	process *process
 	paused  bool
 	failed  map[model.LifecycleState][]time.Time // by the state in which it happened
+	again   bool                                 // it ended without being asked to, and is to be started after pause
+	pause   time.Duration                        // the last one before a start; 0 is none
+	started time.Time
+	program string // identity of the program file at the last start
+}
+
+// times are how long things take, which tests shorten.
+type times struct {
+	first, last time.Duration // pause before a start
+	steady      time.Duration // run after which the pauses start over, and failures are not counted
+	look        time.Duration // between looks at the program of a broken component
 }
 
 var _ devcore.Components = (*Supervisor)(nil)
@@ -55,11 +82,14 @@ const (
 	forgiven = time.Hour // without a failure forgives the earlier ones
 )
 
+var usualTimes = times{first: 500 * time.Millisecond, last: 30 * time.Second, steady: 10 * time.Second, look: time.Second}
+
 // New makes a supervisor of the component that argv starts in dir. It says what happens
 // to the component, and what the component logs.
 func New(name, version string, argv []string, dir string, say func(format string, args ...any)) *Supervisor {
 	return &Supervisor{
 		name: name, version: version, argv: argv, dir: dir, say: say,
+		times:  usualTimes,
 		wake:   make(chan struct{}, 1),
 		state:  model.StateNew,
 		failed: map[model.LifecycleState][]time.Time{},
@@ -74,7 +104,11 @@ func (s *Supervisor) Run(ctx context.Context, env []string) {
 	for ctx.Err() == nil {
 		switch s.present() {
 		case model.StateInstalled:
-			s.move(model.StateStarting)
+			if next := s.rest(ctx, wantRunning); next == wantFinished {
+				s.move(model.StateFinished)
+			} else if ctx.Err() == nil {
+				s.move(model.StateStarting)
+			}
 		case model.StateStarting:
 			s.start()
 		case model.StateRunning:
@@ -85,10 +119,12 @@ func (s *Supervisor) Run(ctx context.Context, env []string) {
 			s.stopProcess()
 			s.afterStop()
 		case model.StateFinished:
-			s.await(ctx, wantRestart)
+			if next := s.rest(ctx, wantFinished); next != wantFinished {
+				s.move(model.StateInstalled)
+			}
 		case model.StateBroken:
 			s.stopProcess()
-			<-ctx.Done()
+			s.awaitRevival(ctx)
 		}
 	}
 	s.stopProcess()
@@ -115,6 +151,9 @@ func (s *Supervisor) move(to model.LifecycleState) {
 
 // start starts the process. A component with a run script is running at once.
 func (s *Supervisor) start() {
+	s.mu.Lock()
+	s.started, s.program = time.Now(), programIdentity(s.argv[0])
+	s.mu.Unlock()
 	p, err := startProcess(s.argv, s.env, s.dir, s.say)
 	if err != nil {
 		s.fail(fmt.Sprintf("not started: %v", err))
@@ -158,20 +197,57 @@ func (s *Supervisor) watch(ctx context.Context) {
 
 // exited takes the end of the process, which was not asked for.
 func (s *Supervisor) exited(err error) {
-	if err != nil {
+	s.mu.Lock()
+	if s.desired != wantRunning {
+		s.mu.Unlock()
+		s.move(model.StateStopping)
+		return
+	}
+	if err != nil && !fromOutside(err) {
+		s.mu.Unlock()
 		s.fail(fmt.Sprintf("ended with %v", err))
 		return
 	}
-	s.mu.Lock()
-	if s.desired == wantRunning {
+	pause := s.lengthen()
+	if err == nil {
 		s.desired = wantFinished
 	}
 	s.mu.Unlock()
-	s.say("ended; a nucleus leaves it FINISHED")
-	s.move(model.StateStopping)
+	if err == nil {
+		s.say("ended with exit status 0, where a nucleus leaves it FINISHED; started again in %v", pause)
+		s.move(model.StateStopping)
+		return
+	}
+	s.say("ended with %v; started again in %v", err, pause)
+	s.move(model.StateErrored)
 }
 
-// fail counts a failure in the present state.
+// fromOutside reports whether a process was ended by a signal that others send, and none
+// that a fault of its own raises.
+func fromOutside(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && slices.Contains([]syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}, status.Signal())
+}
+
+// lengthen has the component start again after a pause, which it returns: longer than the
+// last one, unless the last run was long. The caller holds mu.
+func (s *Supervisor) lengthen() time.Duration {
+	if s.steady() {
+		s.pause = 0
+	}
+	s.pause = min(max(s.times.first, 2*s.pause), s.times.last)
+	s.again = s.desired == wantRunning
+	return s.pause
+}
+
+// steady reports whether the component has run for a while. The caller holds mu.
+func (s *Supervisor) steady() bool { return time.Since(s.started) >= s.times.steady }
+
+// fail counts a failure in the present state, unless the component has run for a while.
 func (s *Supervisor) fail(what string) {
 	s.mu.Lock()
 	now := time.Now()
@@ -179,16 +255,21 @@ func (s *Supervisor) fail(what string) {
 	if n := len(earlier); n > 0 && now.Sub(earlier[n-1]) >= forgiven {
 		earlier = nil
 	}
-	s.failed[s.state] = append(earlier, now)
+	if s.steady() {
+		delete(s.failed, s.state)
+	} else {
+		s.failed[s.state] = append(earlier, now)
+	}
 	broken := len(s.failed[s.state]) >= failures
 	s.errored = false
+	pause := s.lengthen()
 	s.mu.Unlock()
 	if broken {
-		s.say("%s; after %d failures a nucleus leaves it BROKEN", what, failures)
+		s.say("%s; after %d failures in its start a nucleus leaves it BROKEN. Mend the cause, then: shadowctl component restart, or shadowctl deploy. A changed program starts by itself", what, failures)
 		s.move(model.StateBroken)
 		return
 	}
-	s.say("%s; started again", what)
+	s.say("%s; started again in %v", what, pause)
 	s.move(model.StateErrored)
 }
 
@@ -226,26 +307,102 @@ func (s *Supervisor) note(state model.LifecycleState) {
 	}
 }
 
-// await waits until something is desired.
-func (s *Supervisor) await(ctx context.Context, d desire) {
-	for ctx.Err() == nil {
+// rest waits in a state in which there is no process, and returns where the component is
+// to go: after the pause before a start, if there is one, or once something else than
+// present is desired.
+func (s *Supervisor) rest(ctx context.Context, present desire) desire {
+	var due <-chan time.Time // never without a pause
+	for {
 		s.mu.Lock()
-		desired := s.desired
+		again, pause, desired := s.again, s.pause, s.desired
 		s.mu.Unlock()
-		if desired == d {
+		switch {
+		case !again && (desired != present || present == wantRunning):
+			return desired
+		case !again:
+			due = nil
+		case due == nil:
+			timer := time.NewTimer(pause)
+			defer timer.Stop()
+			due = timer.C
+		}
+		select {
+		case <-s.wake:
+		case <-due:
+			s.mu.Lock()
+			if s.again {
+				s.again, s.desired = false, wantRunning
+			}
+			s.mu.Unlock()
+		case <-ctx.Done():
+			return present
+		}
+	}
+}
+
+// awaitRevival waits until a broken component is to start again.
+func (s *Supervisor) awaitRevival(ctx context.Context) {
+	look := time.NewTicker(s.times.look)
+	defer look.Stop()
+	for {
+		s.mu.Lock()
+		revived := s.revived
+		changed := programIdentity(s.argv[0]) != s.program
+		if revived || changed {
+			s.revived, s.again, s.pause, s.desired = false, false, 0, wantRunning
+			s.failed = map[model.LifecycleState][]time.Time{}
+		}
+		s.mu.Unlock()
+		if changed && !revived {
+			s.say("its program has changed; started again")
+		}
+		if revived || changed {
 			s.move(model.StateInstalled)
 			return
 		}
 		select {
 		case <-s.wake:
+		case <-look.C:
 		case <-ctx.Done():
+			return
 		}
 	}
 }
 
+// programIdentity tells one content of a program file from another; "" is none.
+func programIdentity(name string) string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return ""
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	var inode uint64
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		inode = sys.Ino
+	}
+	return fmt.Sprint(info.Size(), info.ModTime().UnixNano(), inode)
+}
+
+// Revive starts a component that is broken, which a nucleus does after a new deployment
+// only. It returns false, and does nothing, if the component is not broken.
+func (s *Supervisor) Revive(why string) bool {
+	s.mu.Lock()
+	broken := s.state == model.StateBroken
+	s.revived = s.revived || broken
+	s.mu.Unlock()
+	if broken {
+		s.say("started again after %s", why)
+		s.signal()
+	}
+	return broken
+}
+
 func (s *Supervisor) ask(d desire) {
 	s.mu.Lock()
-	s.desired = d
+	s.desired, s.again, s.pause = d, false, 0
 	s.mu.Unlock()
 	s.signal()
 }

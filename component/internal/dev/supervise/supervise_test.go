@@ -33,6 +33,7 @@ func supervise(t *testing.T, script string) *supervised {
 	s := &supervised{t: t, states: make(chan model.LifecycleState, 1000), said: make(chan string, 1000)}
 	s.Supervisor = New(testComponent, "1.2.3", []string{"/bin/sh", "-c", script}, t.TempDir(),
 		func(format string, args ...any) { s.said <- fmt.Sprintf(format, args...) })
+	s.times = times{first: time.Millisecond, last: 8 * time.Millisecond, steady: time.Hour, look: time.Millisecond}
 	s.moved = func(state model.LifecycleState) { s.states <- state }
 	return s
 }
@@ -93,11 +94,36 @@ func TestSupervisorStates(t *testing.T) {
 	again := []model.LifecycleState{errored, stopping, installed, starting, running}
 	t.Run("exit 0", func(t *testing.T) {
 		s := supervise(t, "exit 0").start()
-		s.passes(installed, starting, running, stopping, finished)
+		for range 5 {
+			s.passes(installed, starting, running, stopping, finished)
+			s.says("ended with exit status 0")
+		}
+	})
+	t.Run("stopped while it waits", func(t *testing.T) {
+		s := supervise(t, "exit 0")
+		s.times.first, s.times.last = time.Hour, time.Hour
+		s.start().passes(installed, starting, running, stopping, finished)
+		s.Stop(testComponent)
 		if !s.Restart(testComponent) {
 			t.Error("a finished component does not restart")
 		}
 		s.passes(installed, starting, running, stopping, finished)
+		s.Restart(testComponent) // which does not wait for the pause
+		s.passes(installed, starting, running, stopping, finished)
+	})
+	t.Run("signals from outside", func(t *testing.T) {
+		s := supervise(t, `echo "is $$"; `+blocking).start()
+		s.passes(installed, starting, running)
+		for i := range 2 * failures {
+			var pid int
+			for pid == 0 {
+				fmt.Sscanf(await(t, s.said), "is %d", &pid)
+			}
+			sig := []syscall.Signal{syscall.SIGKILL, syscall.SIGHUP}[i%2]
+			syscall.Kill(pid, sig)
+			s.says("ended with signal: " + sig.String() + "; started again in")
+			s.passes(again...)
+		}
 	})
 	t.Run("three failures", func(t *testing.T) {
 		s := supervise(t, "exit 3").start()
@@ -112,6 +138,63 @@ func TestSupervisorStates(t *testing.T) {
 		if got := s.List(); got[0].State != model.StateBroken {
 			t.Errorf("got %+v", got)
 		}
+	})
+	t.Run("failures of long runs", func(t *testing.T) {
+		s := supervise(t, "exit 3")
+		s.times.steady = 0
+		s.start().passes(installed, starting, running)
+		for range 2 * failures {
+			s.passes(again...)
+			s.says("ended with exit status 3; started again in 1ms") // as if it were the first
+		}
+	})
+	t.Run("growing pauses", func(t *testing.T) {
+		s := supervise(t, "exit 0").start()
+		for _, pause := range []string{"1ms", "2ms", "4ms", "8ms", "8ms"} {
+			s.passes(installed, starting, running, stopping, finished)
+			s.says("started again in " + pause)
+		}
+	})
+	t.Run("broken, revived", func(t *testing.T) {
+		s := supervise(t, "exit 3").start()
+		if s.Revive("nothing") {
+			t.Error("a component that is not broken is revived")
+		}
+		for range 2 {
+			s.passes(installed, starting, running)
+			s.passes(again...)
+			s.passes(again...)
+			s.passes(model.StateBroken)
+			s.says("shadowctl component restart")
+			s.Restart(testComponent)
+			if !s.Revive("a deployment") {
+				t.Error("a broken component is not revived")
+			}
+			s.says("started again after a deployment")
+		}
+	})
+	t.Run("broken, changed", func(t *testing.T) {
+		s := supervise(t, "")
+		program := filepath.Join(s.dir, "program")
+		write := func(text string) {
+			t.Helper()
+			if err := os.WriteFile(program+".new", []byte(text), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(program+".new", program); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("#!/bin/sh\nexit 3\n")
+		s.argv = []string{program}
+		s.start().passes(installed, starting, running)
+		s.passes(again...)
+		s.passes(again...)
+		s.passes(model.StateBroken)
+		write("#!/bin/sh\necho mended\n" + blocking)
+		s.says("its program has changed")
+		s.passes(installed, starting, running)
+		s.says("mended")
 	})
 	t.Run("no program", func(t *testing.T) {
 		s := supervise(t, "")
@@ -281,6 +364,22 @@ func TestDaemon(t *testing.T) {
 	s.passes(stopping, finished)
 	if state := processState(t, pid); state == "Z" {
 		t.Error("the daemon ended with the component")
+	}
+}
+
+// TestStopAsItEnds requests a stop as the process ends: it is not started again.
+func TestStopAsItEnds(t *testing.T) {
+	for range 20 {
+		s := supervise(t, "exit 0")
+		s.times.first, s.times.last = time.Hour, time.Hour
+		s.start().passes(installed, starting, running)
+		s.Stop(testComponent)
+		s.passes(stopping, finished)
+		s.mu.Lock()
+		if s.again {
+			t.Error("a stopped component is to be started again")
+		}
+		s.mu.Unlock()
 	}
 }
 

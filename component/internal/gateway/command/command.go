@@ -136,8 +136,12 @@ func (e usageError) Unwrap() error { return e.error }
 // UsageError is an error about what was typed: [Fail] returns [Usage] for it.
 func UsageError(err error) error { return usageError{err} }
 
-// Fail prints an error as the last word of a program, and returns the exit code.
+// Fail prints an error as the last word of a program, and returns the exit code. It says
+// nothing of [ErrNoReader]: whoever closed the output knows.
 func Fail(stderr io.Writer, program string, err error) int {
+	if errors.Is(err, ErrNoReader) {
+		return Failure
+	}
 	fmt.Fprintf(stderr, "%s: %v\n", program, err)
 	if errors.As(err, new(usageError)) {
 		return Usage

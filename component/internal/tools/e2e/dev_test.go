@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -185,22 +186,103 @@ func componentPID(t *testing.T, dev *process, earlier ...int) (pid int) {
 	return pid
 }
 
-func TestDevRestartsAKilledComponentAndGivesUpABrokenOne(t *testing.T) {
-	dev := startDev(t, shortDir(t))
+// TestDevRestartsAComponentWhateverItDiedOf ends the component in all ways from outside,
+// more often than a nucleus forgives.
+func TestDevRestartsAComponentWhateverItDiedOf(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir)
 	dev.says("MyGateway (classic) version 1")
 	var pids []int
-	for range 3 {
+	for _, c := range []struct {
+		sig  syscall.Signal
+		says string
+	}{
+		{syscall.SIGKILL, "ended with signal: killed; started again in "},
+		{syscall.SIGTERM, "ended with exit status 0, where a nucleus leaves it FINISHED; started again in "},
+		{syscall.SIGHUP, "started again in "},
+		{syscall.SIGKILL, "ended with signal: killed; started again in "},
+	} {
 		pid := componentPID(t, dev, pids...)
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		awaitTrue(t, "a running component", func() bool {
+			out, _ := shadowctl(t, dir, "component", "list")
+			return strings.Contains(out, "RUNNING")
+		})
+		if err := syscall.Kill(pid, c.sig); err != nil {
 			t.Fatal(err)
 		}
 		pids = append(pids, pid)
+		dev.says(c.says)
 	}
-	dev.says("ended with signal: killed; started again")
-	dev.says("ended with signal: killed; after 3 failures a nucleus leaves it BROKEN")
+	componentPID(t, dev, pids...)
+	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s"); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	shadowctl(t, dir, "component", "stop")
+	awaitTrue(t, "a stopped component", func() bool {
+		out, _ := shadowctl(t, dir, "component", "list")
+		return strings.Contains(out, "FINISHED")
+	})
 	dev.signal(syscall.SIGTERM)
 	if code := dev.ends(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
+	}
+}
+
+// TestDevAndABrokenComponent breaks the component's work directory, and mends it.
+func TestDevAndABrokenComponent(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir)
+	dev.says("MyGateway (classic) version 1")
+	pid := componentPID(t, dev)
+	work := filepath.Join(dir, "work")
+	if err := os.Rename(work, work+".kept"); err != nil { // no process can be started in it
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	dev.says("not started", "after 3 failures in its start a nucleus leaves it BROKEN. Mend the cause, then: shadowctl component restart")
+	if err := os.Rename(work+".kept", work); err != nil {
+		t.Fatal(err)
+	}
+	shadowctl(t, dir, "component", "restart")
+	dev.says("started again after a request")
+	componentPID(t, dev, pid)
+	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s"); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	dev.signal(syscall.SIGTERM)
+	dev.ends()
+}
+
+// TestDevEndsWithItsTerminal closes the terminal of dev, which then ends in order.
+func TestDevEndsWithItsTerminal(t *testing.T) {
+	dir := shortDir(t)
+	dev := startDev(t, dir)
+	dev.says("MyGateway (classic) version 1")
+	pid := componentPID(t, dev)
+	dev.signal(syscall.SIGHUP)
+	if code := dev.ends(); code != 0 {
+		t.Errorf("exit code %d after SIGHUP, want 0", code)
+	}
+	awaitEnd(t, pid)
+	if _, err := os.Lstat(filepath.Join(dir, "contact.json")); !os.IsNotExist(err) {
+		t.Errorf("the contact is still there: %v", err)
+	}
+}
+
+// TestDevWhoseOutputIsHeld stops reading what dev prints. Its parts go on.
+func TestDevWhoseOutputIsHeld(t *testing.T) {
+	dir := shortDir(t)
+	_, output := startRead(t, dir, "dev")
+	readUntil(t, output, "MyGateway/workshop version 1: reported", "cloud ")
+	for i := range 40 { // dev prints each twice; a pipe takes 64 KiB
+		if out, code := shadowctl(t, dir, "set", fmt.Sprintf("note=%d%s", i, strings.Repeat("x", 3000))); code != 0 {
+			t.Fatalf("exit code %d: %s", code, out)
+		}
+	}
+	if out, code := shadowctl(t, dir, "set", "lights=on", "--wait", "30s"); code != 0 {
+		t.Errorf("exit code %d: %s", code, out)
 	}
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	// Endpoint is the account's data endpoint: a host, or a URL with the scheme https,
 	// http (for development) or mqtts. "" asks AWS for it where it is needed.
 	Endpoint string
+	// Locate, if set, is asked for an Endpoint that may change, before each connection of
+	// MQTT.
+	Locate func() (endpoint string, err error)
 
 	// Certificate, Key and CA are PEM files. With a certificate, MQTT logs in with it;
 	// else it signs with the account's credentials over a WebSocket. CA is what is trusted
@@ -214,6 +217,19 @@ func (a *Account) mqttConfig(ctx context.Context) (cfg client.MQTTConfig, err er
 	}
 	cfg.URL = &url.URL{Scheme: map[string]string{"https": "wss", "http": "ws"}[u.Scheme], Host: u.Host, Path: "/mqtt"}
 	cfg.Sign = a.sign
+	if a.options.Locate != nil {
+		cfg.Locate = func(context.Context) (string, error) {
+			endpoint, err := a.options.Locate()
+			if err != nil {
+				return "", err
+			}
+			u, err := parseEndpoint(endpoint)
+			if err != nil {
+				return "", err
+			}
+			return u.Host, nil
+		}
+	}
 	return cfg, nil
 }
 

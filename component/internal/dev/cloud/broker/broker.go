@@ -4,8 +4,10 @@
 package broker
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,11 +16,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/dev/limit"
 )
 
 // Limits of AWS IoT Core.
@@ -29,7 +33,13 @@ const (
 	maxQoS           = 1
 	maxSubscriptions = 50 // of a connection
 	maxAtOnce        = 8  // topic filters of a request
+	maxTopic         = 256
+	maxAliases       = 8 // of topics, of a connection
 )
+
+// maxWrites is how many messages wait to be encoded for one client. Then they wait in
+// the queue of its connection.
+const maxWrites = 1024
 
 // Message is a message on a topic.
 type Message struct {
@@ -41,11 +51,23 @@ type Message struct {
 }
 
 // Broker is an MQTT broker. Its methods may be called from any goroutine.
+//
+// It bounds what clients can take. A client that connects too slowly, is silent for too
+// long or does not read is disconnected. Messages, sessions and last wills beyond what
+// the broker keeps are dropped, and the logger is told; see memory.go for the numbers.
 type Broker struct {
 	server   *mqtt.Server
 	upgrader upgrader
+	memory   *memory
+	notices  *limit.Notices
+	queued   atomic.Int64 // bytes that wait for all clients
+	settling sync.Mutex   // held by settle
 
 	mu          sync.Mutex
+	closed      bool
+	listeners   []net.Listener
+	conns       map[*conn]bool
+	serving     sync.WaitGroup // what accepts and serves connections
 	request     func(topic string, payload []byte) bool
 	connected   map[string]bool // by client identifier
 	subscribers int             // number of the last one within this process
@@ -58,9 +80,15 @@ func New(log *slog.Logger) (*Broker, error) {
 	}
 	limits := mqtt.NewDefaultServerCapabilities()
 	limits.MaximumPacketSize, limits.MaximumQos, limits.MaximumSessionExpiryInterval = maxPacket, maxQoS, maxSessionExpiry
+	limits.MaximumClientWritesPending, limits.TopicAliasMaximum = maxWrites, maxAliases
 	b := &Broker{
 		connected: map[string]bool{},
-		server:    mqtt.New(&mqtt.Options{Capabilities: limits, Logger: log, InlineClient: true, ClientNetWriteBufferSize: 1}),
+		conns:     map[*conn]bool{},
+		memory:    newMemory(),
+		notices:   limit.NewNotices(log),
+		server: mqtt.New(&mqtt.Options{
+			Capabilities: limits, Logger: slog.New(errorsOnly{log.Handler()}), InlineClient: true, ClientNetWriteBufferSize: 1,
+		}),
 	}
 	if err := b.server.AddHook(&rules{broker: b}, nil); err != nil {
 		return nil, err
@@ -76,27 +104,102 @@ func (b *Broker) Handle(f func(topic string, payload []byte) bool) {
 	b.request = f
 }
 
-// Close disconnects all clients and closes the listeners.
-func (b *Broker) Close() error { return b.server.Close() }
+// errorsOnly passes on what a person has to know: the broker below warns of everything
+// that a client does wrong.
+type errorsOnly struct{ slog.Handler }
+
+func (h errorsOnly) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError && h.Handler.Enabled(ctx, level)
+}
+
+func (h errorsOnly) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return errorsOnly{h.Handler.WithAttrs(attrs)}
+}
+func (h errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{h.Handler.WithGroup(name)} }
+
+// Close disconnects all clients and closes the listeners. It returns when that is done.
+func (b *Broker) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	var errs []error
+	for _, l := range b.listeners {
+		errs = append(errs, l.Close())
+	}
+	conns := slices.Collect(maps.Keys(b.conns))
+	b.mu.Unlock()
+	for _, c := range conns {
+		if cl := c.client.Load(); cl != nil {
+			b.server.DisconnectClient(cl, packets.ErrServerShuttingDown) // returns that code
+		}
+		c.Close()
+	}
+	b.serving.Wait()
+	return errors.Join(append(errs, b.server.Close())...)
+}
 
 // ServeTLS accepts clients with TLS, until the broker is closed. It returns at once.
 func (b *Broker) ServeTLS(l net.Listener, cfg *tls.Config) error {
-	listener := listeners.NewNet("mqtts", tls.NewListener(l, cfg))
-	if err := b.server.AddListener(listener); err != nil {
-		return err
+	l = tls.NewListener(l, cfg)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errors.Join(net.ErrClosed, l.Close())
 	}
-	b.server.Listeners.Serve(listener.ID(), b.server.EstablishConnection)
+	b.listeners = append(b.listeners, l)
+	b.serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // it is closed
+			}
+			go b.serve("mqtts", c)
+		}
+	})
 	return nil
 }
 
-// ServeHTTP accepts a client over WebSocket. Who may connect is the caller's to say.
+// ServeHTTP accepts a client over WebSocket. Who may connect is the caller's to say. It
+// returns when the connection has ended.
 func (b *Broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, err := b.upgrader.upgrade(w, r)
+	c, err := b.upgrader.upgrade(w, r)
 	if err != nil {
 		return // which was answered
 	}
-	defer conn.Close()
-	b.server.EstablishConnection("websocket", conn) // the end of the connection
+	b.serve("websocket", c)
+}
+
+// serve serves one client until its connection has ended.
+func (b *Broker) serve(listener string, below net.Conn) {
+	c := newConn(below, &b.queued, func(err error) {
+		b.notices.Reached(tellSlow, "remote", below.RemoteAddr(), "reason", err)
+	})
+	if !b.add(c) {
+		c.cut(net.ErrClosed)
+		<-c.done
+		return
+	}
+	defer b.serving.Done()
+	b.server.EstablishConnection(listener, c) // the end of the connection
+	c.Close()
+	b.mu.Lock()
+	delete(b.conns, c)
+	b.mu.Unlock()
+	if cl := c.client.Load(); cl != nil {
+		b.settle(cl)
+	}
+	<-c.done
+}
+
+// add reports whether the broker still takes clients. If so, Close waits for the client.
+func (b *Broker) add(c *conn) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return false
+	}
+	b.conns[c] = true
+	b.serving.Add(1)
+	return true
 }
 
 // Publish distributes a message of the cloud itself. It fails for a topic that none

@@ -7,8 +7,11 @@ import (
 	"github.com/shadowgpio/shadowgpio/ipc/model"
 )
 
-// waitLimit bounds the messages that wait for a core device; the newest are dropped.
-const waitLimit = 1000
+// The bounds of the messages that wait for a core device; the newest are dropped.
+const (
+	waitLimit = 1000
+	waitBytes = 8 << 20
+)
 
 // CoreDevice makes the broker that of a development core, which is the client with
 // this identifier.
@@ -35,6 +38,7 @@ type session struct {
 	connected bool
 	filters   map[string]model.QOS
 	waiting   []devcore.Message
+	bytes     int // of those
 }
 
 func (s *session) Connect() {
@@ -43,7 +47,7 @@ func (s *session) Connect() {
 	for _, m := range s.waiting {
 		s.deliver(m)
 	}
-	s.waiting = nil
+	s.waiting, s.bytes = nil, 0
 	s.mu.Unlock()
 	s.broker.SetConnected(s.client, true)
 }
@@ -105,8 +109,12 @@ func (s *session) receive(m Message) {
 	switch {
 	case s.connected:
 		s.deliver(got)
-	case got.QOS == model.AtLeastOnce && len(s.waiting) < waitLimit:
+	case got.QOS != model.AtLeastOnce:
+	case len(s.waiting) == waitLimit || s.bytes+len(got.Payload) > waitBytes:
+		s.broker.notices.Reached(tellCoreQueue, "client", s.client, "messages", waitLimit, "bytes", waitBytes)
+	default:
 		s.waiting = append(s.waiting, got)
+		s.bytes += len(got.Payload)
 	}
 }
 

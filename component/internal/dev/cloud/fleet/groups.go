@@ -21,6 +21,15 @@ type Groups struct {
 	groups map[string][]string // names of things, in order, by group
 }
 
+// The bounds of the groups.
+const (
+	MaxGroups  = 1000
+	MaxMembers = 10_000 // things in a group
+)
+
+// ErrFull is what a request gets that goes beyond a bound.
+var ErrFull = fmt.Errorf("the development cloud keeps %d thing groups with %d things each", MaxGroups, MaxMembers)
+
 // ErrNoGroup is what requests about a group get that was never created.
 var ErrNoGroup = errors.New("no such thing group")
 
@@ -61,20 +70,28 @@ func (g *Groups) change(f func(groups map[string][]string) error) error {
 	return nil
 }
 
-// Create makes a group; one that exists stays as it is.
+// Create makes a group; one that exists stays as it is. It fails with [ErrFull] if there
+// are too many.
 func (g *Groups) Create(group string) error {
 	return g.change(func(groups map[string][]string) error {
+		if _, again := groups[group]; !again && len(groups) >= MaxGroups {
+			return ErrFull
+		}
 		groups[group] = append([]string{}, groups[group]...)
 		return nil
 	})
 }
 
-// Add puts a thing into a group.
+// Add puts a thing into a group. It fails with [ErrNoGroup], or with [ErrFull] if too
+// many are in it.
 func (g *Groups) Add(group, thing string) error {
 	return g.change(func(groups map[string][]string) error {
 		things, ok := groups[group]
 		if !ok {
 			return ErrNoGroup
+		}
+		if !slices.Contains(things, thing) && len(things) >= MaxMembers {
+			return ErrFull
 		}
 		things = append(things, thing)
 		slices.Sort(things)

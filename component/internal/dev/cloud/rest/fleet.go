@@ -93,7 +93,7 @@ func (a *API) createGroup(r *http.Request, _ []byte) (any, error) {
 		return nil, invalid("Invalid thing group name")
 	}
 	if err := a.Groups.Create(name); err != nil {
-		return nil, err
+		return nil, groupError(err, name)
 	}
 	return map[string]string{"thingGroupName": name}, nil
 }
@@ -118,6 +118,9 @@ func (a *API) member(change func(group, thing string) error) func(*http.Request,
 func groupError(err error, group string) error {
 	if errors.Is(err, fleet.ErrNoGroup) {
 		return &shadowdoc.Refusal{Code: http.StatusNotFound, Message: "Thing group " + group + " not found"}
+	}
+	if errors.Is(err, fleet.ErrFull) {
+		return invalid("%v", err)
 	}
 	return err
 }

@@ -68,8 +68,12 @@ func (a *API) Handler() http.Handler {
 func (a *API) signed(handle func(*http.Request, []byte) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-		if err != nil {
+		if _, over := errors.AsType[*http.MaxBytesError](err); over {
 			writeError(w, &shadowdoc.Refusal{Code: http.StatusRequestEntityTooLarge, Message: "The payload exceeds the maximum size allowed"})
+			return
+		} else if err != nil {
+			w.Header().Set("Connection", "close")
+			writeError(w, &shadowdoc.Refusal{Code: http.StatusRequestTimeout, Message: "The body of the request did not come: " + err.Error()})
 			return
 		}
 		if err := a.Verify(r, body); err != nil {

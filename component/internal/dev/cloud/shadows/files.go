@@ -52,6 +52,17 @@ func (f files) save(r Record) error {
 	return renameio.WriteFile(f.path(r.ID), text, 0o644, renameio.WithTempDir(f.dir))
 }
 
+// remove forgets a shadow.
+func (f files) remove(id shadow.ID) error {
+	if f.dir == "" {
+		return nil
+	}
+	if err := os.Remove(f.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // load reads all files. One that is broken is an error: what was synchronized with
 // core devices must not look as if it had been deleted.
 func (f files) load() (map[shadow.ID]Record, error) {

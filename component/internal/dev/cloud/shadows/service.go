@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"sync"
@@ -21,11 +22,15 @@ import (
 // Forgotten is how long the service remembers the version of a deleted shadow.
 const Forgotten = 48 * time.Hour
 
+// MaxShadows is how many shadows a service keeps by default.
+const MaxShadows = 10_000
+
 // Config is how a service behaves. The zero value works and keeps everything in memory.
 type Config struct {
 	Dir       string           // holds the shadows and is created; "" keeps them in memory
 	SizeLimit int              // of a document in bytes; default 8192
 	PerSecond int              // requests for one thing in a second; more get code 429; 0 is no limit
+	Most      int              // shadows that are kept, deleted ones included; a further one is refused with code 400; default [MaxShadows]
 	Now       func() time.Time // nil is [time.Now]
 	Logger    *slog.Logger     // nil discards
 
@@ -65,6 +70,9 @@ func New(cfg Config) (*Service, error) {
 	cfg.SizeLimit = cmp.Or(cfg.SizeLimit, shadowdoc.DefaultSizeLimit)
 	if cfg.SizeLimit < 0 || cfg.SizeLimit > shadowdoc.MaxSizeLimit {
 		return nil, fmt.Errorf("size limit of shadows: want 1 to %d bytes, got %d", shadowdoc.MaxSizeLimit, cfg.SizeLimit)
+	}
+	if cfg.Most = cmp.Or(cfg.Most, MaxShadows); cfg.Most < 0 {
+		return nil, fmt.Errorf("number of shadows: want 1 or more, got %d", cfg.Most)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -117,6 +125,9 @@ func (s *Service) admit(id shadow.ID) error {
 		w = window{begin: now}
 	}
 	w.count++
+	if len(s.windows) >= s.cfg.Most {
+		maps.DeleteFunc(s.windows, func(_ string, w window) bool { return now.Sub(w.begin) >= time.Second })
+	}
 	s.windows[id.Thing] = w
 	if w.count > s.cfg.PerSecond {
 		return errThrottled
@@ -162,7 +173,10 @@ func (s *Service) update(id shadow.ID, request []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := s.records[id]
+	r, known := s.records[id]
+	if !known && !s.room() {
+		return nil, &shadowdoc.Refusal{Code: 400, Message: fmt.Sprintf("The development cloud keeps %d shadows; delete some, or its directory", s.cfg.Most)}
+	}
 	last := r.Version
 	if r.Document == nil && s.cfg.Now().Sub(r.Changed) > Forgotten {
 		last = 0
@@ -205,6 +219,32 @@ func (s *Service) delete(id shadow.ID, request []byte) ([]byte, error) {
 	accepted := d.DeletedFromCloud(shadowdoc.ClientToken(request), s.now())
 	s.cfg.Publish(id.Topic("/delete/accepted"), accepted)
 	return accepted, nil
+}
+
+// room reports whether a further shadow has a place, for which it gives up what is
+// remembered of deleted ones, the oldest first. The caller holds mu.
+func (s *Service) room() bool {
+	if len(s.records) < s.cfg.Most {
+		return true
+	}
+	var deleted []Record
+	for _, r := range s.records {
+		if r.Document == nil {
+			deleted = append(deleted, r)
+		}
+	}
+	if len(deleted) == 0 {
+		return false
+	}
+	slices.SortFunc(deleted, func(a, b Record) int { return a.Changed.Compare(b.Changed) })
+	for _, r := range deleted[:min(len(deleted), max(1, s.cfg.Most/100))] {
+		if err := s.files.remove(r.ID); err != nil {
+			s.cfg.Logger.Error("deleted shadow cannot be forgotten", "shadow", r.ID.String(), "err", err)
+			return false
+		}
+		delete(s.records, r.ID)
+	}
+	return true
 }
 
 func (s *Service) store(r Record) error {

@@ -194,3 +194,47 @@ func TestShadowsOutliveTheService(t *testing.T) {
 		t.Errorf("the deleted shadow was created again as %s, want version 3", reply)
 	}
 }
+
+// TestShadowsAreBounded fills a service; what is remembered of deleted shadows gives way.
+func TestShadowsAreBounded(t *testing.T) {
+	r := newRig(t, Config{Dir: t.TempDir(), Most: 3})
+	update := func(thing string) error {
+		r.now = r.now.Add(time.Second)
+		_, err := r.Update(shadow.ID{Thing: thing}, []byte(`{"state":{"desired":{"a":1}}}`))
+		return err
+	}
+	for _, thing := range []string{"a", "b", "c", "a"} {
+		if err := update(thing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, update("d"), 400, "The development cloud keeps 3 shadows; delete some, or its directory")
+	for _, thing := range []string{"b", "a"} {
+		r.now = r.now.Add(time.Second)
+		if _, err := r.Delete(shadow.ID{Thing: thing}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := update("d"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := New(r.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := again.records[shadow.ID{Thing: "b"}]; ok || len(again.records) != 3 || again.records[shadow.ID{Thing: "a"}].Version == 0 {
+		t.Errorf("records %v; want the one that was deleted first forgotten", again.records)
+	}
+}
+
+// TestRequestsForManyThings bounds what is counted of them.
+func TestRequestsForManyThings(t *testing.T) {
+	r := newRig(t, Config{PerSecond: 10, Most: 100})
+	for i := range 1000 {
+		r.now = r.now.Add(100 * time.Millisecond)
+		r.Get(shadow.ID{Thing: fmt.Sprint(i)}, nil)
+	}
+	if n := len(r.windows); n > 120 {
+		t.Errorf("%d things are counted", n)
+	}
+}
