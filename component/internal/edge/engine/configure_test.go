@@ -198,7 +198,7 @@ func TestRefusedConfigurationIsTold(t *testing.T) {
 	r.pass(time.Second)
 	r.reports("health", `{"status":{"faults":null}}`, 3)
 	r.step(Stop{})
-	r.reports("health", `{"status":{"running":false,"since":"2023-11-14T22:13:22Z"}}`, 4)
+	r.reports("health", `{"status":{"faults":null,"running":false,"since":"2023-11-14T22:13:22Z"}}`, 4)
 }
 
 // replace puts a text in the place of another, which must be there.

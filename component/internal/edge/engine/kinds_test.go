@@ -265,7 +265,7 @@ func TestSameCommandAgain(t *testing.T) {
 		t.Error("the pulse was not begun anew")
 	}
 	r.pass(time.Second)
-	r.wrote(`{"gate":null}`, `{"ack":{"gate":{"code":200,"reason":null,"version":5}},"gate":false}`, 6)
+	r.wrote(`{"gate":null,"sync":{"kept":true}}`, `{"ack":{"gate":{"code":200,"reason":null,"version":5}},"gate":false,"sync":{"kept":true}}`, 6)
 }
 
 // TestCommandDuringTheClearOfTheOneBefore has the reply of a clear come after the

@@ -29,7 +29,7 @@ import (
 const (
 	// assureWindow is how long after an own update a change of the cloud leaves it in
 	// doubt. It outlasts the time in which the shadow manager copies one change.
-	assureWindow = 3 * time.Second
+	assureWindow = 2 * time.Second
 	// nullWindow is how long after another update, by anybody, a null is in doubt.
 	nullWindow = time.Second
 	// nullPause lets the updates before a repeated null reach the cloud. Further nulls
@@ -186,6 +186,7 @@ func (r *Replica) doubtAll(now time.Time) {
 func (w *written) add(other written) {
 	w.seq = max(w.seq, other.seq)
 	w.reported = overlaid(w.reported, other.reported)
+	delete(w.reported, shadow.SyncKey) // it is written when it changes
 	w.desired = cloneMap(w.desired)
 	maps.Copy(w.desired, other.desired)
 }

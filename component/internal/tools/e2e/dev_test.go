@@ -143,7 +143,7 @@ func TestDev(t *testing.T) {
 	}
 	dev.says("line ", "GPIO17 is high, driven by shadowgpio lamp")
 	dev.says("line ", "GPIO27 is low, by hand")
-	dev.says("reported locked=true")
+	dev.says("reported", "locked=true")
 	dev.says("after", "changes more")
 
 	dev.signal(syscall.SIGINT)
