@@ -196,3 +196,38 @@ func TestPathsThatAreNamed(t *testing.T) {
 		t.Errorf("found %d paths only", found)
 	}
 }
+
+// TestTestsThatAreNamed looks for the tests that documents name. A name that ends with …
+// stands for all that begin so.
+func TestTestsThatAreNamed(t *testing.T) {
+	all := readTree(t)
+	tests := map[string]bool{}
+	for name, text := range all.texts {
+		if strings.HasSuffix(name, "_test.go") {
+			for _, found := range regexp.MustCompile(`(?m)^func (Test\w+|Benchmark\w+|Fuzz\w+)\(`).FindAllStringSubmatch(text, -1) {
+				tests[found[1]] = true
+			}
+		}
+	}
+	found := 0
+	for name, text := range all.texts {
+		if path.Ext(name) != ".md" {
+			continue
+		}
+		for i, line := range strings.Split(text, "\n") {
+			for _, named := range regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z]\\w*)(…?)`").FindAllStringSubmatch(line, -1) {
+				found++
+				known := tests[named[1]] || named[1] == "TestTemplateForCLI" // a template of AWS
+				for test := range tests {
+					known = known || named[2] != "" && strings.HasPrefix(test, named[1])
+				}
+				if !known {
+					t.Errorf("%s:%d: there is no test %s", name, i+1, named[1])
+				}
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("found %d tests only", found)
+	}
+}
