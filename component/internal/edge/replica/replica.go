@@ -588,8 +588,12 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 		if r.flight != nil && r.flight.seq == seq {
 			r.recordWritten(r.flight.report) // now, since the next message may come from somebody else
 		}
-		if in.Version >= r.replied { // already settled by its own reply and by later replies
+		switch {
+		case in.Version > r.replied:
 			r.settleDesired(in.Desired, in.DesiredAt)
+		case in.Version == r.replied:
+			// The reply has settled the values. An equal proposal may have been made since.
+			r.noteTimes(in.Desired, in.DesiredAt)
 		}
 	default:
 		if r.shrinks(in) {
@@ -671,6 +675,15 @@ func (r *Replica) noteDesired(written map[string]any, at map[string]int64) {
 			delete(r.desiredAt, key)
 		} else {
 			r.desired[key], r.desiredAt[key] = value, at[key]
+		}
+	}
+}
+
+// noteTimes notes when known desired values were written.
+func (r *Replica) noteTimes(written map[string]any, at map[string]int64) {
+	for key, value := range written {
+		if shadow.Equal(r.desired[key], value) && value != nil {
+			r.desiredAt[key] = at[key]
 		}
 	}
 }

@@ -283,6 +283,33 @@ func TestEchoAndReply(t *testing.T) {
 	}
 }
 
+// The reply to an update settled a proposal. Its message, which comes later, must not
+// settle the same proposal made again since.
+func TestMessageAfterTheReplySettlesNoNewerProposal(t *testing.T) {
+	t.Parallel()
+	b := readBench(t)
+	b.r.Propose("lamp", "off")
+	first := b.update(`{"desired":{"lamp":"off"}}`)
+	b.reply(first, 6)
+	b.pass(reportInterval)
+	b.r.Propose("lamp", "on")
+	second := b.update(`{"desired":{"lamp":"on"}}`)
+	b.r.Propose("lamp", "off") // equal to the first proposal
+	b.arrive(fmt.Sprintf(`{"version":6,"clientToken":%q,"state":{"desired":{"lamp":"off"}},"metadata":{"desired":{"lamp":{"timestamp":42}}}}`, first.Token))
+	if value, at := b.r.Desired("lamp"); value != "off" || at != 42 {
+		t.Errorf("desired %v of %d, want off of 42, as the message says", value, at)
+	}
+	if sent := b.r.Sent("lamp"); sent != "on" {
+		t.Errorf("sent %v, want on: it is not known to be stored", sent)
+	}
+	b.reply(second, 7)
+	b.pass(reportInterval)
+	b.update(`{"desired":{"lamp":"off"}}`)
+	if got := strings.Join(b.device.stored, " "); got != "lamp=off" {
+		t.Errorf("told as stored: %s, want only the first proposal", got)
+	}
+}
+
 // A reply that comes after a newer document tells nothing of what that document holds:
 // somebody else may have written in between, or the shadow was deleted and created.
 func TestReplyAfterANewerDocument(t *testing.T) {
