@@ -26,33 +26,33 @@ func (u *pulse) resume(saved state.Property) { u.command.resume(saved) }
 
 func (u *pulse) remember(saved state.Property) state.Property { return u.command.remember(saved) }
 
-// adopt continues a pulse in progress. A pulse waiting for the disk continues only on
-// the same output. Otherwise the document, once reread, requests it again.
+// adopt continues the command. If the output is another one, [parts.drop] has ended it,
+// and the document, once reread, requests the next pulse.
 func (u *pulse) adopt(old kind) {
 	before := old.(*pulse)
 	u.command.adopt(before.command)
-	waits := before.command.waiting()
-	same := u.adoptOutput(&before.output)
-	switch {
-	case waits && same:
+	u.adoptOutput(&before.output)
+	u.running = before.running
+	if u.command.waiting() {
 		u.command.beginWhenSaved(u.identity, u.startSaved)
-	case waits:
-		u.command.stopWaiting()
-		u.command.finish("the pulse was cut short by " + lines.ByChange)
-	case same:
-		u.running = before.running
-	case before.running:
-		u.command.finish("the pulse was cut short by " + lines.ByChange)
 	}
 }
 
 // drop ends the command of a removed property, so a rollback does not repeat it.
-func (u *pulse) drop() {
-	if u.command.waiting() || u.running {
-		u.command.stopWaiting()
-		u.command.finish("the pulse was cut short by " + lines.ByChange)
+func (u *pulse) drop() { u.cutShort() }
+
+// cutShort ends the command and its pulse, which also may wait for a rule: the next
+// property of the output has not requested it.
+func (u *pulse) cutShort() {
+	if !u.command.waiting() && !u.running {
+		return
+	}
+	if u.running {
+		u.bank.DropPulse(u.output.output)
 	}
 	u.running = false
+	u.command.stopWaiting()
+	u.command.finish("the pulse was cut short by " + lines.ByChange)
 }
 
 // applyRequest starts a pulse, or ends the pulse in progress.

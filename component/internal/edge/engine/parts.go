@@ -153,17 +153,22 @@ func (p *parts) limit(a config.Alarm) func() (any, bool) {
 }
 
 // drop ends the properties missing from the next configuration, and withdraws their
-// reported values. Shadow, key and kind identify a property.
+// reported values. Shadow, key and kind identify a property. It also ends each pulse
+// whose property moves to another output.
 func (p *parts) drop(next *config.Config) {
 	properties := map[shadow.ID]map[string]config.Property{}
 	for _, s := range next.Shadows {
 		properties[s.ID] = s.Properties
 	}
+	claims := lines.Claims(Setup(next))
 	for _, k := range p.all() {
 		was := k.base()
-		if property, stays := properties[was.id][was.key]; !stays || !sameKind(was.Property, property) {
+		property, stays := properties[was.id][was.key]
+		if !stays || !sameKind(was.Property, property) {
 			k.drop()
 			was.replica.Disown(was.key)
+		} else if u, ok := k.(*pulse); ok && claims[u.lines] != lines.Label(property.Lines()...) {
+			u.cutShort()
 		}
 	}
 }

@@ -65,6 +65,14 @@ func (b *Bank) Configure(now time.Time, setup Setup) {
 	b.at(now)
 }
 
+// DropPulse replaces the pulse demanded of an output by off, without a [PulseEnded]. The
+// caller must call [Bank.Configure] next, which turns the output off.
+func (b *Bank) DropPulse(label string) {
+	if u := b.outputs[label]; u != nil && u.demand.IsPulse() {
+		u.demand, u.begun, u.cause = u.off(), time.Time{}, Cause{Kind: ByChange}
+	}
+}
+
 // sameRequest reports whether the kernel request of a line is the same for both.
 func sameRequest(a, b config.Line) bool {
 	return Identity(a) == Identity(b) && a.Direction == b.Direction && a.ActiveLow == b.ActiveLow && a.Bias == b.Bias &&
