@@ -79,6 +79,7 @@ func (u *pulse) applyRequest(r replica.Request) {
 		u.followsRequest = false
 		u.command.rejectLate(r, u.command.lateness(r, requested.made))
 	case u.command.isNew(r):
+		u.dropUnbegun()
 		u.command.begin(r, u.startSaved)
 	case u.command.waiting() || u.running:
 		u.command.seenAgain(r) // a repeated request for the waiting or running pulse
@@ -87,6 +88,14 @@ func (u *pulse) applyRequest(r replica.Request) {
 			u.command.finish("the pulse was interrupted by a restart")
 		}
 		u.conclude()
+	}
+}
+
+// dropUnbegun ends a pulse that still waits for a rule: a new request replaces it, and
+// must not make two pulses of both.
+func (u *pulse) dropUnbegun() {
+	if u.running && !u.bank.Output(u.output.output).Active.IsPulse() {
+		u.demand(u.output.output, order{lines.Order{Demand: lines.Level(false), Cause: lines.Cause{Kind: lines.ByDesired, Name: u.shadow}}, func(error) {}})
 	}
 }
 

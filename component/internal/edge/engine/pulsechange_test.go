@@ -88,3 +88,25 @@ func TestPulseOutlivesARelabeling(t *testing.T) {
 		t.Errorf("sets %v, want one pulse of x", r.sets)
 	}
 }
+
+// A request that replaces a waiting pulse makes one pulse, not two.
+func TestRequestReplacesAWaitingPulse(t *testing.T) {
+	t.Parallel()
+	r := waitingPulse(t)
+	r.hold = true // minOff ends while the second request waits for the disk
+	r.desired(r.shadows["main"].replica.View().Version+1, `{"x":true}`)
+	r.pass(20 * time.Second)
+	if n := r.pulses("a"); n > 0 {
+		t.Errorf("%d pulses before the second request is saved", n)
+	}
+	r.hold = false
+	r.step(Saved{Seq: r.saves[len(r.saves)-1].Seq})
+	r.pass(5 * time.Second)
+	if n := r.pulses("a"); n != 1 {
+		t.Errorf("%d pulses, want 1", n)
+	}
+	r.pass(2 * time.Minute)
+	if ack := r.shadows["main"].ack("x"); ack.Code != shadow.Done || r.pulses("a") != 1 {
+		t.Errorf("%d pulses, answered with %+v, want one that is done", r.pulses("a"), ack)
+	}
+}
