@@ -50,6 +50,7 @@ type confJudge struct {
 	turns      map[gpio.Ref]int       // how often the engine moved them
 	waves      map[gpio.Ref]bool      // outputs that go on and off at rest
 	limited    map[gpio.Ref]bool      // outputs that had a maxOn under some configuration
+	unbidden   map[gpio.Ref]bool      // outputs that are off, with a start, fail-safe, alarm or schedule of an earlier configuration that may still wait for a rule
 
 	began    time.Time // start of this run
 	stopping bool
@@ -123,6 +124,7 @@ func newConfJudge(w *confWorld) *confJudge {
 		turns:      map[gpio.Ref]int{},
 		waves:      map[gpio.Ref]bool{},
 		limited:    map[gpio.Ref]bool{},
+		unbidden:   map[gpio.Ref]bool{},
 
 		requests:     map[confKey][]any{},
 		requestCount: map[confKey]int{},
@@ -473,8 +475,9 @@ func (j *confJudge) configures(before *config.Config) {
 	}
 	for _, l := range before.Lines { // a demand of a removed alarm may still wait
 		if label, configured := w.labels[l.Ref]; configured {
-			starts := l.Start == config.StartOn || l.Failsafe != nil && l.Failsafe.On
-			j.demanded[l.Ref] = j.demanded[l.Ref] || starts || isSwitched(before, labelOf(before, l.Ref)) || isSwitched(w.cfg, label)
+			waits := l.Start == config.StartOn || l.Failsafe != nil && l.Failsafe.On || isSwitched(before, labelOf(before, l.Ref))
+			j.demanded[l.Ref] = j.demanded[l.Ref] || waits || isSwitched(w.cfg, label)
+			j.unbidden[l.Ref] = j.unbidden[l.Ref] || waits && !j.on[l.Ref]
 		}
 	}
 	for _, c := range w.cfg.Controls { // an edge may wait for the delay of its input

@@ -73,6 +73,8 @@ func (j *confJudge) mayGoOn(ref gpio.Ref, label, how string) {
 			j.spent[p.ID] = max(j.nextRequest(at, j.spent[p.ID]), j.read[at.id])
 		case j.toggles[ref] > 0:
 			j.toggles[ref]--
+		case j.unbidden[ref]:
+			delete(j.unbidden, ref) // the demand stands, as any other does, when its cause is configured otherwise
 		default:
 			w.fail("pulse: %v pulses again for %v, desired %d times", ref, p.ID, j.requestCount[at])
 		}

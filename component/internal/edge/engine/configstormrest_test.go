@@ -444,6 +444,7 @@ func (j *confJudge) settle() {
 	clear(j.rewritten)
 	clear(j.toggles)
 	clear(j.faulty)
+	clear(j.unbidden)
 	j.stateLost = false
 	for _, p := range w.props {
 		id := p.ID
