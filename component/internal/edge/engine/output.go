@@ -192,6 +192,9 @@ func (o *output) show() {
 		o.rejectByInterlock(fmt.Errorf("turned off by interlock %s", status.Cause.Name))
 		return
 	}
+	if demand, err := o.impl.demandOf(r.Value); err == nil && !demand.Equal(status.Demand) {
+		return // another demand drives the output, and its progress answers no request
+	}
 	switch status.Progress {
 	case lines.Done:
 		if o.impl.acksWhenDone(r.Value) {
