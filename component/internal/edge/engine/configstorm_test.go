@@ -605,9 +605,16 @@ func (w *confWorld) rest() {
 		w.samples = append(w.samples, w.readings()...)
 		w.pass(2 * time.Second)
 	}
-	w.judge.waves = map[gpio.Ref]bool{}
-	w.pass(15 * time.Second) // longer than any wave
-	w.drain()
+	for range 5 {
+		// A schedule may switch an output at any time. Look again if the engine reports.
+		sent := len(w.times)
+		w.judge.waves = map[gpio.Ref]bool{}
+		w.pass(15 * time.Second) // longer than any wave
+		w.drain()
+		if len(w.times) == sent {
+			break
+		}
+	}
 	w.calm = false
 }
 
