@@ -241,6 +241,19 @@ func (c *command) waiting() bool { return c.isWaiting(c.identity) }
 
 func (c *command) stopWaiting() { c.core.stopWaiting(c.identity) }
 
+// abandon forgets a command that waits for the disk, since its value has lost its meaning.
+func (c *command) abandon() {
+	if !c.waiting() {
+		return
+	}
+	c.stopWaiting()
+	c.known, c.last = false, state.Command{}
+	if c.previous != nil {
+		c.known, c.last = true, *c.previous
+	}
+	c.saveWithin(saveDelay)
+}
+
 // ackNotSaved acknowledges a failed save. The command does not start, because an
 // unsaved command could be carried out twice.
 func (c *command) ackNotSaved(err error) {

@@ -72,6 +72,7 @@ func (f *alarmFlag) applyRequest(r replica.Request) {
 	case requested.value != false:
 		f.acknowledge(shadow.Refused, fmt.Sprintf("want false, to reset the alarm, got %s", brief(requested.value)))
 	case !f.alarm.Latched:
+		f.command.abandon()
 		f.acknowledge(shadow.Refused, "the alarm is not latched: it is over by itself")
 	case f.stopped:
 		// The next run carries out the reset.

@@ -63,8 +63,10 @@ func (u *pulse) applyRequest(r replica.Request) {
 	requested, on, err := u.requested(r.Value)
 	switch {
 	case err != nil:
+		u.command.abandon()
 		u.reject(err)
 	case !on:
+		u.command.abandon()
 		u.driveRequest(r, lines.Level(false))
 	case u.stopped:
 		// The next run carries out the pulse.

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -108,5 +110,75 @@ func TestRequestReplacesAWaitingPulse(t *testing.T) {
 	r.pass(2 * time.Minute)
 	if ack := r.shadows["main"].ack("x"); ack.Code != shadow.Done || r.pulses("a") != 1 {
 		t.Errorf("%d pulses, answered with %+v, want one that is done", r.pulses("a"), ack)
+	}
+}
+
+// A pulse that waits for the disk does not begin if a change takes the meaning of its
+// value: the request was answered otherwise by then.
+func TestWaitingPulseLosesItsMeaning(t *testing.T) {
+	t.Parallel()
+	const text = `
+lines: {gate: {line: G, direction: output}}
+shadows: {main: {properties: {gate: {line: gate, values: {open: on, closed: off}, pulse: 1s}}}}
+`
+	for values, want := range map[string]shadow.Code{
+		"{go: on, stay: off}":     shadow.Refused,
+		"{closed: on, open: off}": shadow.Done,
+	} {
+		r := newRig(t, text, state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":1,"state":{}}`)
+		r.pass(time.Second)
+		r.noDisk = errors.New("disk is full")
+		next := r.shadows["main"].replica.View().Version + 1
+		r.desired(next, `{"gate":"open"}`)
+		at := r.now.Unix()
+		document := fmt.Sprintf(`{"version":%d,"state":{"desired":{"gate":"open"}},"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, next, at)
+		r.configure(strings.Replace(text, "{open: on, closed: off}", values, 1))
+		r.fetched("main", document)
+		r.noDisk = nil
+		r.pass(time.Minute)
+		if ack := r.shadows["main"].ack("gate"); ack.Code != want || r.pulses("gate") > 0 {
+			t.Errorf("%s: %d pulses, answered with %+v, want %d", values, r.pulses("gate"), ack, want)
+		}
+
+		if want != shadow.Refused {
+			continue
+		}
+		// The request still stands, so the words as they were give it its meaning again.
+		r.configure(text)
+		r.fetched("main", document)
+		r.pass(time.Minute)
+		if ack := r.shadows["main"].ack("gate"); ack.Code != shadow.Done || r.pulses("gate") != 1 {
+			t.Errorf("%s, rolled back: %d pulses, answered with %+v, want one that is done", values, r.pulses("gate"), ack)
+		}
+	}
+}
+
+// Nor does a reset that waits for the disk end an alarm that is not latched any more.
+func TestWaitingResetLosesItsMeaning(t *testing.T) {
+	t.Parallel()
+	const text = `
+lines: {tank: {line: T, direction: input}}
+alarms: {full: {line: tank, latched: true}}
+shadows: {main: {properties: {full: {alarm: full}}}}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":1,"state":{}}`)
+	r.edge("tank", true)
+	r.pass(time.Second)
+	r.noDisk = errors.New("disk is full")
+	next := r.shadows["main"].replica.View().Version + 1
+	r.desired(next, `{"full":false}`)
+	at := r.now.Unix()
+	r.configure(strings.Replace(text, ", latched: true", "", 1))
+	r.fetched("main", fmt.Sprintf(`{"version":%d,"state":{"desired":{"full":false}},"metadata":{"desired":{"full":{"timestamp":%d}}}}`, next, at))
+	r.noDisk = nil
+	r.pass(time.Minute)
+	if ack := r.shadows["main"].ack("full"); ack.Code != shadow.Refused {
+		t.Errorf("answered with %+v, want %d", ack, shadow.Refused)
 	}
 }
