@@ -175,6 +175,7 @@ type memory struct {
 	saving  bool             // a save is in progress
 	last    state.State      // the state passed to the last save
 	failed  bool             // the content of the disk is unknown
+	kept    bool             // a state of this run is on the disk
 	waiting map[string]await // actions to start once saved, by property
 	frozen  *lines.Memory    // the outputs before Stop changed them
 }
@@ -247,6 +248,7 @@ func (c *core) handleSaved(in Saved) {
 		return
 	}
 	m.saving, m.failed = false, in.Err != nil
+	m.kept = m.kept || in.Err == nil
 	if !errors.Is(in.Err, ErrNotRead) {
 		c.setFault("state", saveFault(in.Err))
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
@@ -14,6 +15,7 @@ type count struct {
 	interval
 	command command
 	offset  int64 // the total minus the edges counted by the bank
+	apart   bool  // an earlier run saved edges without the total of the shadow
 }
 
 func newCount(p *property) kind { return &count{plain: plain{p}, command: command{property: p}} }
@@ -39,6 +41,7 @@ func (c *count) set(total int64) {
 func (c *count) resume(saved state.Property) {
 	if saved.Count != nil {
 		c.set(*saved.Count)
+		c.apart = !saved.Read
 	} else {
 		c.set(0)
 	}
@@ -61,23 +64,53 @@ func (c *count) adopt(old kind) {
 	if c.command.waiting() {
 		c.command.beginWhenSaved(c.identity, c.countSaved)
 	}
+	c.apart = before.apart
+	if c.summing() {
+		c.beginWhenSaved(c.sumID(), c.sumSaved)
+	}
 }
 
 // drop keeps the total, so the count continues if a rollback restores the property.
-func (c *count) drop() { c.command.stopWaiting() }
+func (c *count) drop() {
+	c.command.stopWaiting()
+	c.stopWaiting(c.sumID())
+}
 
-// shadowRead recovers a total from the shadow if the memory lost it.
+// sumID names the save of the first total, the sum of the edges and the reported total.
+func (c *count) sumID() string { return c.identity + " sum" }
+
+// summing reports whether the first total still has to be saved.
+func (c *count) summing() bool { return c.isWaiting(c.sumID()) }
+
+// sumSaved reports the first total after its save. If the save failed, and
+// the disk has none of the edges, no later run can add them again.
+func (c *count) sumSaved(failed error) {
+	if failed != nil && !errors.Is(failed, ErrNotRead) && (c.apart || c.memory.kept) {
+		return // the save is retried
+	}
+	c.stopWaiting(c.sumID())
+	c.showNow()
+}
+
+// shadowRead recovers a total from the shadow if the memory lost it. A later run whose
+// memory has the edges, but not that they are part of the reported total, would add them
+// again, so the first total is saved before it is reported.
 func (c *count) shadowRead() {
 	c.command.markClearedIfAbsent()
-	held := c.replica.Held(c.key)
-	if c.read || c.retyped != 0 || held == nil {
+	if c.read || c.retyped != 0 {
 		return
 	}
+	held, own := c.replica.Held(c.key), c.total()
 	if total, err := c.ParseCount(held); err == nil && total > 0 {
-		c.set(total + c.total())
+		c.set(total + own)
 		c.log.Info("count taken from the shadow, since none is remembered", "shadow", c.id, "property", c.key, "count", held)
 		c.saveWithin(saveDelay)
 		c.showNow()
+	}
+	if own > 0 {
+		c.report(held)
+		c.read = true
+		c.beginWhenSaved(c.sumID(), c.sumSaved)
 	}
 }
 
@@ -139,7 +172,7 @@ func (c *count) show() {
 
 // showTotal reports the count, at most once per interval.
 func (c *count) showTotal() {
-	if _, known := c.edges(); known && c.mayReport(c.property) {
+	if _, known := c.edges(); known && !c.summing() && c.mayReport(c.property) {
 		c.report(c.CountValue(c.total()))
 	}
 }
