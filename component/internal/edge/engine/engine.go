@@ -140,6 +140,9 @@ func (e *Engine) Step(now time.Time, in Input) []Effect {
 			e.emit(effect)
 		}
 		e.closeGhosts()
+		if e.noteWithdrawals() {
+			e.saveWithin(saveDelay)
+		}
 	}
 	return e.effects
 }

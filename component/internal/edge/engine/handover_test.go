@@ -406,3 +406,101 @@ func TestValueWithoutMeaningIsRejectedUnderALocalChange(t *testing.T) {
 		t.Errorf("answered with %+v, and the lamp is %v", ack, r.lines["lamp"])
 	}
 }
+
+// What the old kind of a key reported is deleted, also if the run that read the shadow
+// under the new kind ends before it could.
+func TestReportOfTheOldKindIsDeletedAfterAKill(t *testing.T) {
+	t.Parallel()
+	const text = "lines: {door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	other := strings.Replace(text, "it: {line: door}", "it: {line: door, lastPulse: on}", 1)
+	const old = `{"version":8,"state":{"reported":{"it":false}}}`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":false}}}`)
+	r.pass(2 * time.Second)
+	r.configure(other)
+	r.fetched("main", old)
+	r.pass(2 * time.Second)
+	r.fails("main", NotSent)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.pass(20 * time.Second)
+
+	next := newRig(t, other, r.lastSaved())
+	next.now = r.now
+	next.step(Start{})
+	next.pass(20 * time.Second)
+	next.configure(other + "logLevel: debug\n")
+	next.step(shadowLive{"main"})
+	next.fetched("main", old)
+	next.reports("main", `{"it":null}`, 9)
+	next.pass(20 * time.Second)
+
+	// From then on, what the new kind reports is kept.
+	last := newRig(t, other, next.lastSaved())
+	last.now = next.now
+	last.step(Start{})
+	last.step(shadowLive{"main"})
+	last.fetched("main", `{"version":10,"state":{"reported":{"it":5}}}`)
+	last.pass(2 * time.Second)
+	last.reportsNothing()
+}
+
+// The new kind has its first value, and the run ends before the shadow has it.
+func TestReportOfTheOldKindIsDeletedThoughTheNewKindHasAValue(t *testing.T) {
+	t.Parallel()
+	const text = "lines: {door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	other := strings.Replace(text, "it: {line: door}", "it: {line: door, lastPulse: on}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":false}}}`)
+	r.configure(other)
+	r.fetched("main", `{"version":8,"state":{"reported":{"it":false}}}`)
+	r.fails("main", NotSent)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.edge("door", true)
+	r.pass(time.Second)
+	r.edge("door", false)
+	r.pass(20 * time.Second)
+	if got := r.shadows["main"].replica.Wanted("it"); got == nil {
+		t.Fatal("the new kind has no value")
+	}
+	next := newRig(t, other, r.lastSaved())
+	next.now = r.now
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", `{"version":8,"state":{"reported":{"it":false}}}`)
+	next.reports("main", `{"it":null}`, 9)
+}
+
+// An update of the old kind that is stored late brings its value back. The next run still
+// deletes it.
+func TestReportOfTheOldKindThatIsStoredLate(t *testing.T) {
+	t.Parallel()
+	const text = "lines: {door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	other := strings.Replace(text, "it: {line: door}", "it: {line: door, lastPulse: on}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":true}}}`)
+	late, _ := r.update("main")
+	r.step(updateAnswered{Shadow: "main", Seq: late.Seq, Outcome: Unknown, Err: errors.New("no answer")})
+	r.configure(other)
+	r.pass(5 * time.Second)
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":true}}}`)
+	r.reports("main", `{"it":null}`, 8)
+	r.pass(20 * time.Second)
+	r.message("main", fmt.Sprintf(`{"version":9,"clientToken":%q,"state":{"reported":{"it":false}}}`, late.Token))
+	r.fetched("main", `{"version":9,"state":{"reported":{"it":false}}}`)
+	r.fails("main", NotSent)
+	r.step(shadowLost{"main", errors.New("away")})
+	r.pass(20 * time.Second)
+
+	next := newRig(t, other, r.lastSaved())
+	next.now = r.now
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", `{"version":9,"state":{"reported":{"it":false}}}`)
+	next.reports("main", `{"it":null}`, 10)
+}

@@ -24,6 +24,8 @@ type parts struct {
 	schedules []*scheduled              // sorted by identity
 	readings  []*sensorReading          // in the same order
 	alarms    []*alarm                  // sorted by label
+
+	withdrawing []*property // their kind replaced another one and is not reported yet
 }
 
 // assemble makes the parts of a configuration, and restores them from the memory by
@@ -68,8 +70,9 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 				before := remembered.Properties[was[place(k)]]
 				k.base().retyped = max(c.clock.latest(c.now).Unix(), before.Ahead)
 			}
-			if k.base().retyped != 0 {
-				k.base().report(nil) // what the old kind reported
+			if k.base().withdraws = saved.Withdraw || k.base().retyped != 0; k.base().withdraws {
+				k.base().report(nil)
+				p.withdrawing = append(p.withdrawing, k.base())
 			}
 			k.resume(saved)
 			p.add(k)
@@ -193,6 +196,24 @@ func (p *parts) adopt(old parts) {
 	}
 }
 
+// noteWithdrawals notes which shadows may still report a value of an old kind, and reports
+// whether that changed. Until the new kind is reported, a late update may bring the old
+// value back.
+func (p *parts) noteWithdrawals() (changed bool) {
+	p.withdrawing = slices.DeleteFunc(p.withdrawing, func(k *property) bool {
+		if !k.replica.InStep() {
+			return false
+		}
+		held := k.replica.Held(k.key)
+		reported := held != nil && shadow.Equal(held, k.replica.Wanted(k.key))
+		withdraws := held != nil && !reported
+		changed = changed || withdraws != k.withdraws
+		k.withdraws = withdraws
+		return reported
+	})
+	return changed
+}
+
 // sameKind reports whether two properties have the same kind. The level of an input has
 // nothing in common with the level of an output.
 func sameKind(a, b config.Property) bool { return a.Kind == b.Kind && a.Output == b.Output }
@@ -240,7 +261,7 @@ func (p *parts) remember(s *state.State) {
 	for _, bound := range p.ordered {
 		s.Shadows[state.ShadowID(bound.id)] = bound.reported()
 		for _, k := range bound.props {
-			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped, Ahead: k.base().ahead})
+			s.Properties[k.base().identity] = k.remember(state.Property{Read: k.base().read, Retyped: k.base().retyped, Ahead: k.base().ahead, Withdraw: k.base().withdraws})
 		}
 	}
 	for _, a := range p.alarms {

@@ -24,6 +24,8 @@ type property struct {
 	// retyped is when the key changed to this kind, in seconds since the epoch, until
 	// the shadow is read; else 0. Earlier requests and reports concern the old kind.
 	retyped int64
+	// withdraws means the shadow may still report a value of the key's old kind.
+	withdraws bool
 	// ahead is when the last request was written, in seconds since the epoch, if the
 	// service's clock was ahead of the device's, else 0.
 	ahead int64

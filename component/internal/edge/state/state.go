@@ -83,7 +83,9 @@ type Property struct {
 	Retyped int64 `json:"retyped,omitempty"`
 	// Ahead is when the last request was written, in seconds since the epoch, if the
 	// service's clock was ahead of the device's; else 0.
-	Ahead    int64     `json:"ahead,omitempty"`
+	Ahead int64 `json:"ahead,omitempty"`
+	// Withdraw means the shadow may still report a value of the key's old kind.
+	Withdraw bool      `json:"withdraw,omitempty"`
 	Count    *int64    `json:"count,omitempty"`    // edges of a count
 	Command  *Command  `json:"command,omitempty"`  // the last command
 	Local    *Local    `json:"local,omitempty"`    // a change not yet in the shadow
