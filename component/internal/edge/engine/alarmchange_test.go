@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,53 @@ alarms:
 			}
 			if show(next) != want {
 				t.Errorf("%s with a restart, %d turns: %s, want %s", name, turns, show(next), want)
+			}
+		}
+	}
+}
+
+// Two alarms may differ in one thing that only one of them has, such as an output. When
+// they swap their labels, none takes the state of the other.
+func TestSwappedLabelsOfAlarmsThatDifferInAnOutput(t *testing.T) {
+	t.Parallel()
+	const text = `
+lines: {tank: {line: T, direction: input}, siren: {line: S, direction: output}}
+alarms:
+  shown:  {line: tank, latched: true%s}
+  driven: {line: tank, latched: true%s, output: siren}
+shadows: {main: {properties: {shown: {alarm: shown}, driven: {alarm: driven}}}}
+`
+	for _, both := range []string{"", ", for: 1s"} {
+		for _, one := range []string{"", ", for: 2s"} {
+			same := fmt.Sprintf(text, both, both+one)
+			if both != "" && one != "" {
+				continue
+			}
+			swapped := strings.NewReplacer("  shown: ", "  driven: ", "  driven: ", "  shown: ", "{alarm: shown}", "{alarm: driven}", "{alarm: driven}", "{alarm: shown}").Replace(same)
+			r := newRig(t, same, state.State{})
+			r.step(Start{})
+			r.step(shadowLive{"main"})
+			r.fetched("main", `{"version":1,"state":{}}`)
+			r.edge("tank", true)
+			r.pass(5 * time.Second)
+			r.edge("tank", false)
+			r.desired(r.shadows["main"].replica.View().Version+1, `{"shown":false}`)
+			r.pass(5 * time.Second)
+			const want = "false true"
+			show := func(r *rig) string { return r.shows("shown") + " " + r.shows("driven") }
+			if show(r) != want || !r.lines["siren"] {
+				t.Fatalf("the alarms are %s, the siren is %v, want one alarm and the siren", show(r), r.lines["siren"])
+			}
+			next := newRig(t, swapped, r.lastSaved())
+			next.step(Start{})
+			next.pass(time.Second)
+			r.configure(swapped)
+			r.pass(time.Second)
+			if show(r) != want || !r.lines["siren"] {
+				t.Errorf("%q, %q: the alarms are %s, the siren is %v", both, one, show(r), r.lines["siren"])
+			}
+			if show(next) != want || !next.lines["siren"] {
+				t.Errorf("%q, %q, with a restart: the alarms are %s, the siren is %v", both, one, show(next), next.lines["siren"])
 			}
 		}
 	}

@@ -117,7 +117,14 @@ func resumeAlarms(alarms []*alarm, remembered map[string]bool) {
 	left := maps.Clone(remembered)
 	for _, same := range []func(a *alarm, id string) bool{
 		func(a *alarm, id string) bool { return id == a.identity() },
-		func(a *alarm, id string) bool { return strings.HasPrefix(id, alarmID(a.watchID, a.limitID, "")) },
+		func(a *alarm, id string) bool {
+			// The identity of one alarm may begin with all of another one but its label.
+			own := alarmID(a.watchID, a.limitID, "")
+			return strings.HasPrefix(id, own) && !slices.ContainsFunc(alarms, func(other *alarm) bool {
+				longer := alarmID(other.watchID, other.limitID, "")
+				return len(longer) > len(own) && strings.HasPrefix(id, longer)
+			})
+		},
 		func(a *alarm, id string) bool {
 			return strings.HasPrefix(id, a.watchID+" ") && strings.HasSuffix(id, " "+a.label)
 		},
