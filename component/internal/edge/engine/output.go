@@ -56,9 +56,19 @@ func (o *output) driven() *output { return o }
 
 func (o *output) resume(saved state.Property) {
 	// A change of another output must not move this output.
-	if saved.Local != nil && saved.Local.Output == o.lines && o.understands(saved.Local) {
-		o.local = saved.Local
+	if saved.Local != nil && saved.Local.Output == o.lines {
+		o.takeLocal(*saved.Local)
 	}
+}
+
+// takeLocal takes over a local change of an earlier run or configuration, under the
+// present override setting.
+func (o *output) takeLocal(local state.Local) {
+	if !o.understands(&local) || local.Yields && o.Override == config.CloudWins {
+		return
+	}
+	local.Write = o.Override == config.UpdatesDesired
+	o.local = &local
 }
 
 // understands reports whether the value of a local change is still valid: the
@@ -85,8 +95,8 @@ func (o *output) adoptOutput(old *output) (same bool) {
 		return false
 	}
 	o.moved, o.followsRequest, o.conflict, o.local = old.moved, old.followsRequest, old.conflict, nil
-	if old.local != nil && o.understands(old.local) {
-		o.local = old.local
+	if old.local != nil {
+		o.takeLocal(*old.local)
 	}
 	return true
 }
@@ -236,7 +246,7 @@ func (o *output) overrule(value any, forced bool) {
 	if value == nil || o.Override == config.CloudWins && !forced {
 		return
 	}
-	local := &state.Local{Output: o.lines, Value: value, Made: o.now.Unix(), Write: o.Override == config.UpdatesDesired}
+	local := &state.Local{Output: o.lines, Value: value, Made: o.now.Unix(), Write: o.Override == config.UpdatesDesired, Yields: !forced}
 	if o.replica.Known() {
 		local.Seen, local.At = o.replica.Desired(o.key)
 		local.Sent = o.replica.Sent(o.key)

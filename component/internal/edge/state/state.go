@@ -130,6 +130,10 @@ type Local struct {
 	Made   int64  `json:"made"`            // when, in seconds since the epoch
 	Write  bool   `json:"write,omitempty"` // to be written as desired
 
+	// Yields means a control, an alarm or a schedule made the change. Under the override
+	// "cloudWins" it gives way to the shadow, as a change by maxOn does not.
+	Yields bool `json:"yields,omitempty"`
+
 	// Seen is the desired value at the time of the change, nil for none. At is when
 	// somebody wrote Seen, in seconds since the epoch. Unseen means the shadow had not
 	// been read.
