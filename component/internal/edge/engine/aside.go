@@ -61,7 +61,8 @@ func putAside(now time.Time, remembered state.State, configured map[string]bool)
 	keepNewest(now, "alarms", remembered.Alarms, configured, since, a.since, a.alarms)
 	keepNewest(now, "properties", remembered.Properties, configured, since, a.since, a.properties)
 	for id, p := range a.properties {
-		p.Local = nil // a local change would move an output after the rollback
+		p.Local = nil    // a local change would move an output after the rollback
+		p.Rejected = nil // the request is answered anew after the rollback
 		a.properties[id] = p
 	}
 	return a

@@ -504,3 +504,82 @@ func TestReportOfTheOldKindThatIsStoredLate(t *testing.T) {
 	next.fetched("main", `{"version":9,"state":{"reported":{"it":false}}}`)
 	next.reports("main", `{"it":null}`, 10)
 }
+
+// The time of an answer does not tell that it is newer than the value if the clock of the
+// device is behind that of the writer. The memory does.
+func TestRejectionStandsThoughTheClockIsBehind(t *testing.T) {
+	t.Parallel()
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output}}
+interlocks: {either: {lines: [a, b]}}
+shadows: {main: {properties: {a: {line: a%s}, b: {line: b%s}}}}
+`
+	for _, wave := range []string{"", ", blink: {on: 1m, off: 1m}", ", pwm: {period: 1m}"} {
+		text := fmt.Sprintf(text, wave, wave)
+		on := "true"
+		if strings.Contains(wave, "pwm") {
+			on = "50"
+		}
+		r := newRig(t, text, state.State{})
+		at := r.now.Unix() + 1000
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":1,"state":{}}`)
+		r.message("main", fmt.Sprintf(`{"version":2,"state":{"desired":{"a":%s}},"metadata":{"desired":{"a":{"timestamp":%d}}}}`, on, at))
+		r.pass(time.Second)
+		r.message("main", fmt.Sprintf(`{"version":3,"state":{"desired":{"b":%s}},"metadata":{"desired":{"b":{"timestamp":%d}}}}`, on, at+1))
+		r.pass(5 * time.Second)
+		ack := r.shadows["main"].ack("b")
+		if ack.Code != shadow.Conflict || r.lines["b"] {
+			t.Fatalf("%s: b is %v, answered with %+v, want a rejection", wave, r.lines["b"], ack)
+		}
+		document := func(at int64) string {
+			return fmt.Sprintf(`{"version":9,"state":{"desired":{"b":%s},"reported":{"ack":{"b":%s}}},"metadata":{"desired":{"b":{"timestamp":%d}},"reported":{"ack":{"b":{"code":{"timestamp":%d}}}}}}`,
+				on, asJSON(t, ack), at, r.now.Unix())
+		}
+		for again, want := range map[bool]bool{false: false, true: true} {
+			written := at + 1
+			if again {
+				written += 60
+			}
+			free := strings.Replace(text, "interlocks: {either: {lines: [a, b]}}\n", "", 1)
+			next := newRig(t, free, r.lastSaved())
+			next.now = r.now
+			next.step(Start{})
+			next.step(shadowLive{"main"})
+			next.fetched("main", document(written))
+			next.pass(5 * time.Second)
+			if next.lines["b"] != want {
+				t.Errorf("%s, desired again %v: after a restart b is %v, answered with %+v", wave, again, next.lines["b"], next.shadows["main"].ack("b"))
+			}
+		}
+	}
+}
+
+// A remembered rejection applies to its output alone.
+func TestRememberedRejectionIsOfItsOutput(t *testing.T) {
+	t.Parallel()
+	const text = `
+lines: {a: {line: A, direction: output}, b: {line: B, direction: output}, c: {line: C, direction: output}}
+interlocks: {either: {lines: [a, b]}}
+shadows: {main: {properties: {a: {line: a}, b: {line: b}}}}
+`
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	const desired = `"desired":{"a":true,"b":true}},"metadata":{"desired":{"a":{"timestamp":1600000000},"b":{"timestamp":1600000001}}}}`
+	r.fetched("main", `{"version":1,"state":{`+desired)
+	r.pass(5 * time.Second)
+	if ack := r.shadows["main"].ack("b"); ack.Code != shadow.Conflict {
+		t.Fatalf("answered with %+v, want a rejection", ack)
+	}
+	next := newRig(t, strings.Replace(text, "b: {line: b}", "b: {line: c}", 1), r.lastSaved())
+	next.now = r.now
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", `{"version":1,"state":{`+desired)
+	next.pass(5 * time.Second)
+	if ack := next.shadows["main"].ack("b"); ack.Code != shadow.Done || !next.lines["c"] {
+		t.Errorf("c is %v, answered with %+v, want on", next.lines["c"], ack)
+	}
+}

@@ -41,10 +41,11 @@ type output struct {
 	output string // the label in the bank
 	lines  string // the identity of the lines
 
-	moved          bool         // the output has changed and no request has arrived since
-	followsRequest bool         // the lines follow the request and determine its acknowledgement
-	conflict       string       // why an interlock rejected the request; kept until the next request
-	local          *state.Local // a local change not yet in the shadow
+	moved          bool            // the output has changed and no request has arrived since
+	followsRequest bool            // the lines follow the request and determine its acknowledgement
+	conflict       string          // why an interlock rejected the request; kept until the next request
+	rejected       *state.Rejected // that request, for a later run; nil for commands, which have their own memory
+	local          *state.Local    // a local change not yet in the shadow
 }
 
 func newOutput(p *property) output {
@@ -55,6 +56,9 @@ func newOutput(p *property) output {
 func (o *output) driven() *output { return o }
 
 func (o *output) resume(saved state.Property) {
+	if saved.Rejected != nil && saved.Rejected.Output == o.lines {
+		o.rejected = saved.Rejected
+	}
 	// A change of another output must not move this output.
 	if saved.Local != nil && saved.Local.Output == o.lines {
 		o.takeLocal(*saved.Local)
@@ -83,6 +87,7 @@ func (o *output) remember(saved state.Property) state.Property {
 		local := *o.local
 		saved.Local = &local
 	}
+	saved.Rejected = o.rejected
 	return saved
 }
 
@@ -106,6 +111,9 @@ func (o *output) admit(r replica.Request) bool {
 	if !r.Repeat {
 		o.followsRequest, o.conflict = false, o.standingRejection(r)
 		o.moved = false
+		if o.conflict == "" {
+			o.setRejected(nil)
+		}
 	}
 	if o.conflict == "" {
 		return true
@@ -123,7 +131,11 @@ func (o *output) admit(r replica.Request) bool {
 // rejection concerned another value. A rejection for another output or kind applies to
 // commands alone: a late command must not set anything in motion.
 func (o *output) standingRejection(r replica.Request) string {
-	if r.Rejected == "" || (o.moved || o.retyped != 0) && !o.impl.isCommand() {
+	reason := r.Rejected
+	if was := o.rejected; reason == "" && was != nil && !r.Fresh && r.At != 0 && r.At == was.At && shadow.Equal(r.Value, was.Value) {
+		reason = was.Reason // the clock of the device was behind, so the document does not tell
+	}
+	if reason == "" || (o.moved || o.retyped != 0) && !o.impl.isCommand() {
 		return ""
 	}
 	status := o.bank.Output(o.output)
@@ -132,7 +144,15 @@ func (o *output) standingRejection(r replica.Request) string {
 	if known && shadow.Equal(shown, r.Value) || err == nil && demand.Equal(status.Demand) {
 		return ""
 	}
-	return r.Rejected
+	return reason
+}
+
+// setRejected remembers the request that an interlock rejected, nil for none.
+func (o *output) setRejected(rejected *state.Rejected) {
+	if o.rejected != rejected {
+		o.rejected = rejected
+		o.saveWithin(saveDelay)
+	}
 }
 
 // applyRequest applies a requested level, unless a local change overrides it.
@@ -177,12 +197,16 @@ func (o *output) driveRequest(r replica.Request, d lines.Demand) {
 // until another request: the end of the conflict must not set anything in motion.
 func (o *output) rejectByInterlock(err error) {
 	o.followsRequest, o.conflict = false, err.Error()
+	if r, requested := o.replica.Requested(o.key); requested && !o.impl.isCommand() {
+		o.setRejected(&state.Rejected{Output: o.lines, Value: r.Value, At: r.At, Reason: o.conflict})
+	}
 	o.impl.demandRejected(o.conflict)
 	o.acknowledge(shadow.Conflict, err.Error())
 }
 
 func (o *output) withdrawn() {
 	o.followsRequest, o.conflict = false, ""
+	o.setRejected(nil)
 	o.dropLocal()
 }
 

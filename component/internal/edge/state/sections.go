@@ -108,7 +108,7 @@ const (
 
 // isPlain reports whether no pointer and no setting is in the entry.
 func (p Property) isPlain() bool {
-	return p.Count == nil && p.Command == nil && p.Local == nil && p.Setting == nil && p.Schedule == nil
+	return p.Count == nil && p.Command == nil && p.Local == nil && p.Rejected == nil && p.Setting == nil && p.Schedule == nil
 }
 
 func (p *Property) check() error {
@@ -121,6 +121,9 @@ func (p *Property) check() error {
 	}
 	if p.Local != nil {
 		errs = append(errs, p.Local.check())
+	}
+	if p.Rejected != nil {
+		errs = append(errs, p.Rejected.check())
 	}
 	if p.Schedule != nil {
 		errs = append(errs, p.Schedule.check())
@@ -149,6 +152,13 @@ func (c *Command) check() error {
 		return errors.New("want a value")
 	}
 	return errors.Join(checkUnix("at", c.At), checkVersion(c.Version))
+}
+
+func (r *Rejected) check() error {
+	if r.Value == nil || r.Reason == "" {
+		return errors.New("rejected: want a value and a reason")
+	}
+	return checkUnix("rejected at", r.At)
 }
 
 func (l *Local) check() error {

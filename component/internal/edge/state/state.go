@@ -89,6 +89,7 @@ type Property struct {
 	Count    *int64    `json:"count,omitempty"`    // edges of a count
 	Command  *Command  `json:"command,omitempty"`  // the last command
 	Local    *Local    `json:"local,omitempty"`    // a change not yet in the shadow
+	Rejected *Rejected `json:"rejected,omitempty"` // the last request, if an interlock rejected it
 	Setting  any       `json:"setting,omitempty"`  // the value in force
 	Schedule *Schedule `json:"schedule,omitempty"` // the schedule in force
 }
@@ -121,6 +122,15 @@ type Ended struct {
 	ID      string      `json:"id"`
 	Code    shadow.Code `json:"code,omitempty"`
 	Failure string      `json:"failure,omitempty"`
+}
+
+// Rejected is a requested value that an interlock rejected. It stays rejected until
+// somebody requests it anew.
+type Rejected struct {
+	Output string `json:"output"` // the identity of the lines; the rejection applies to no other output
+	Value  any    `json:"value"`
+	At     int64  `json:"at"` // when requested, in seconds since the epoch
+	Reason string `json:"reason"`
 }
 
 // Local is a change of an output independent of its shadow.
