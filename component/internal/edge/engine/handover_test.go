@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 )
@@ -581,5 +582,55 @@ shadows: {main: {properties: {a: {line: a}, b: {line: b}}}}
 	next.pass(5 * time.Second)
 	if ack := next.shadows["main"].ack("b"); ack.Code != shadow.Done || !next.lines["c"] {
 		t.Errorf("c is %v, answered with %+v, want on", next.lines["c"], ack)
+	}
+}
+
+// The first value of a new kind outlives a change of the configuration that comes before
+// the shadow is read.
+func TestFirstValueOfANewKindOutlivesAChange(t *testing.T) {
+	t.Parallel()
+	const text = "lines: {door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	other := strings.Replace(text, "it: {line: door}", "it: {line: door, rate: rising, timeout: 2s}", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.configure(other)
+	r.pass(time.Minute)
+	r.configure(other + "logLevel: debug\n")
+	r.pass(time.Minute)
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{"reported":{"it":false}}}`)
+	r.reports("main", `{"it":0}`, 8)
+}
+
+// A key that an update in flight may still report is to be deleted by the next run, too.
+func TestReportInFlightIsDeletedAfterAKill(t *testing.T) {
+	t.Parallel()
+	const text = "lines: {door: {line: B, direction: input}}\nshadows: {main: {properties: {it: {line: door}}}}\n"
+	elsewhere := strings.Replace(text, "main: {", "main: {name: other, ", 1)
+	r := newRig(t, text, state.State{})
+	r.step(Start{})
+	r.step(shadowLive{"main"})
+	r.fetched("main", `{"version":7,"state":{}}`)
+	sent, _ := r.update("main") // it reports the door
+	r.configure(elsewhere)
+	r.pass(20 * time.Second)
+
+	next := newRig(t, elsewhere, r.lastSaved())
+	next.now = r.now
+	next.step(Start{})
+	next.Step(next.now, ShadowLive{ID: sent.ID})
+	doc, err := shadow.ParseDocument([]byte(`{"version":8,"state":{"reported":{"it":false}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := false
+	for _, effect := range next.Step(next.now, replica.Fetched{ID: sent.ID, Seq: 1, Document: doc}) {
+		if u, ok := effect.(replica.Update); ok && u.ID == sent.ID {
+			value, has := u.Reported["it"]
+			written = has && value == nil
+		}
+	}
+	if !written {
+		t.Error("the report of a shadow that is no longer configured stays")
 	}
 }

@@ -71,7 +71,9 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 				k.base().retyped = max(c.clock.latest(c.now).Unix(), before.Ahead)
 			}
 			if k.base().withdraws = saved.Withdraw || k.base().retyped != 0; k.base().withdraws {
-				k.base().report(nil)
+				if k.base().replica.Wanted(k.base().key) == nil { // else the new kind has a value
+					k.base().report(nil)
+				}
 				p.withdrawing = append(p.withdrawing, k.base())
 			}
 			k.resume(saved)
@@ -211,12 +213,10 @@ func (p *parts) noteWithdrawals() (changed bool) {
 		if !k.replica.InStep() {
 			return false
 		}
-		held := k.replica.Held(k.key)
-		reported := held != nil && shadow.Equal(held, k.replica.Wanted(k.key))
-		withdraws := held != nil && !reported
+		withdraws := !k.replica.IsReported(k.key)
 		changed = changed || withdraws != k.withdraws
 		k.withdraws = withdraws
-		return reported
+		return !withdraws && k.replica.Wanted(k.key) != nil
 	})
 	return changed
 }

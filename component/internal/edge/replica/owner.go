@@ -174,10 +174,20 @@ func (r *Replica) retired() bool {
 func (r *Replica) Unfinished() []string {
 	var keys []string
 	for key, value := range r.want {
-		_, there := r.have[key]
-		if value == nil && (there || r.phase != synced) {
+		if value == nil && !r.IsReported(key) {
 			keys = append(keys, key)
 		}
 	}
 	return keys
+}
+
+// IsReported reports whether the shadow is known to have the value to report under a key,
+// or to lack the key if there is none. An update in flight may still write another value.
+func (r *Replica) IsReported(key string) bool {
+	if r.flight != nil {
+		if _, written := r.flight.values[key]; written {
+			return false
+		}
+	}
+	return r.phase == synced && shadow.Equal(r.have[key], r.want[key])
 }
