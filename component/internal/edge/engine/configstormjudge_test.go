@@ -71,6 +71,7 @@ type confJudge struct {
 	pulsesSince               map[configgen.PropertyID]int       // pulses since the latest desired value
 	counts                    map[configgen.PropertyID]confCount // now,
 	countsSaving, countsSaved map[configgen.PropertyID]confCount // in the state on its way to the disk, and on the disk
+	meanings                  map[configgen.PropertyID][]int64   // edges that the latest value of a count may mean, by the scales in force until its answer
 	settings                  map[configgen.PropertyID]any       // adopted values
 	latched                   map[string]bool                    // by [watchedBy]
 	added                     map[configgen.PropertyID]bool      // configured since the last rest
@@ -139,6 +140,7 @@ func newConfJudge(w *confWorld) *confJudge {
 		counts:       map[configgen.PropertyID]confCount{},
 		countsSaving: map[configgen.PropertyID]confCount{},
 		countsSaved:  map[configgen.PropertyID]confCount{},
+		meanings:     map[configgen.PropertyID][]int64{},
 		settings:     map[configgen.PropertyID]any{},
 		latched:      map[string]bool{},
 		added:        map[configgen.PropertyID]bool{},
@@ -291,6 +293,11 @@ func (j *confJudge) written(id shadow.ID, key string, value any) {
 	for _, p := range j.w.props {
 		if keyOf(p) != at {
 			continue
+		}
+		if p.Kind == config.Count {
+			if edges, err := p.ParseCount(value); err == nil {
+				j.meanings[p.ID] = []int64{edges}
+			}
 		}
 		for _, ref := range configgen.Refs(j.w.cfg, p.Property) {
 			j.demanded[ref] = j.demanded[ref] || p.Output && asks(j.w.cfg, p.Property, ref, value)
@@ -497,6 +504,7 @@ func (j *confJudge) configures(before *config.Config) {
 			j.counts[id], j.countsSaved[id] = c, c
 		}
 	}
+	j.rescaled(before)
 	for _, p := range w.props {
 		if !old[p.ID] {
 			j.added[p.ID] = true
@@ -518,6 +526,33 @@ func (j *confJudge) configures(before *config.Config) {
 	for id, latched := range j.latched {
 		if latched && !j.keepsAlarm(id, before) {
 			delete(j.latched, id)
+		}
+	}
+}
+
+// rescaled allows for counts with another scale. A desired value means other edges if the
+// engine adopts it only now. And nothing tells by which scale an earlier run reported a
+// count, if the state was lost before the shadow is read.
+func (j *confJudge) rescaled(before *config.Config) {
+	was := map[configgen.PropertyID]config.Property{}
+	for _, p := range configgen.Properties(before) {
+		was[p.ID] = p.Property
+	}
+	for _, p := range j.w.props {
+		old, stays := was[p.ID]
+		if p.Kind != config.Count || !stays || old.Scale == p.Scale {
+			continue
+		}
+		at := keyOf(p)
+		c := j.counts[p.ID]
+		if edges, set := lastCount(p.Property, j.requests[at]); set && c.after < 0 {
+			j.meanings[p.ID] = append(j.meanings[p.ID], edges)
+		}
+		reported := j.w.content(at.id).Reported[at.key]
+		if n, ok := edgesOfCount(p.Property, reported); ok && j.stateLost {
+			m, _ := edgesOfCount(old, reported)
+			c.high += max(n-m, 0)
+			j.counts[p.ID], j.countsSaved[p.ID] = c, c
 		}
 	}
 }

@@ -206,7 +206,9 @@ func (j *confJudge) counters() {
 		case j.added[id] || allRefused(p.Property, writes[len(writes)-1:]): // the engine may have heard of it too late
 		default:
 			last, set := lastCount(p.Property, writes)
-			within := set && n >= last+max(c.after, 0) && n <= last+c.since
+			within := slices.ContainsFunc(append(j.meanings[id], last), func(last int64) bool {
+				return set && n >= last+max(c.after, 0) && n <= last+c.since
+			})
 			if !within && !(answer(w.content(at.id).Reported, at.key).Code != shadow.Done && n >= c.low && n <= c.high) {
 				w.fail("count: %v is %d edges, want %d, the value desired last and the edges since then, to %d", id, n, last+max(c.after, 0), last+c.since)
 			}
@@ -445,6 +447,7 @@ func (j *confJudge) settle() {
 	clear(j.toggles)
 	clear(j.faulty)
 	clear(j.unbidden)
+	clear(j.meanings)
 	j.stateLost = false
 	for _, p := range w.props {
 		id := p.ID
