@@ -339,9 +339,11 @@ func (j *confJudge) stored(u outUpdate, desired map[string]any) {
 }
 
 // storedLate notes that an update was stored after the engine gave it up. The engine does
-// not hear of it if it stops following the shadow, which is no longer configured.
-func (j *confJudge) storedLate(u outUpdate) {
-	if j.w.properties(u.id) != nil {
+// not hear of it if it stops following the shadow, which is no longer configured. A later
+// run does not know the update: it remembers only the keys that no run has seen deleted,
+// and it may not have been subscribed when the update was stored.
+func (j *confJudge) storedLate(u lateUpdate) {
+	if j.w.properties(u.id) != nil && u.run == j.w.runs {
 		return
 	}
 	for key := range u.reported {

@@ -91,12 +91,18 @@ type confShadow struct {
 	id       shadow.ID
 	doc      *shadowdoc.Document
 	followed bool
-	streams  [3][]any    // updates, deletions, replies
-	late     []outUpdate // carried out later, whatever was answered
+	streams  [3][]any     // updates, deletions, replies
+	late     []lateUpdate // carried out later, whatever was answered
 
 	read    *shadowdoc.Document // of content
 	content confContent
 	checked *shadowdoc.Document // the schema accepts it
+}
+
+// lateUpdate is an update with the run that sent it.
+type lateUpdate struct {
+	outUpdate
+	run uint64
 }
 
 // confRequest is a request of the engine to the shadow manager.
@@ -438,7 +444,7 @@ func (w *confWorld) report(e outUpdate) any {
 		return in
 	}
 	if !w.calm && w.chance(2) { // no answer; carried out later
-		s.late = append(s.late, e)
+		s.late = append(s.late, lateUpdate{e, w.runs})
 		in.outcome = stormUnknown
 		return in
 	}
@@ -455,7 +461,7 @@ func (w *confWorld) report(e outUpdate) any {
 	case w.chance(2): // stored twice; the reply is to the second one
 		in.outcome, in.version = stormThrottled, 0
 	case w.chance(2): // stored twice, the second time later
-		s.late = append(s.late, e)
+		s.late = append(s.late, lateUpdate{e, w.runs})
 	}
 	return in
 }
@@ -544,7 +550,7 @@ func (w *confWorld) deliver() bool {
 		}
 		if len(s.late) > 0 && (w.calm || w.chance(10)) {
 			u := takeFirst(&s.late)
-			w.store(u)
+			w.store(u.outUpdate)
 			w.judge.storedLate(u)
 			return true
 		}
