@@ -181,3 +181,26 @@ shadows: {main: {properties: {shown: {alarm: shown}, driven: {alarm: driven}}}}
 		}
 	}
 }
+
+// An alarm that was not tested yet takes no state of another alarm of the same value.
+func TestUntestedAlarmTakesNoOtherState(t *testing.T) {
+	t.Parallel()
+	const text = `
+lines: {meter: {line: M, direction: input}, siren: {line: S, direction: output}}
+alarms:
+  high: {property: main/n, above: 5, for: 1m, output: siren}
+  low:  {property: main/n, above: 2, latched: true}
+shadows: {main: {properties: {n: {line: meter, count: rising}, low: {alarm: low}}}}
+`
+	r := newRig(t, text, state.State{Properties: map[string]state.Property{"gw//n#count": {Read: true, Count: new(int64(9))}}})
+	r.step(Start{})
+	r.pass(30 * time.Second)
+	if r.shows("low") != "true" || r.lines["siren"] {
+		t.Fatalf("low is %s, the siren is %v, want low raised and the siren waiting", r.shows("low"), r.lines["siren"])
+	}
+	r.sets = nil
+	r.configure(strings.NewReplacer("low:  {property: main/n, above: 2, latched: true}", "low:  {line: meter, latched: true}").Replace(text))
+	if r.pass(time.Second); len(r.sets) > 0 {
+		t.Errorf("written %v by a change of another alarm", r.sets)
+	}
+}

@@ -224,7 +224,7 @@ func (e *Engine) start() {
 	if !remembered.Ended && len(remembered.Shadows) > 0 {
 		e.replicas.DoubtAll()
 	}
-	e.parts = assemble(&e.core, e.replicas, remembered)
+	e.parts = assemble(&e.core, e.replicas, remembered, parts{})
 	e.withdrawDropped(remembered)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(e.cfg))
 	e.saveWithin(saveDelay)
@@ -374,7 +374,7 @@ func (e *Engine) configure(cfg *config.Config) {
 	e.cfg, e.refused, e.statusStale = cfg, "", true
 	e.bank.Configure(e.now, Setup(cfg))
 	e.orders, e.switches = map[string]order{}, nil
-	e.parts = assemble(&e.core, e.replicas, remembered)
+	e.parts = assemble(&e.core, e.replicas, remembered, old)
 	e.aside = putAside(e.clock.latest(e.now), remembered, e.identities(cfg))
 	e.adopt(old)
 	e.applySwitches()

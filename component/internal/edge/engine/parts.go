@@ -29,8 +29,8 @@ type parts struct {
 }
 
 // assemble makes the parts of a configuration, and restores them from the memory by
-// identity.
-func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
+// identity. old are the parts of the previous configuration of this run.
+func assemble(c *core, replicas *replica.Set, remembered state.State, old parts) parts {
 	p := parts{shadows: map[string]*boundShadow{}, outputs: map[string]outputKind{}, inputs: map[string][]kind{}, controls: map[string][]inputControl{}}
 	setup := Setup(c.cfg)
 	c.momentary, c.claims = map[string]bool{}, map[string]string{}
@@ -56,7 +56,7 @@ func assemble(c *core, replicas *replica.Set, remembered state.State) parts {
 		alarms[label] = a
 		p.alarms = append(p.alarms, a)
 	}
-	resumeAlarms(p.alarms, remembered.Alarms)
+	resumeAlarms(slices.DeleteFunc(slices.Clone(p.alarms), old.hasUntested), remembered.Alarms)
 	for _, label := range sortedKeys(c.cfg.Shadows) {
 		cfg := c.cfg.Shadows[label]
 		s := newShadow(c, label, cfg, replicas)
@@ -111,6 +111,12 @@ func (p *parts) all() []kind {
 		all = append(all, sortedValues(s.props)...)
 	}
 	return all
+}
+
+// hasUntested reports whether an alarm was configured already and not tested yet: it has no
+// state, and continues none of another alarm.
+func (p *parts) hasUntested(a *alarm) bool {
+	return slices.ContainsFunc(p.alarms, func(old *alarm) bool { return !old.known && old.identity() == a.identity() })
 }
 
 // resumeAlarms restores the state of alarms. An alarm with a new label or limit is
