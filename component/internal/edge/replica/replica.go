@@ -591,6 +591,7 @@ func (r *Replica) apply(now time.Time, in shadow.Accepted) {
 		switch {
 		case in.Version > r.replied:
 			r.settleDesired(in.Desired, in.DesiredAt)
+			r.noteTimes(in.Desired, in.DesiredAt)
 		case in.Version == r.replied:
 			// The reply has settled the values. An equal proposal may have been made since.
 			r.noteTimes(in.Desired, in.DesiredAt)
@@ -679,11 +680,17 @@ func (r *Replica) noteDesired(written map[string]any, at map[string]int64) {
 	}
 }
 
-// noteTimes notes when known desired values were written.
+// noteTimes notes when the device wrote desired values. Its own write of a value that was
+// requested is no other request.
 func (r *Replica) noteTimes(written map[string]any, at map[string]int64) {
 	for key, value := range written {
-		if shadow.Equal(r.desired[key], value) && value != nil {
-			r.desiredAt[key] = at[key]
+		if value == nil || !shadow.Equal(r.desired[key], value) {
+			continue
+		}
+		r.desiredAt[key] = at[key]
+		if q, requested := r.requests[key]; requested && shadow.Equal(q.Value, value) {
+			q.At = at[key]
+			r.requests[key] = q
 		}
 	}
 }

@@ -310,6 +310,36 @@ func TestMessageAfterTheReplySettlesNoNewerProposal(t *testing.T) {
 	}
 }
 
+// The device writes a desired value again that may not have reached the cloud. Its own
+// write gives the value another time, and makes no other request of it.
+func TestOwnWriteOfADesiredValueIsNoRequest(t *testing.T) {
+	t.Parallel()
+	for _, replyFirst := range []bool{false, true} {
+		b := newBench(t)
+		b.r.assure.lost = true // as after a kill
+		b.Live(b.now, gw, false)
+		b.document(b.fetch(), `{"version":5,"state":{"desired":{"lamp":false},"reported":{"lamp":false}},"metadata":{"desired":{"lamp":{"timestamp":42}}}}`)
+		effects := b.effects()
+		u, ok := effects[0].(Update)
+		if value, written := u.Desired["lamp"]; !ok || !written || value != false {
+			t.Fatalf("effects %+v, want a write of the desired lamp", effects)
+		}
+		b.requests("lamp=false")
+		if replyFirst {
+			b.reply(u, 6)
+		}
+		b.arrive(fmt.Sprintf(`{"version":6,"clientToken":%q,"state":{"desired":{"lamp":false},"reported":%s},"metadata":{"desired":{"lamp":{"timestamp":99}}}}`, u.Token, text(u.Reported)))
+		if !replyFirst {
+			b.reply(u, 6)
+		}
+		b.r.Reread(b.now)
+		b.document(b.fetch(), `{"version":6,"state":{"desired":{"lamp":false},"reported":{"lamp":false,"ack":{"lamp":{"code":200,"version":5}}}},"metadata":{"desired":{"lamp":{"timestamp":99}},"reported":{"ack":{"lamp":{"code":{"timestamp":100}}}}}}`)
+		if ack, _ := b.r.Acknowledged("lamp"); ack.Version != 5 {
+			t.Errorf("reply first %v: answered anew with %+v", replyFirst, ack)
+		}
+	}
+}
+
 // A reply that comes after a newer document tells nothing of what that document holds:
 // somebody else may have written in between, or the shadow was deleted and created.
 func TestReplyAfterANewerDocument(t *testing.T) {
