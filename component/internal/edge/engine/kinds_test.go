@@ -308,7 +308,7 @@ func TestClearThatIsRefused(t *testing.T) {
 		"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, at))
 	r.pass(time.Second)
 	u, _ := r.update("main")
-	if got := asJSON(t, u.Desired) + asJSON(t, u.Reported["ack"].(map[string]any)["gate"]); got != `{"gate":null}{"code":200,"reason":null,"version":7}` || u.Version != 9 {
+	if got := asJSON(t, u.Desired) + asJSON(t, u.Reported["ack"].(map[string]any)["gate"]); got != `{"gate":null,"sync":{"kept":true}}{"code":200,"reason":null,"version":7}` || u.Version != 9 {
 		t.Errorf("got %s for version %d, want the same answer and clear for version 9", got, u.Version)
 	}
 	if n := r.writes("gate"); n != 2 {
@@ -327,7 +327,7 @@ func TestCountIsSetOnceWhileEdgesGoOn(t *testing.T) {
 	r.accept(u, 3)
 	r.desired(4, `{"turns":100}`)
 	r.pass(time.Second)
-	u = r.wrote(`{"turns":null}`, `{"ack":{"turns":{"code":200,"version":4}},"turns":100}`, 4)
+	u = r.wrote(`{"sync":{"kept":true},"turns":null}`, `{"ack":{"turns":{"code":200,"version":4}},"sync":{"kept":true},"turns":100}`, 4)
 	turn()
 	r.step(updateAnswered{Shadow: "main", Seq: u.Seq, Outcome: Unknown, Err: errors.New("reply lost")})
 	r.pass(2 * time.Second)

@@ -164,15 +164,23 @@ func playKindStorm(t *testing.T, seed uint64) {
 	w.checkKinds()
 }
 
-// account takes note of an update of the engine that was stored.
-func (w *kindWorld) account(u sentUpdate) {
+// account takes note of an update of the engine that was stored over a document. A command
+// may be cleared again, for the synchronization.
+func (w *kindWorld) account(u sentUpdate, before *shadowdoc.Document) {
+	desires := func(key string) bool {
+		if before == nil {
+			return false
+		}
+		_, desired := before.Desired.Get(key)
+		return desired
+	}
 	acks, _ := u.Reported[shadow.AckKey].(map[string]any)
-	if _, cleared := u.Desired["gate"]; cleared {
+	if _, cleared := u.Desired["gate"]; cleared && desires("gate") {
 		if ack, ok := acks["gate"].(map[string]any); ok && ack["code"] == shadow.Done {
 			w.pulsesDone++
 		}
 	}
-	if _, cleared := u.Desired["turns"]; cleared {
+	if _, cleared := u.Desired["turns"]; cleared && desires("turns") {
 		w.clearAt = w.edges
 	}
 }

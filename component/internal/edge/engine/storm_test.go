@@ -77,8 +77,8 @@ type world struct {
 	shadows map[string]*service
 	times   []time.Time // of requests, for the budget
 
-	turns  map[string]int   // how often each line went on
-	stored func(sentUpdate) // told of each update of the engine that was stored, if not nil
+	turns  map[string]int                                 // how often each line went on
+	stored func(u sentUpdate, before *shadowdoc.Document) // told of each update of the engine that was stored, if not nil
 }
 
 func (w *world) labels() []string { return slices.Sorted(maps.Keys(w.shadows)) }
@@ -464,9 +464,10 @@ func (w *world) store(e sentUpdate) *shadowdoc.Change {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	before := w.shadows[e.Shadow].doc
 	change := w.update(e.Shadow, string(payload))
 	if change != nil && w.stored != nil {
-		w.stored(e)
+		w.stored(e, before)
 	}
 	return change
 }

@@ -39,8 +39,8 @@ func TestRulesAreKeptSomewhere(t *testing.T) {
 			}
 		}
 	}
-	if rules != 34 {
-		t.Errorf("%d rules, want 34", rules)
+	if rules != 39 {
+		t.Errorf("%d rules, want 39", rules)
 	}
 }
 
