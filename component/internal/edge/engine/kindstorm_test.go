@@ -396,7 +396,7 @@ func (w *kindWorld) heal() {
 		w.sturdy[claim] = true // lines that go on and off would go on failing
 	}
 	w.setLink(true)
-	for range 1500 {
+	for range 2500 {
 		w.deliver()
 		w.write()
 		w.pass(100 * time.Millisecond)
