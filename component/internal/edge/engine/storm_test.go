@@ -77,6 +77,7 @@ type world struct {
 	shadows map[string]*service
 	times   []time.Time // of requests, for the budget
 
+	heard  func(Input)                                    // told of each message and reply before the engine is, if not nil
 	turns  map[string]int                                 // how often each line went on
 	stored func(u sentUpdate, before *shadowdoc.Document) // told of each update of the engine that was stored, if not nil
 }
@@ -242,6 +243,9 @@ func (w *world) deliver() {
 	for _, i := range w.random.Perm(3) {
 		if stream := w.shadows[label].streams[i]; len(stream) > 0 {
 			w.shadows[label].streams[i] = stream[1:]
+			if w.heard != nil {
+				w.heard(stream[0])
+			}
 			w.step(stream[0])
 			return
 		}
