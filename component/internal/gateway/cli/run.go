@@ -20,6 +20,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/workdir"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
@@ -73,7 +74,7 @@ func runCommand(env Env) *cobra.Command {
 		switch {
 		case *ifBusy == busyWaits, *ifBusy == busyEnds:
 		case *ifBusy != "":
-			fmt.Fprintf(env.Stderr, "shadowgpio run: --if-busy: want wait or end, got %q\n", *ifBusy)
+			printable.Fprintf(env.Stderr, "shadowgpio run: --if-busy: want wait or end, got %q\n", *ifBusy)
 			return command.Usage
 		case isTerminal(env.Stderr): // somebody reads who it is
 			*ifBusy = busyEnds
