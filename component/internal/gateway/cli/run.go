@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -55,6 +56,18 @@ const hangPatience = lockPatience + time.Second
 // logPatience is how long the last lines of the log may take to be read.
 const logPatience = 200 * time.Millisecond
 
+// Bounds of memory, whatever the nucleus and other components send.
+const (
+	// payloadLimit is far above a shadow with its metadata, 450 kB at most, and a
+	// configuration.
+	payloadLimit = 1 << 20
+	// inboxLimit is how many bytes of messages of one topic wait to be read.
+	inboxLimit = 512 << 10
+	// memoryLimit is where the garbage collector works harder. The component needs about 10
+	// MB, and more only for as long as it parses what is large.
+	memoryLimit = 40 << 20
+)
+
 // refusedPause is the pause before a token that was never accepted is tried again.
 const refusedPause = 30 * time.Second
 
@@ -101,6 +114,10 @@ func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 		return command.Usage
 	}
 	ipcConfig.Logger = log
+	ipcConfig.PayloadLimit, ipcConfig.InboxLimit = payloadLimit, inboxLimit
+	if env.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	session, err := ipc.NewSession(ipc.SessionConfig{Config: ipcConfig})
 	if err != nil {
 		log.Error("the nucleus is out of reach", "error", err)
