@@ -31,6 +31,16 @@ type Config struct {
 	// included, from 1 kB to 24 MiB (eventstream.MaxMessage); 0 is the largest. A
 	// longer one ends the connection before anything is allocated for it.
 	MessageLimit int
+	// PayloadLimit is the size in bytes of the largest message that is kept, headers
+	// included, from 1 kB to 24 MiB; 0 is MessageLimit. A longer one up to MessageLimit
+	// is read without memory for it, and the connection goes on: a call whose answer
+	// it is fails with [ErrOutcomeUnknown] and [ErrMessageTooLarge], a stream whose event it
+	// is ends with [ErrMessageTooLarge].
+	PayloadLimit int
+	// InboxLimit is how many bytes of events of one stream wait for their consumer, besides
+	// the bound of [InboxSize]; 0 is no further bound. An event that finds none waiting
+	// is always taken. One too many ends the stream with [ErrOverflow].
+	InboxLimit int
 	// RequestLimit is the size in bytes of the largest request sent, headers
 	// included, from 1 kB to 24 MiB; 0 is the largest. A larger one fails with
 	// [ErrNotSent] and [ErrTooLarge]. For nucleus lite, which drops the connection
@@ -85,11 +95,14 @@ func (c Config) faults() []error {
 	for _, limit := range []struct {
 		field string
 		value int
-	}{{"MessageLimit", c.MessageLimit}, {"RequestLimit", c.RequestLimit}} {
+	}{{"MessageLimit", c.MessageLimit}, {"PayloadLimit", c.PayloadLimit}, {"RequestLimit", c.RequestLimit}} {
 		if v := limit.value; v != 0 && (v < minLimit || v > eventstream.MaxMessage) {
 			want := fmt.Sprintf("0, or %d to %d bytes", minLimit, eventstream.MaxMessage)
 			faults = append(faults, &ConfigError{limit.field, want, v})
 		}
+	}
+	if c.InboxLimit < 0 {
+		faults = append(faults, &ConfigError{"InboxLimit", "0 or more bytes", c.InboxLimit})
 	}
 	return faults
 }
@@ -105,6 +118,9 @@ func (c Config) resolved() (Config, error) {
 func (c Config) withDefaults() Config {
 	if c.MessageLimit == 0 {
 		c.MessageLimit = eventstream.MaxMessage
+	}
+	if c.PayloadLimit == 0 {
+		c.PayloadLimit = c.MessageLimit
 	}
 	if c.CallTimeout == 0 {
 		c.CallTimeout = defaultCallTimeout

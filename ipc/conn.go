@@ -19,6 +19,8 @@ type Conn struct {
 	transport net.Conn
 	reader    *eventstream.Reader
 	limit     int           // of requests in bytes; none unless positive
+	inbox     int           // bytes of events that wait for one consumer; none unless positive
+	kept      int           // bytes of the largest message that is kept
 	timeout   time.Duration // of calls; none when negative
 	log       *slog.Logger
 
@@ -56,6 +58,7 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 		return nil, fmt.Errorf("ipc: handshake: %w", err)
 	}
 	c.reader.BoundMessages(transport, frameTimeout)
+	c.reader.DropPayloads(cfg.PayloadLimit)
 	c.update(func(st *connState) { st.become(ready) })
 	c.tasks.Go(c.read)
 	c.tasks.Go(c.flush)
@@ -67,6 +70,8 @@ func newConn(transport net.Conn, cfg Config) *Conn {
 		transport: transport,
 		reader:    eventstream.NewReader(transport, cfg.MessageLimit),
 		limit:     cfg.RequestLimit,
+		inbox:     cfg.InboxLimit,
+		kept:      cfg.PayloadLimit,
 		timeout:   cfg.CallTimeout,
 		log:       cfg.Logger,
 		writing:   make(chan struct{}, 1),
@@ -177,6 +182,14 @@ func (c *Conn) deliver(m *eventstream.Message) error {
 	}
 	if s == nil {
 		c.log.Debug("message for a closed stream ignored", "message", m.String())
+		return nil
+	}
+	if m.Dropped > 0 {
+		err := fmt.Errorf("%w: it is above %d bytes", ErrMessageTooLarge, c.kept)
+		c.log.Debug("message dropped", "message", m.String())
+		if s.end(err) {
+			c.update(func(st *connState) { st.drop(m.StreamID, !m.Flags.Has(eventstream.TerminateStream)) })
+		}
 		return nil
 	}
 	if s.receive(m) {

@@ -50,7 +50,8 @@
 // were away: after [Live] the state of things has to be read anew.
 //
 // Whatever the nucleus sends, the memory for one message is bounded by
-// [Config].MessageLimit, and that of a stream by [InboxSize] such messages. A message
+// [Config].PayloadLimit, and that of a stream by [InboxSize] such messages and by
+// [Config].InboxLimit. A longer message costs the call or the stream that it is for. One
 // that breaks the rules, or takes more than 30 seconds from its first byte to its
 // last, ends its stream or the connection with an error that says so. Members and
 // members of unions that package model does not know are ignored.

@@ -27,6 +27,9 @@ var (
 	ErrClosed = errors.New("connection is closed")
 	// ErrOverflow says that a stream ended because its events were not taken in time.
 	ErrOverflow = errors.New("events were not taken in time")
+	// ErrMessageTooLarge says that the nucleus sent a message above
+	// [Config].PayloadLimit, which was dropped.
+	ErrMessageTooLarge = errors.New("message too large")
 	// ErrTooLarge says that a request is larger than [Config].RequestLimit.
 	ErrTooLarge = errors.New("request too large")
 	// ErrUnsupported says that the nucleus does not have the operation, or not the

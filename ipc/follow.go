@@ -114,10 +114,10 @@ func (s *Session) next(ctx context.Context) *Conn {
 }
 
 // pause waits until a subscription that was lost may be tried again: at once after
-// an overflow, on the next connection if this one ended or the nucleus does not
+// an overflow or a message that was too large, on the next connection if this one ended or the nucleus does not
 // have the operation, slowly if it does not want it. It returns false when ctx ended.
 func (s *Session) pause(ctx context.Context, conn *Conn, reason error) bool {
-	if errors.Is(reason, ErrOverflow) {
+	if errors.Is(reason, ErrOverflow) || errors.Is(reason, ErrMessageTooLarge) {
 		return ctx.Err() == nil
 	}
 	t := time.NewTimer(s.jittered(s.resubDelay))

@@ -322,3 +322,96 @@ func TestInterleaved(t *testing.T) {
 		}
 	})
 }
+
+// dialLimited runs a conversation with limits of the client.
+func dialLimited(t *testing.T, limits ipc.Config, script ipctest.Script, test func(*testing.T, *ipc.Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		limits.Token = ipctest.Token
+		limits.Dial = ipctest.Dialer(t, func(p *ipctest.Peer) { p.Accept(); script(p) })
+		conn, err := ipc.Dial(t.Context(), limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		test(t, conn)
+	})
+}
+
+// TestPayloadLimit: a message above the limit costs the call or the stream that it is
+// for, and neither the connection nor the other streams.
+func TestPayloadLimit(t *testing.T) {
+	long := strings.Repeat("x", 10000)
+	dialLimited(t, ipc.Config{PayloadLimit: eventstream.MaxLiteMessage}, func(p *ipctest.Peer) {
+		flooded := p.Expect(model.SubscribeToTopic)
+		p.Send(ipctest.Response(flooded.ID, model.SubscribeToTopic, "{}"))
+		quiet := p.Expect(model.SubscribeToTopic)
+		p.Send(ipctest.Response(quiet.ID, model.SubscribeToTopic, "{}"))
+		p.Send(ipctest.TopicEvent(flooded.ID, "t", "before"))
+		p.Send(ipctest.TopicEvent(flooded.ID, "t", long))
+		p.ExpectTerminate(flooded.ID)
+		p.Send(ipctest.TopicEvent(flooded.ID, "t", long)) // on its way meanwhile
+		p.Send(&eventstream.Message{Type: eventstream.PingResponse, Payload: []byte(long)})
+		p.Send(ipctest.TopicEvent(quiet.ID, "t", "after"))
+		get := p.Expect(model.GetThingShadow)
+		p.Send(ipctest.Response(get.ID, model.GetThingShadow, `{"payload":"`+long+`"}`))
+		get = p.Expect(model.GetThingShadow)
+		p.Send(ipctest.Response(get.ID, model.GetThingShadow, `{"payload":"QQ=="}`))
+		hangUntilClosed(p)
+	}, func(t *testing.T, conn *ipc.Conn) {
+		flooded, quiet := subscribe(t, conn, "flooded"), subscribe(t, conn, "quiet")
+		if got := next(t, flooded); got != "before" {
+			t.Errorf("got %q, want what came before", got)
+		}
+		if err := ended(t, flooded); !errors.Is(err, ipc.ErrMessageTooLarge) {
+			t.Errorf("the stream ended with %v", err)
+		}
+		if got := next(t, quiet); got != "after" || quiet.Err() != nil {
+			t.Errorf("the other stream got %q, %v", got, quiet.Err())
+		}
+		_, err := conn.GetThingShadow(t.Context(), getShadow)
+		if !errors.Is(err, ipc.ErrMessageTooLarge) || !errors.Is(err, ipc.ErrOutcomeUnknown) {
+			t.Errorf("the call failed with %v", err)
+		}
+		if r, err := conn.GetThingShadow(t.Context(), getShadow); err != nil || string(r.Payload) != "A" {
+			t.Errorf("the next call got %q, %v", r.Payload, err)
+		}
+	})
+}
+
+// TestInboxLimit: waiting events are bounded in bytes, taken ones do not count, and one
+// event is always taken.
+func TestInboxLimit(t *testing.T) {
+	half, whole := strings.Repeat("h", 600), strings.Repeat("w", 2000)
+	dialLimited(t, ipc.Config{InboxLimit: 1500}, func(p *ipctest.Peer) {
+		r := p.Expect(model.SubscribeToTopic)
+		p.Send(ipctest.Response(r.ID, model.SubscribeToTopic, "{}"))
+		p.Send(ipctest.TopicEvent(r.ID, "t", whole))
+		for range 5 {
+			p.Expect(model.GetThingShadow) // the event before was taken
+			p.Send(ipctest.TopicEvent(r.ID, "t", half))
+		}
+		p.Send(ipctest.TopicEvent(r.ID, "t", half))
+		p.ExpectTerminate(r.ID)
+		hangUntilClosed(p)
+	}, func(t *testing.T, conn *ipc.Conn) {
+		s := subscribe(t, conn, "t")
+		if got := next(t, s); got != whole {
+			t.Errorf("got %d bytes, want the first event", len(got))
+		}
+		for i := range 5 {
+			if i > 0 {
+				if got := next(t, s); got != half {
+					t.Errorf("got %q", got)
+				}
+			}
+			go conn.GetThingShadow(t.Context(), getShadow)
+		}
+		if got := next(t, s); got != half {
+			t.Errorf("got %q, want the event before the overflow", got)
+		}
+		if err := ended(t, s); !errors.Is(err, ipc.ErrOverflow) {
+			t.Errorf("the stream ended with %v", err)
+		}
+	})
+}

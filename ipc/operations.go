@@ -45,12 +45,12 @@ func subscribe[Event any](ctx context.Context, via connector, op model.Operation
 	if err != nil {
 		return nil, notSent(op, err)
 	}
-	events := make(inbox[Event], InboxSize)
+	events := newInbox[Event](InboxSize, c.inbox)
 	s := newStream(op, events)
 	if _, err := c.exchange(ctx, s, request); err != nil {
 		return nil, err
 	}
-	return &Stream[Event]{conn: c, stream: s, events: events}, nil
+	return &Stream[Event]{conn: c, stream: s, events: events.ready}, nil
 }
 
 // encodeJSON leaves <, > and & of topics readable.

@@ -220,8 +220,8 @@ func FuzzDispatch(f *testing.F) {
 		c := newConn(nowhere{}, Config{}.withDefaults())
 		open := []*stream{
 			newStream(model.GetThingShadow, nil),
-			newStream(model.SubscribeToTopic, make(inbox[model.SubscriptionResponseMessage], 2)),
-			newStream(model.SubscribeToTopic, make(inbox[model.SubscriptionResponseMessage], InboxSize)),
+			newStream(model.SubscribeToTopic, newInbox[model.SubscriptionResponseMessage](2, 0)),
+			newStream(model.SubscribeToTopic, newInbox[model.SubscriptionResponseMessage](InboxSize, 0)),
 		}
 		c.update(func(st *connState) {
 			st.become(ready)

@@ -9,7 +9,7 @@ import (
 )
 
 // InboxSize is how many events of one stream wait for their consumer. One more
-// ends the stream with [ErrOverflow].
+// ends the stream with [ErrOverflow]. See also [Config].InboxLimit.
 const InboxSize = 256
 
 // Stream is a subscription on one connection.
@@ -22,7 +22,7 @@ const InboxSize = 256
 type Stream[T any] struct {
 	conn   *Conn
 	stream *stream
-	events inbox[T]
+	events <-chan T
 }
 
 // Events returns the channel of events. It is closed when the stream ended, after
@@ -30,7 +30,7 @@ type Stream[T any] struct {
 func (s *Stream[T]) Events() <-chan T { return s.events }
 
 // Err says why the stream ended: nil as long as it did not, and after Close;
-// otherwise [ErrOverflow], [ErrStreamEnded], a *[ServiceError], a
+// otherwise [ErrOverflow], [ErrMessageTooLarge], [ErrStreamEnded], a *[ServiceError], a
 // *[ProtocolError] for an event that cannot be read, or why the connection ended.
 func (s *Stream[T]) Err() error { return s.stream.reason() }
 
@@ -119,22 +119,42 @@ type sink interface {
 }
 
 // inbox is the sink of a Stream.
-type inbox[T any] chan T
+type inbox[T any] struct {
+	ready chan T
+	limit int   // bytes that may wait; none unless positive
+	sizes []int // of the latest events put, as many as may wait
+	bytes int   // their sum
+}
 
-func (b inbox[T]) put(payload []byte) error {
+func newInbox[T any](events, limit int) *inbox[T] {
+	return &inbox[T]{ready: make(chan T, events), limit: limit}
+}
+
+// put is called by one goroutine at a time. What waits is the latest events put, since
+// a consumer takes the oldest first.
+func (b *inbox[T]) put(payload []byte) error {
+	for gone := len(b.sizes) - len(b.ready); gone > 0; gone-- {
+		b.bytes -= b.sizes[0]
+		b.sizes = b.sizes[1:]
+	}
+	if b.limit > 0 && len(b.sizes) > 0 && b.bytes+len(payload) > b.limit {
+		return ErrOverflow
+	}
 	var v T
 	if err := json.Unmarshal(payload, &v); err != nil {
 		return &ProtocolError{Reason: "event that cannot be read", Err: err}
 	}
 	select {
-	case b <- v:
+	case b.ready <- v:
+		b.sizes = append(b.sizes, len(payload))
+		b.bytes += len(payload)
 		return nil
 	default:
 		return ErrOverflow
 	}
 }
 
-func (b inbox[T]) end() { close(b) }
+func (b *inbox[T]) end() { close(b.ready) }
 
 func newStream(op model.Operation, events sink) *stream {
 	return &stream{op: op, sink: events, reply: make(chan reply, 1)}

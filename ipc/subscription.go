@@ -29,9 +29,9 @@ type Event[T any] struct{ Value T }
 
 // Lost says that the subscription does not exist at present and why: the
 // connection ended, the nucleus refused or ended the subscription (a
-// *[ServiceError]), or the updates were not taken in time ([ErrOverflow]). It is
-// tried again by itself. Lost may come without a Live before it, and again while
-// the nucleus goes on refusing.
+// *[ServiceError]), the updates were not taken in time ([ErrOverflow]), or a message
+// was dropped ([ErrMessageTooLarge]). It is tried again by itself. Lost may come without
+// a Live before it, and again while the nucleus goes on refusing.
 type Lost struct{ Err error }
 
 func (Live) isUpdate()     {}

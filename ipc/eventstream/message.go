@@ -81,6 +81,10 @@ type Message struct {
 	Operation   string // of the first message of a stream
 
 	Payload []byte
+
+	// Dropped is the size of a payload that was read and not kept, 0 for one that was;
+	// see [Reader.DropPayloads]. Encode ignores it.
+	Dropped int
 }
 
 func (m *Message) String() string {
@@ -90,7 +94,7 @@ func (m *Message) String() string {
 	} else if m.ModelType != "" {
 		s += " " + m.ModelType
 	}
-	return fmt.Sprintf("%s, %d bytes", s, len(m.Payload))
+	return fmt.Sprintf("%s, %d bytes", s, len(m.Payload)+m.Dropped)
 }
 
 // FrameError says that the bytes are no message. The stream of bytes is out of

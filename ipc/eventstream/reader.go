@@ -21,6 +21,7 @@ type Reader struct {
 	buf   *bufio.Reader
 	limit int
 	frame []byte // of the present message; reused
+	keep  int    // the payload of a longer message is dropped
 
 	deadline func(time.Time) error // of reading; nil without BoundMessages
 	within   time.Duration
@@ -33,8 +34,13 @@ func NewReader(r io.Reader, limit int) *Reader {
 	if limit < overhead || limit > MaxMessage {
 		limit = MaxMessage
 	}
-	return &Reader{buf: bufio.NewReaderSize(r, 4096), limit: limit}
+	return &Reader{buf: bufio.NewReaderSize(r, 4096), limit: limit, keep: limit}
 }
+
+// DropPayloads drops the payload of each message from now on that is longer than n
+// bytes, headers included: the message is read and checked as any other, without memory
+// for its payload, and comes with [Message].Dropped. n must be above 0.
+func (r *Reader) DropPayloads(n int) { r.keep = n }
 
 // BoundMessages gives each message from now on the time d from its first byte to
 // its last. One that takes longer is a *[FrameError] that wraps
@@ -76,9 +82,13 @@ func (r *Reader) Read() (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.readFrame(total); err != nil {
+	if total > r.keep {
+		return r.readDropped(total, headers)
+	}
+	if err := r.readFrame(total, total); err != nil {
 		return nil, err
 	}
+	r.done()
 	body, sum := r.frame[:total-4], binary.BigEndian.Uint32(r.frame[total-4:])
 	if want := crc32.ChecksumIEEE(body); want != sum {
 		return nil, &FrameError{Reason: fmt.Sprintf("message checksum is %08x, want %08x", sum, want)}
@@ -122,24 +132,52 @@ func checkPrelude(prelude []byte, limit int) (total, headers int, err error) {
 	return int(t), int(h), err
 }
 
-// readFrame takes total bytes into r.frame, which grows as they come.
-func (r *Reader) readFrame(total int) error {
+// readDropped reads a message but for its payload.
+func (r *Reader) readDropped(total, headers int) (*Message, error) {
+	kept := preludeSize + headers
+	if err := r.readFrame(total, kept); err != nil {
+		return nil, err
+	}
+	sum := crc32.NewIEEE()
+	sum.Write(r.frame)
+	payload := total - kept - 4
+	if _, err := io.CopyN(sum, r.buf, int64(payload)); err != nil {
+		return nil, r.cutShort(err)
+	}
+	var tail [4]byte
+	if _, err := io.ReadFull(r.buf, tail[:]); err != nil {
+		return nil, r.cutShort(err)
+	}
+	r.done()
+	if got, want := binary.BigEndian.Uint32(tail[:]), sum.Sum32(); got != want {
+		return nil, &FrameError{Reason: fmt.Sprintf("message checksum is %08x, want %08x", got, want)}
+	}
+	m, err := readHeaders(r.frame[preludeSize:])
+	if err != nil {
+		return nil, err
+	}
+	m.Dropped = payload
+	return m, nil
+}
+
+// readFrame takes the first n bytes of a message of that total into r.frame, which
+// grows as they come.
+func (r *Reader) readFrame(total, n int) error {
 	r.begin(total)
 	if cap(r.frame) > keptBuffer {
 		r.frame = nil
 	}
 	r.frame = r.frame[:0]
-	for len(r.frame) < total {
+	for len(r.frame) < n {
 		have := len(r.frame)
-		r.frame = slices.Grow(r.frame, min(total-have, max(have, 4096)))
-		r.frame = r.frame[:min(total, cap(r.frame))]
-		n, err := io.ReadFull(r.buf, r.frame[have:])
+		r.frame = slices.Grow(r.frame, min(n-have, max(have, 4096)))
+		r.frame = r.frame[:min(n, cap(r.frame))]
+		got, err := io.ReadFull(r.buf, r.frame[have:])
 		if err != nil {
-			r.frame = r.frame[:have+n]
+			r.frame = r.frame[:have+got]
 			return r.cutShort(err)
 		}
 	}
-	r.done()
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -214,5 +215,54 @@ func TestPayloadIsTheCallers(t *testing.T) {
 	}
 	if got := string(first.Payload); got != "first" {
 		t.Errorf("the first payload became %q by reading on", got)
+	}
+}
+
+// TestDropPayloads: a long message is checked as any other, costs no memory, and does
+// not disturb those around it.
+func TestDropPayloads(t *testing.T) {
+	encode := func(payload int) []byte {
+		frame, err := Encode(&Message{StreamID: 7, ModelType: "x", Payload: bytes.Repeat([]byte("p"), payload)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return frame
+	}
+	short, long := encode(100), encode(8<<20)
+	broken := bytes.Clone(long)
+	broken[len(broken)/2] ^= 1
+	for _, test := range []struct {
+		name   string
+		frames []byte
+		want   []int // payloads; negative for those that are dropped
+		fails  bool
+	}{
+		{"between", slices.Concat(short, long, short), []int{100, -(8 << 20), 100}, false},
+		{"exactly as long as may be", slices.Concat(short, short), []int{100, 100}, false},
+		{"broken", slices.Concat(short, broken, short), []int{100}, true},
+		{"cut short", long[:len(long)-1], nil, true},
+		{"cut in its payload", long[:5000], nil, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := NewReader(bytes.NewReader(test.frames), 0)
+			r.DropPayloads(len(short))
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for _, want := range test.want {
+				m, err := r.Read()
+				if err != nil || m.StreamID != 7 || m.ModelType != "x" || len(m.Payload) != max(want, 0) || m.Dropped != max(-want, 0) {
+					t.Fatalf("got %v, %v, want a payload of %d", m, err, want)
+				}
+			}
+			_, err := r.Read()
+			var frame *FrameError
+			if test.fails != errors.As(err, &frame) || !test.fails && err != io.EOF {
+				t.Errorf("at the end: %v", err)
+			}
+			runtime.ReadMemStats(&after)
+			if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+				t.Errorf("%d bytes allocated", used)
+			}
+		})
 	}
 }

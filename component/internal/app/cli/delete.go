@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -36,7 +36,7 @@ func deleteCommand(env Env) *cobra.Command {
 		if *asJSON {
 			return printJSON(env, deletedShadow{id.Thing, id.Name})
 		}
-		fmt.Fprintf(env.Stdout, "shadow %v deleted\n", *id)
+		printable.Fprintf(env.Stdout, "shadow %v deleted\n", *id)
 		return command.OK
 	})
 	return c

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/app/fleet"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -197,7 +197,7 @@ func fleetSetCommand(env Env) *cobra.Command {
 			err = errors.Join(o.check(), check(), wrong)
 		}
 		if err != nil {
-			fmt.Fprintln(env.Stderr, "shadowctl fleet set:", err)
+			printable.Fprintln(env.Stderr, "shadowctl fleet set:", err)
 			return command.Usage
 		}
 		things, err := o.find(ctx, selection)
@@ -270,11 +270,11 @@ func (o *fleetOptions) preview(ctx context.Context, s client.Service, shadowName
 		return chosen, command.PrintJSON(o.env.Stdout, previewed{len(things), append([]string{}, chosen...), already, absent, append([]fleet.Share{}, shares...)})
 	}
 	w := o.env.Stderr
-	fmt.Fprintf(w, "%d things: %d to change, %d as desired already", len(things), len(chosen), already)
+	printable.Fprintf(w, "%d things: %d to change, %d as desired already", len(things), len(chosen), already)
 	if absent > 0 {
-		fmt.Fprintf(w, ", %d without a shadow, which are left out (--create takes them in)", absent)
+		printable.Fprintf(w, ", %d without a shadow, which are left out (--create takes them in)", absent)
 	}
-	fmt.Fprintln(w)
+	printable.Fprintln(w)
 	printShares(w, shares, desired)
 	return chosen, nil
 }
@@ -283,25 +283,25 @@ func (o *fleetOptions) preview(ctx context.Context, s client.Service, shadowName
 const maxShares = 12
 
 func printShares(w io.Writer, shares []fleet.Share, desired map[string]any) {
-	table := tabwriter.NewWriter(w, 2, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "PROPERTY\tDESIRED NOW\tREPORTED NOW\tTHINGS\tTO BE DESIRED")
+	table := printable.NewTable(w, 3)
+	table.Row("PROPERTY", "DESIRED NOW", "REPORTED NOW", "THINGS", "TO BE DESIRED")
 	for i, s := range shares {
 		if i == maxShares {
-			fmt.Fprintf(table, "… and %d rows more\n", len(shares)-i)
+			table.Row(printable.Sprintf("… and %d rows more", len(shares)-i))
 			break
 		}
 		to := "nothing"
 		if value := desired[s.Property]; value != nil {
 			to = client.Text(value)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", s.Property, s.Desired, s.Reported, s.Things, to)
+		table.Row(s.Property, s.Desired, s.Reported, s.Things, to)
 	}
 	table.Flush()
 }
 
 // agreed asks a person. Where there is none, or ctx is done, the answer is no.
 func (o *fleetOptions) agreed(ctx context.Context, question string) bool {
-	fmt.Fprintf(o.env.Stderr, "%s [y/N] ", question)
+	printable.Fprintf(o.env.Stderr, "%s [y/N] ", question)
 	if o.env.Stdin == nil {
 		return false
 	}
@@ -316,7 +316,7 @@ func (o *fleetOptions) agreed(ctx context.Context, question string) bool {
 	case <-ctx.Done():
 	}
 	if answer == "" {
-		fmt.Fprintln(o.env.Stderr)
+		printable.Fprintln(o.env.Stderr)
 	}
 	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
 }
@@ -354,7 +354,7 @@ func (o *fleetOptions) carryOut(ctx context.Context, s *client.Pace, j *fleet.Jo
 		return o.ended(err, j, printJSON(o.env, journalView(j)))
 	}
 	printJournal(o.env.Stdout, j)
-	fmt.Fprintf(o.env.Stdout, "took %.1f s for %d requests, which take %.1f s at least at %v a second\n", took.Seconds(), requests, float64(requests)/o.rate, o.rate)
+	printable.Fprintf(o.env.Stdout, "took %.1f s for %d requests, which take %.1f s at least at %v a second\n", took.Seconds(), requests, float64(requests)/o.rate, o.rate)
 	return o.ended(err, j, command.OK)
 }
 
@@ -362,13 +362,13 @@ func (o *fleetOptions) carryOut(ctx context.Context, s *client.Pace, j *fleet.Jo
 func (o *fleetOptions) ended(err error, j *fleet.Journal, code int) int {
 	w := o.env.Stderr
 	if err = because(o.env, err); err != nil && !errors.Is(err, command.ErrNoReader) {
-		fmt.Fprintln(w, "shadowctl:", err)
+		printable.Fprintln(w, "shadowctl:", err)
 	}
-	fmt.Fprintf(w, "journal   %s\n", j.Path())
+	printable.Fprintf(w, "journal   %s\n", j.Path())
 	if j.Count().Left > 0 {
-		fmt.Fprintf(w, "go on     %s fleet resume %s\n", command.Invocation(), j.Path())
+		printable.Fprintf(w, "go on     %s fleet resume %s\n", command.Invocation(), j.Path())
 	}
-	fmt.Fprintf(w, "undo      %s fleet undo %s\n", command.Invocation(), j.Path())
+	printable.Fprintf(w, "undo      %s fleet undo %s\n", command.Invocation(), j.Path())
 	outcomes := j.Count().Outcomes
 	switch {
 	case errors.Is(err, fleet.ErrStopped):
@@ -414,7 +414,7 @@ func printJournal(w io.Writer, j *fleet.Journal) {
 	if c.Left > 0 {
 		parts = append(parts, fmt.Sprintf("%d not begun or not ended", c.Left))
 	}
-	fmt.Fprintf(w, "of %d things: %s\n", c.Total, strings.Join(parts, ", "))
+	printable.Fprintf(w, "of %d things: %s\n", c.Total, strings.Join(parts, ", "))
 	shown := map[client.Outcome]int{}
 	for _, t := range j.Header.Targets {
 		r, ok := j.Result(t.Thing)
@@ -423,9 +423,9 @@ func printJournal(w io.Writer, j *fleet.Journal) {
 		}
 		switch shown[r.Outcome]++; {
 		case shown[r.Outcome] <= maxShown:
-			fmt.Fprintf(w, "  %s  %v\n", t.Thing, r)
+			printable.Fprintf(w, "  %s  %v\n", t.Thing, r)
 		case shown[r.Outcome] == maxShown+1:
-			fmt.Fprintf(w, "  … and %d more %s; fleet show --json has them all\n", c.Outcomes[r.Outcome]-maxShown, r.Outcome)
+			printable.Fprintf(w, "  … and %d more %s; fleet show --json has them all\n", c.Outcomes[r.Outcome]-maxShown, r.Outcome)
 		}
 	}
 }
@@ -448,7 +448,7 @@ func fleetResumeCommand(env Env) *cobra.Command {
 			rails.Retry = append(rails.Retry, client.Outcome(outcome))
 		}
 		if err != nil {
-			fmt.Fprintln(env.Stderr, "shadowctl fleet resume:", err)
+			printable.Fprintln(env.Stderr, "shadowctl fleet resume:", err)
 			return command.Usage
 		}
 		j, err := o.openJournal(ctx, args[0])
@@ -496,7 +496,7 @@ func fleetUndoCommand(env Env) *cobra.Command {
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		_, wrong := canaries(0)
 		if err := errors.Join(o.check(), check(), wrong); err != nil {
-			fmt.Fprintln(env.Stderr, "shadowctl fleet undo:", err)
+			printable.Fprintln(env.Stderr, "shadowctl fleet undo:", err)
 			return command.Usage
 		}
 		j, err := o.openJournal(ctx, args[0])
@@ -508,7 +508,7 @@ func fleetUndoCommand(env Env) *cobra.Command {
 			return fail(env, err)
 		}
 		if len(h.Targets) == 0 {
-			fmt.Fprintln(env.Stdout, "nothing was changed, there is nothing to undo")
+			printable.Fprintln(env.Stdout, "nothing was changed, there is nothing to undo")
 			return command.OK
 		}
 		if !*yes && !o.agreed(ctx, fmt.Sprintf("Desire what was desired before of %d things?", len(h.Targets))) {
@@ -543,7 +543,7 @@ func fleetShowCommand(env Env) *cobra.Command {
 		if *asJSON {
 			return printJSON(env, journalView(j))
 		}
-		fmt.Fprintf(env.Stdout, "begun %s, in %s\n", j.Header.At.Local().Format(time.DateTime), j.Header.Where)
+		printable.Fprintf(env.Stdout, "begun %s, in %s\n", j.Header.At.Local().Format(time.DateTime), j.Header.Where)
 		printJournal(env.Stdout, j)
 		return command.OK
 	})

@@ -1,19 +1,19 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/app/fleet"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -51,7 +51,7 @@ func fleetReportCommand(env Env) *cobra.Command {
 			err = fmt.Errorf("--format: want table, json or csv, got %q", *format)
 		}
 		if err != nil {
-			fmt.Fprintln(env.Stderr, "shadowctl fleet report:", err)
+			printable.Fprintln(env.Stderr, "shadowctl fleet report:", err)
 			return command.Usage
 		}
 		rows, err := o.survey(ctx, survey, selection)
@@ -133,26 +133,30 @@ func cells(row fleet.Row) []string {
 }
 
 func writeCSV(w io.Writer, rows []fleet.Row) error {
-	out := csv.NewWriter(w)
-	out.Write(reportColumns)
+	out := printable.NewCSV(w)
+	out.Row(reportColumns...)
 	for _, row := range rows {
-		out.Write(cells(row))
+		out.Row(cells(row)...)
 	}
-	out.Flush()
-	return out.Error()
+	return out.Flush()
 }
 
 func printRows(w io.Writer, r report) {
-	table := tabwriter.NewWriter(w, 2, 0, 3, ' ', 0)
-	fmt.Fprintln(table, strings.ToUpper(strings.Join(reportColumns, "\t")))
+	table := printable.NewTable(w, 3)
+	var header []any
+	for _, name := range reportColumns {
+		header = append(header, strings.ToUpper(name))
+	}
+	table.Row(header...)
 	for _, row := range r.Rows {
-		line := cells(row)
-		for i := range line {
-			if line[i] = client.Printable(line[i]); line[i] == "" && i < len(line)-1 {
-				line[i] = "-"
-			}
+		var line []any
+		for _, cell := range cells(row) {
+			line = append(line, cmp.Or(cell, "-"))
 		}
-		fmt.Fprintln(table, strings.TrimRight(strings.Join(line, "\t"), "\t"))
+		if row.Reason == "" {
+			line = line[:len(line)-1]
+		}
+		table.Row(line...)
 	}
 	table.Flush()
 	var parts []string
@@ -161,5 +165,5 @@ func printRows(w io.Writer, r report) {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	fmt.Fprintln(w, strings.Join(parts, ", "))
+	printable.Fprintln(w, strings.Join(parts, ", "))
 }

@@ -1,15 +1,13 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -45,11 +43,9 @@ func get(ctx context.Context, env Env, s client.Service, id shadow.ID, asJSON bo
 		return fail(env, err)
 	}
 	if asJSON {
-		var indented bytes.Buffer
-		if err := json.Indent(&indented, payload, "", "  "); err != nil {
+		if err := printable.IndentJSON(env.Stdout, payload, "  "); err != nil {
 			return fail(env, err)
 		}
-		fmt.Fprintln(env.Stdout, indented.String())
 		return command.OK
 	}
 	doc, err := shadow.ParseDocument(payload)
@@ -61,11 +57,11 @@ func get(ctx context.Context, env Env, s client.Service, id shadow.ID, asJSON bo
 }
 
 func printDocument(env Env, id shadow.ID, doc shadow.Document) {
-	fmt.Fprintf(env.Stdout, "shadow %v, version %d\n", id, doc.Version)
-	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "PROPERTY\tDESIRED\tREPORTED\tANSWER")
+	printable.Fprintf(env.Stdout, "shadow %v, version %d\n", id, doc.Version)
+	w := printable.NewTable(env.Stdout, 3)
+	w.Row("PROPERTY", "DESIRED", "REPORTED", "ANSWER")
 	for _, key := range client.Properties(doc) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", client.Printable(key), client.Cell(doc.Desired, key), client.Cell(doc.Reported, key), showAck(doc, key))
+		w.Row(key, client.Cell(doc.Desired, key), client.Cell(doc.Reported, key), showAck(doc, key))
 	}
 	w.Flush()
 }
@@ -79,5 +75,5 @@ func showAck(doc shadow.Document, key string) string {
 	if ack.Reason != "" {
 		text += ": " + ack.Reason
 	}
-	return client.Printable(text)
+	return text
 }

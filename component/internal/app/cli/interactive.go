@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -90,7 +90,7 @@ func openConsole(env Env) (*console, error) {
 	}{file, env.Stdout}, "> ")
 	return &console{t, t.ReadLine, func() {
 		term.Restore(int(file.Fd()), before)
-		fmt.Fprintln(env.Stdout) // leaves the prompt
+		printable.Fprintln(env.Stdout) // leaves the prompt
 	}}, nil
 }
 
@@ -181,7 +181,7 @@ func typed(ctx context.Context, env Env, service client.Service, id *shadow.ID, 
 	case words[0] == "quit", words[0] == "exit":
 		return true
 	case words[0] == "help":
-		fmt.Fprintln(env.Stdout, interactiveHelp)
+		printable.Fprintln(env.Stdout, printable.Safe(interactiveHelp))
 	case words[0] == "get" && len(words) == 1:
 		get(ctx, env, service, *id, false)
 	case words[0] == "shadow" && len(words) <= 2:
@@ -190,7 +190,7 @@ func typed(ctx context.Context, env Env, service client.Service, id *shadow.ID, 
 	default:
 		desired, err := desiredOf(words)
 		if err != nil {
-			fmt.Fprintf(env.Stderr, "%v; help tells what can be typed\n", err)
+			printable.Fprintf(env.Stderr, "%v; help tells what can be typed\n", err)
 			return false
 		}
 		if _, err := service.Update(ctx, *id, shadow.Update{Desired: desired}); err != nil {

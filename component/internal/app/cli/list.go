@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -44,14 +44,14 @@ func listCommand(env Env) *cobra.Command {
 		if *asJSON {
 			return printJSON(env, all)
 		}
-		w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
-		fmt.Fprintln(w, "SHADOW\tVERSION\tPROPERTIES\tNOT AS DESIRED")
+		w := printable.NewTable(env.Stdout, 3)
+		w.Row("SHADOW", "VERSION", "PROPERTIES", "NOT AS DESIRED")
 		for _, l := range all {
 			name := l.Shadow
 			if name == "" {
 				name = "(classic)"
 			}
-			fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", name, l.Version, l.Properties, l.Delta)
+			w.Row(name, l.Version, l.Properties, l.Delta)
 		}
 		w.Flush()
 		return command.OK

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/migrate"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -32,9 +32,9 @@ func migrateConnector(env Env, file string) int {
 	}
 	text, err := migrate.Convert(document)
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "%s:\n%v\n", file, err)
+		printable.Fprintf(env.Stderr, "%s:\n%v\n", file, err)
 		return command.Usage
 	}
-	env.Stdout.Write(text)
+	printable.Fprintf(env.Stdout, "%s", printable.Lines(string(text)))
 	return command.OK
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -40,7 +41,7 @@ func setCommand(env Env) *cobra.Command {
 			err = fmt.Errorf("--wait: want 0s or more, got %v", *wait)
 		}
 		if err != nil {
-			fmt.Fprintln(env.Stderr, "shadowctl set:", err)
+			printable.Fprintln(env.Stderr, "shadowctl set:", err)
 			return command.Usage
 		}
 		s, err := r.openShadow(ctx, id)
@@ -82,7 +83,7 @@ func set(ctx context.Context, env Env, s client.Service, id shadow.ID, desired m
 		told(env, desiredValues{id.Thing, id.Name, version, answers}, true)
 	} else {
 		for _, key := range slices.Sorted(maps.Keys(answers)) {
-			fmt.Fprintf(env.Stdout, "%s: %v\n", key, answers[key])
+			printable.Fprintf(env.Stdout, "%s: %v\n", key, answers[key])
 		}
 	}
 	return exitCode(client.Worst(answers))
@@ -92,7 +93,7 @@ func told(env Env, s desiredValues, asJSON bool) int {
 	if asJSON {
 		return printJSON(env, s)
 	}
-	fmt.Fprintf(env.Stdout, "desired in shadow %v, version %d\n", shadow.ID{Thing: s.Thing, Name: s.Shadow}, s.Version)
+	printable.Fprintf(env.Stdout, "desired in shadow %v, version %d\n", shadow.ID{Thing: s.Thing, Name: s.Shadow}, s.Version)
 	return command.OK
 }
 

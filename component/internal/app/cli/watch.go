@@ -18,6 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -46,7 +47,7 @@ func watchCommand(env Env) *cobra.Command {
 		for _, kind := range *kinds {
 			k := client.Kind(kind)
 			if !slices.Contains(client.Kinds, k) {
-				fmt.Fprintf(env.Stderr, "shadowctl watch: --show: want some of %v, got %q\n", client.Kinds, kind)
+				printable.Fprintf(env.Stderr, "shadowctl watch: --show: want some of %v, got %q\n", client.Kinds, kind)
 				return command.Usage
 			}
 			w.show = append(w.show, k)
@@ -115,7 +116,7 @@ func (w *watcher) subscribe(ctx context.Context, m *client.MQTT, filters []strin
 	w.mqtt, w.known = m, map[shadow.ID]shadow.Document{}
 	s, err := m.Subscribe(ctx, filters...)
 	if err == nil {
-		fmt.Fprintf(w.env.Stderr, "watching %s\n", strings.Join(filters, " "))
+		printable.Fprintf(w.env.Stderr, "watching %s\n", strings.Join(filters, " "))
 	}
 	return s, err
 }
@@ -395,7 +396,7 @@ func (w *watcher) tell(e watched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.json {
-		json.NewEncoder(w.env.Stdout).Encode(e)
+		printable.JSON(w.env.Stdout, e, "")
 		return
 	}
 	texts := []string{e.Text}
@@ -410,6 +411,6 @@ func (w *watcher) tell(e watched) {
 		version = fmt.Sprintf("  version %d", e.Version)
 	}
 	for _, text := range texts {
-		fmt.Fprintf(w.env.Stdout, "%s  %-10s  %s%s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, e.subject, version, text)
+		printable.Fprintf(w.env.Stdout, "%s  %-10s  %s%s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, e.subject, version, text)
 	}
 }

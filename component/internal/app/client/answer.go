@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -41,7 +42,7 @@ func (a Answer) String() string {
 	if a.Reason != "" {
 		text += ": " + a.Reason
 	}
-	return Printable(text)
+	return string(printable.Text(text))
 }
 
 // Question is what a device was asked: values that were desired of it.

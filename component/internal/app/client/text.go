@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 )
 
@@ -38,36 +38,15 @@ func ParseDesired(args []string) (map[string]any, error) {
 // Text is a value as [ParseValue] reads it: words as they are typed, everything else
 // as JSON.
 func Text(value any) string {
-	if s, ok := value.(string); ok && ParseValue(s) == any(s) && s == Printable(s) {
+	if s, ok := value.(string); ok && ParseValue(s) == any(s) && s == string(printable.Text(s)) {
 		return s
 	}
 	var text strings.Builder
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
+	if err := printable.JSON(&text, value, ""); err != nil {
 		return fmt.Sprint(value)
 	}
-	return Printable(strings.TrimSuffix(text.String(), "\n"))
+	return strings.TrimSuffix(text.String(), "\n")
 }
-
-// Printable is a text without what would command a terminal, which devices may report,
-// too: escaped as JSON does.
-func Printable(text string) string {
-	if !strings.ContainsFunc(text, commands) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if commands(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func commands(r rune) bool { return unicode.IsControl(r) }
 
 // Properties are the keys of a document, but for the answers, and for the key of the
 // synchronization, which means nothing to people.
@@ -108,7 +87,7 @@ func (c Change) String() string {
 	if c.Section != shadow.AckKey {
 		text += show(c.Old) + " → "
 	}
-	return Printable(text + show(c.New))
+	return string(printable.Text(text + show(c.New)))
 }
 
 // Changes are the differences between two documents: of what is desired, of what is

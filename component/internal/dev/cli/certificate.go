@@ -3,13 +3,13 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/pki"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -35,6 +35,6 @@ func certificate(env Env, name string) int {
 	if err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "ca           %s\ncertificate  %s\nkey          %s\n", authority.CAFile(), pair.Certificate, pair.Key)
+	printable.Fprintf(env.Stdout, "ca           %s\ncertificate  %s\nkey          %s\n", authority.CAFile(), pair.Certificate, pair.Key)
 	return command.OK
 }

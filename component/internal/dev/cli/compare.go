@@ -4,14 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -33,7 +32,7 @@ func compare(ctx context.Context, env Env) int {
 		return fail(env, err)
 	}
 	code := command.OK
-	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
+	w := printable.NewTable(env.Stdout, 3)
 	for _, s := range all {
 		same, err := printSides(w, s)
 		if err != nil {
@@ -48,7 +47,7 @@ func compare(ctx context.Context, env Env) int {
 }
 
 // printSides prints a table of one shadow, and reports whether both sides are the same.
-func printSides(w io.Writer, s control.Sides) (same bool, err error) {
+func printSides(w *printable.Table, s control.Sides) (same bool, err error) {
 	device, err := documentOf(s.Device)
 	if err != nil {
 		return false, err
@@ -57,20 +56,19 @@ func printSides(w io.Writer, s control.Sides) (same bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	fmt.Fprintf(w, "%v\tDEVICE, %s\t\tCLOUD, %s\n", shadow.ID{Thing: s.Thing, Name: s.Shadow}, shownVersion(device), shownVersion(cloud))
-	fmt.Fprintln(w, "PROPERTY\tDESIRED\tREPORTED\tDESIRED\tREPORTED")
+	w.Row(shadow.ID{Thing: s.Thing, Name: s.Shadow}, "DEVICE, "+shownVersion(device), "", "CLOUD, "+shownVersion(cloud))
+	w.Row("PROPERTY", "DESIRED", "REPORTED", "DESIRED", "REPORTED")
 	keys := slices.Concat(client.Properties(device), client.Properties(cloud))
 	slices.Sort(keys)
 	same = true
 	for _, key := range slices.Compact(keys) {
-		mark := ""
+		row := []any{key, client.Cell(device.Desired, key), client.Cell(device.Reported, key), client.Cell(cloud.Desired, key), client.Cell(cloud.Reported, key)}
 		if !shadow.Equal(device.Desired[key], cloud.Desired[key]) || !shadow.Equal(device.Reported[key], cloud.Reported[key]) {
-			mark, same = "\tdiffers", false
+			row, same = append(row, "differs"), false
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s%s\n", key, client.Cell(device.Desired, key), client.Cell(device.Reported, key),
-			client.Cell(cloud.Desired, key), client.Cell(cloud.Reported, key), mark)
+		w.Row(row...)
 	}
-	fmt.Fprintln(w)
+	w.Row()
 	return same, nil
 }
 

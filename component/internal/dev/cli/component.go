@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -39,14 +39,14 @@ func listComponents(ctx context.Context, env Env, asJSON bool) int {
 	if asJSON {
 		return printJSON(env, list)
 	}
-	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "COMPONENT\tVERSION\tSTATE")
+	w := printable.NewTable(env.Stdout, 3)
+	w.Row("COMPONENT", "VERSION", "STATE")
 	for _, r := range list {
 		state := r.State
 		if r.Paused {
 			state += ", paused"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Name, r.Version, state)
+		w.Row(r.Name, r.Version, state)
 	}
 	w.Flush()
 	return command.OK
@@ -60,6 +60,6 @@ func beginComponent(ctx context.Context, env Env, verb string, args []string) in
 	if err := env.control().Begin(ctx, name, verb); err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "%s: %s requested\n", name, verb)
+	printable.Fprintf(env.Stdout, "%s: %s requested\n", name, verb)
 	return command.OK
 }

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -23,12 +23,12 @@ func coreCommand(env Env) *cobra.Command {
 
 func restartCore(ctx context.Context, env Env, away time.Duration) int {
 	if away < 0 || away > control.MaxAway {
-		fmt.Fprintf(env.Stderr, "shadowctl core restart: --away: want a duration from 0s to %v, got %v\n", control.MaxAway, away)
+		printable.Fprintf(env.Stderr, "shadowctl core restart: --away: want a duration from 0s to %v, got %v\n", control.MaxAway, away)
 		return command.Usage
 	}
 	if err := env.control().RestartCore(ctx, away); err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "the core restarts, away for %v\n", away)
+	printable.Fprintf(env.Stdout, "the core restarts, away for %v\n", away)
 	return command.OK
 }

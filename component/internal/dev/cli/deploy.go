@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/shadowmanager"
@@ -34,7 +36,7 @@ func deployCommand(env Env) *cobra.Command {
 	wait := c.Flags().Duration("wait", time.Minute, "`DURATION` it may take, deferrals by components included")
 	c.RunE = command.Ends(func(ctx context.Context, args []string) int {
 		if len(d.Reset) > 0 && !*merge {
-			fmt.Fprintln(env.Stderr, "shadowctl deploy: --reset wants --merge; without it the file replaces everything")
+			printable.Fprintln(env.Stderr, "shadowctl deploy: --reset wants --merge; without it the file replaces everything")
 			return command.Usage
 		}
 		content, err := readObject(args[0])
@@ -55,13 +57,13 @@ func deploy(ctx context.Context, env Env, d control.Deployment, wait time.Durati
 	defer cancel()
 	done, err := env.control().Deploy(ctx, d)
 	if ctx.Err() == context.DeadlineExceeded {
-		fmt.Fprintf(env.Stderr, "shadowctl: the deployment is not done in %v and was called off\n", wait)
+		printable.Fprintf(env.Stderr, "shadowctl: the deployment is not done in %v and was called off\n", wait)
 		return command.Timeout
 	}
 	if err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "%s: configuration deployed\n", d.Component)
+	printable.Fprintf(env.Stdout, "%s: configuration deployed\n", d.Component)
 	if err := tellSynchronized(ctx, env, done); err != nil {
 		return fail(env, err)
 	}
@@ -73,10 +75,10 @@ func deploy(ctx context.Context, env Env, d control.Deployment, wait time.Durati
 // own.
 func tellSynchronized(ctx context.Context, env Env, done control.Synchronized) error {
 	for _, name := range done.Begun {
-		fmt.Fprintf(env.Stdout, "%v: synchronized with the cloud from now on\n", name)
+		printable.Fprintf(env.Stdout, "%v: synchronized with the cloud from now on\n", name)
 	}
 	for _, name := range done.Ending {
-		fmt.Fprintf(env.Stdout, "%v: no longer synchronized with the cloud, once the component has withdrawn its reports; its documents stay on both sides\n", name)
+		printable.Fprintf(env.Stdout, "%v: no longer synchronized with the cloud, once the component has withdrawn its reports; its documents stay on both sides\n", name)
 	}
 	if len(done.Begun)+len(done.Ending) == 0 {
 		return nil
@@ -93,7 +95,7 @@ func tellSynchronized(ctx context.Context, env Env, done control.Synchronized) e
 	for _, s := range cfg.Shadows {
 		ids = append(ids, s.ID)
 	}
-	fmt.Fprintf(env.Stdout, `
+	printable.Fprintf(env.Stdout, `
 shadowctl dev does this by itself. On a gateway the shadow manager's configuration has to name
 each shadow; deploy this beside it (its lists are replaced: add the shadows of other components):
   %s
@@ -109,7 +111,7 @@ func readObject(file string) (json.RawMessage, error) {
 	}
 	tree, err := yamltree.ReadObject(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s:\n%w", file, err)
+		return nil, errors.Join(fmt.Errorf("%s:", file), err)
 	}
 	object, err := json.Marshal(tree)
 	if err != nil {

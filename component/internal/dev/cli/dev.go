@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/app/devenv"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	gateway "github.com/shadowgpio/shadowgpio/component/internal/gateway/cli"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -48,7 +48,7 @@ func devCommand(env Env) *cobra.Command {
 
 func dev(ctx context.Context, env Env, o environment.Options, faultFile string) int {
 	if o.Chip != "" && o.ConfigFile == "" && (o.Lamp == "" || o.Door == "") {
-		fmt.Fprintln(env.Stderr, "shadowctl dev: --chip wants --lamp LINE and --door LINE, or --config FILE; shadowgpio lines lists the lines")
+		printable.Fprintln(env.Stderr, "shadowctl dev: --chip wants --lamp LINE and --door LINE, or --config FILE; shadowgpio lines lists the lines")
 		return command.Usage
 	}
 	if err := complete(&o, *env.dir, faultFile); err != nil {

@@ -2,13 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore/faults"
 )
@@ -76,7 +77,7 @@ func readFaults(file string) (faults.Script, error) {
 	}
 	script, err := faults.Parse(text)
 	if err != nil {
-		return script, fmt.Errorf("%s:\n%w", file, err)
+		return script, errors.Join(fmt.Errorf("%s:", file), err)
 	}
 	return script, nil
 }
@@ -84,14 +85,14 @@ func readFaults(file string) (faults.Script, error) {
 func addFault(ctx context.Context, env Env, args []string) int {
 	rule, err := faults.ParseRule(faults.Join(args))
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "shadowctl fault add: wrong rule:\n%v\n", err)
+		printable.Fprintf(env.Stderr, "shadowctl fault add: wrong rule:\n%v\n", err)
 		return command.Usage
 	}
 	added, err := env.control().AddFault(ctx, rule.String())
 	if err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "rule %d: %s\n", added.ID, added.Rule)
+	printable.Fprintf(env.Stdout, "rule %d: %s\n", added.ID, added.Rule)
 	return command.OK
 }
 
@@ -103,13 +104,13 @@ func listFaults(ctx context.Context, env Env, asJSON bool) int {
 	if asJSON {
 		return printJSON(env, list)
 	}
-	w := tabwriter.NewWriter(env.Stdout, 2, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "NUMBER\tMATCHED\tFAULTS\tRULE")
+	w := printable.NewTable(env.Stdout, 3)
+	w.Row("NUMBER", "MATCHED", "FAULTS", "RULE")
 	for _, r := range list.Rules {
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\n", r.ID, r.Matched, r.Faults, r.Rule)
+		w.Row(r.ID, r.Matched, r.Faults, r.Rule)
 	}
 	w.Flush()
-	fmt.Fprintf(env.Stdout, "seed %d\n", list.Seed)
+	printable.Fprintf(env.Stdout, "seed %d\n", list.Seed)
 	return command.OK
 }
 
@@ -118,7 +119,7 @@ func clearFaults(ctx context.Context, env Env, args []string) int {
 	for _, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 31)
 		if err != nil {
-			fmt.Fprintf(env.Stderr, "shadowctl fault clear: want the number of a rule, got %q\n", arg)
+			printable.Fprintf(env.Stderr, "shadowctl fault clear: want the number of a rule, got %q\n", arg)
 			return command.Usage
 		}
 		ids = append(ids, int(id))
@@ -127,6 +128,6 @@ func clearFaults(ctx context.Context, env Env, args []string) int {
 	if err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "rules cleared: %d\n", n)
+	printable.Fprintf(env.Stdout, "rules cleared: %d\n", n)
 	return command.OK
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/board"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/environment"
 	component "github.com/shadowgpio/shadowgpio/component/internal/edge/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -26,13 +26,13 @@ func greet(env Env, o environment.Options, c devenv.Contact, token string) {
 	if o.Lite {
 		kind += " (nucleus lite)"
 	}
-	fmt.Fprintf(w, "ShadowGPIO %s, thing %s\n\n", kind, o.Thing)
+	printable.Fprintf(w, "ShadowGPIO %s, thing %s\n\n", kind, o.Thing)
 	chip := "simulated, the lines are those of the configuration"
 	if o.Chip != "" {
 		chip = o.Chip
 	}
-	fmt.Fprintf(w, "  configuration  %s\n  shadows        %s\n  chip           %s\n\n", o.Dir.Config(), o.Dir.Core(), chip)
-	fmt.Fprintf(w, "In another terminal:\n\n")
+	printable.Fprintf(w, "  configuration  %s\n  shadows        %s\n  chip           %s\n\n", o.Dir.Config(), o.Dir.Core(), chip)
+	printable.Fprintf(w, "In another terminal:\n\n")
 	tries := [][2]string{
 		{"get", "what is desired, reported, answered"},
 		{"fault add '* drop times 1'", "the core device fails on purpose: it drops a connection"},
@@ -50,21 +50,21 @@ func greet(env Env, o environment.Options, c devenv.Contact, token string) {
 		}...)...)
 	}
 	for _, t := range tries {
-		fmt.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
+		printable.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
 	}
-	fmt.Fprintf(w, "\nWhat the component is doing, as on a gateway (also get, set, watch):\n\n")
-	fmt.Fprintf(w, "  %s status --socket %s\n", gatewayCommand(), filepath.Join(o.Dir.Work(), component.SocketName))
+	printable.Fprintf(w, "\nWhat the component is doing, as on a gateway (also get, set, watch):\n\n")
+	printable.Fprintf(w, "  %s status --socket %s\n", gatewayCommand(), filepath.Join(o.Dir.Work(), component.SocketName))
 	greetCloud(w, c.Cloud, ctl, o.Thing)
-	fmt.Fprintf(w, "\nYour own component, in any language, with AWS's own clients:\n\n")
-	fmt.Fprintf(w, "  export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=%s\n  export SVCUID=%s AWS_IOT_THING_NAME=%s\n\n", c.Socket, token, c.ThingName)
+	printable.Fprintf(w, "\nYour own component, in any language, with AWS's own clients:\n\n")
+	printable.Fprintf(w, "  export AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT=%s\n  export SVCUID=%s AWS_IOT_THING_NAME=%s\n\n", c.Socket, token, c.ThingName)
 }
 
 // greetCloud says how the cloud is reached, and what to try.
 func greetCloud(w io.Writer, c devenv.Cloud, ctl, thing string) {
-	fmt.Fprintf(w, "\nThe development cloud, for AWS's own clients:\n\n")
-	fmt.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", c.AccessKeyID, c.SecretAccessKey, c.Region)
-	fmt.Fprintf(w, "  aws --endpoint-url http://%s iot-data get-thing-shadow --thing-name %s /dev/stdout\n", c.HTTP, thing)
-	fmt.Fprintf(w, "  MQTT over TLS at %s, over WebSocket at wss://%s/mqtt; clients trust %s\n", c.MQTT, c.HTTPS, c.CA)
+	printable.Fprintf(w, "\nThe development cloud, for AWS's own clients:\n\n")
+	printable.Fprintf(w, "  export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_DEFAULT_REGION=%s\n", c.AccessKeyID, c.SecretAccessKey, c.Region)
+	printable.Fprintf(w, "  aws --endpoint-url http://%s iot-data get-thing-shadow --thing-name %s /dev/stdout\n", c.HTTP, thing)
+	printable.Fprintf(w, "  MQTT over TLS at %s, over WebSocket at wss://%s/mqtt; clients trust %s\n", c.MQTT, c.HTTPS, c.CA)
 	for _, t := range [][2]string{
 		{"watch", "each change in the cloud, as applications see it"},
 		{"interactive", "play the application"},
@@ -73,7 +73,7 @@ func greetCloud(w io.Writer, c devenv.Cloud, ctl, thing string) {
 		{"link down", "cut the connection; change both sides; link up, compare"},
 		{"link slow 2s", "have the cloud be far away, until link slow 0s"},
 	} {
-		fmt.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
+		printable.Fprintf(w, "  %s %-41s # %s\n", ctl, t[0], t[1])
 	}
 }
 

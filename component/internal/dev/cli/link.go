@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/control"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -42,14 +42,14 @@ func link(ctx context.Context, env Env, act func(context.Context) error) int {
 	if err != nil {
 		return fail(env, err)
 	}
-	fmt.Fprintf(env.Stdout, "link %s\n", map[bool]string{true: "up", false: "down"}[up])
+	printable.Fprintf(env.Stdout, "link %s\n", map[bool]string{true: "up", false: "down"}[up])
 	return command.OK
 }
 
 func slowLink(ctx context.Context, env Env, text string) int {
 	delay, err := time.ParseDuration(text)
 	if err != nil || delay < 0 || delay > control.MaxDelay {
-		fmt.Fprintf(env.Stderr, "shadowctl link slow: want a DURATION from 0s to %v, got %q\n", control.MaxDelay, text)
+		printable.Fprintf(env.Stderr, "shadowctl link slow: want a DURATION from 0s to %v, got %q\n", control.MaxDelay, text)
 		return command.Usage
 	}
 	if err := env.control().SlowLink(ctx, delay); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/app/client"
 	"github.com/shadowgpio/shadowgpio/component/internal/app/devenv"
 	"github.com/shadowgpio/shadowgpio/component/internal/dev/cloud/broker"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/gpio/sim"
 	"github.com/shadowgpio/shadowgpio/ipc/devcore"
@@ -36,7 +37,7 @@ func New(w io.Writer) *Log { return &Log{w: w} }
 func (s *Log) Say(part, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(s.w, "%s  %-9s  %s\n", time.Now().Format("15:04:05.000"), part, fmt.Sprintf(format, args...))
+	printable.Fprintf(s.w, "%s  %-9s  %s\n", time.Now().Format("15:04:05.000"), part, printable.Sprintf(format, args...))
 }
 
 // Event prints what the development core observes.

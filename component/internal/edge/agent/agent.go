@@ -39,6 +39,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
@@ -106,6 +108,7 @@ func newAgent(ctx context.Context, parts Parts) *agent {
 	a := &agent{
 		Parts:     parts,
 		inputs:    make(chan engine.Input, 64),
+		weighed:   semaphore.NewWeighted(maxWaiting),
 		questions: make(chan func()),
 		saves:     make(chan engine.Save, 1),
 		states:    make(chan loaded),
@@ -174,6 +177,7 @@ type agent struct {
 	Parts
 	engine     *engine.Engine
 	inputs     chan engine.Input
+	weighed    *semaphore.Weighted            // the bytes of messages on their way to the engine
 	questions  chan func()                    // run by the loop, which owns the engine
 	saves      chan engine.Save               // one at a time: the engine waits for its answer
 	states     chan loaded                    // what came of attempts to read the state, until one succeeds
@@ -213,6 +217,9 @@ func (a *agent) loop(ctx context.Context) (again bool) {
 		select {
 		case in := <-a.inputs:
 			a.step(in)
+			if message, ok := in.(engine.Accepted); ok {
+				a.weighed.Release(int64(message.Size))
+			}
 		case ask := <-a.questions:
 			ask()
 		case u := <-a.Updates:

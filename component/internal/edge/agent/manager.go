@@ -17,14 +17,15 @@ func (m *shadowManager) follow(f *feed) {
 	topic := func(suffix string) *ipc.Subscription {
 		return m.session.Topic(model.SubscribeToTopicRequest{Topic: f.id.Topic(suffix), ReceiveMode: model.ReceiveAll})
 	}
-	f.listen([2]*ipc.Subscription{topic("/update/accepted"), topic("/delete/accepted")}, nil, func(i int, u ipc.Update) {
+	f.listen([2]*ipc.Subscription{topic("/update/accepted"), topic("/delete/accepted")}, nil, func(i int, u ipc.Update) (missed bool) {
 		switch message, ok := u.(ipc.Message); {
 		case !ok:
 		case i == 0:
-			f.accepted(message.Payload)
+			return f.accepted(message.Payload)
 		default:
 			f.tell(engine.Deleted{ID: f.id})
 		}
+		return false
 	})
 }
 

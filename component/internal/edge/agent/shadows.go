@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
@@ -41,7 +42,17 @@ type feed struct {
 	large  bool // its messages are more than nucleus lite takes
 	ctx    context.Context
 	end    context.CancelFunc
+	// unread tells of messages that were not read, one log message for many.
+	unread burst
 }
+
+const (
+	// maxMessage is the largest message in bytes that is parsed. Larger ones are rare; the
+	// document, which has their content, is read instead.
+	maxMessage = 64 << 10
+	// maxWaiting is how many bytes of messages wait for the engine.
+	maxWaiting = 256 << 10
+)
 
 // follow starts the feed of a shadow.
 func (a *agent) follow(id shadow.ID) {
@@ -77,8 +88,9 @@ func (a *agent) tooLargeForLite(id shadow.ID) bool {
 }
 
 // listen takes what two subscriptions bring until the feed ends. The shadow is live
-// while both are. It is as if it had become live again whenever again says so.
-func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{}, take func(subscription int, u ipc.Update)) {
+// while both are. It is as if it had become live again whenever again says so, and when
+// take reports that something was missed.
+func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{}, take func(subscription int, u ipc.Update) (missed bool)) {
 	var live [2]bool
 	both := func() {
 		if live[0] && live[1] {
@@ -94,7 +106,9 @@ func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{},
 			live[i] = false
 			f.tell(engine.ShadowLost{ID: f.id, Err: u.Err})
 		default:
-			take(i, u)
+			if take(i, u) {
+				both()
+			}
 		}
 	}
 	defer subscriptions[0].Close()
@@ -115,16 +129,49 @@ func (f *feed) listen(subscriptions [2]*ipc.Subscription, again <-chan struct{},
 
 func (f *feed) tell(in engine.Input) { f.sendWhile(f.ctx, in) }
 
-// accepted takes a message of update/accepted.
-func (f *feed) accepted(payload []byte) {
-	update, err := shadow.ParseAccepted(payload)
-	if err != nil {
-		// Only the shadow service publishes here, by policy. The gap that this
-		// message leaves in the versions leads to a full read.
-		f.Logger.Error("message not understood", "topic", f.id.Topic("/update/accepted"), "error", err)
-		return
+// accepted takes a message of update/accepted, and reports whether it was not read. Then
+// the document has to be.
+func (f *feed) accepted(payload []byte) (missed bool) {
+	if len(payload) > maxMessage {
+		if more, tell := f.unread.add(time.Now()); tell {
+			f.Logger.Warn("large message; the shadow is read instead", "topic", f.id.Topic("/update/accepted"), "bytes", len(payload), "limit", maxMessage, "more", more)
+		}
+		return true
 	}
-	f.tell(engine.Accepted{ID: f.id, Accepted: update})
+	update, err := shadow.ParseAccepted(payload)
+	if err != nil { // only the shadow service publishes here, by policy
+		if more, tell := f.unread.add(time.Now()); tell {
+			f.Logger.Error("message not understood; the shadow is read instead", "topic", f.id.Topic("/update/accepted"), "error", err, "more", more)
+		}
+		return true
+	}
+	if err := f.weighed.Acquire(f.ctx, int64(len(payload))); err != nil {
+		return false // the feed ends
+	}
+	if !f.sendWhile(f.ctx, engine.Accepted{ID: f.id, Accepted: update}) {
+		f.weighed.Release(int64(len(payload)))
+	}
+	return false
+}
+
+// burst makes one log message of many. The zero value is ready.
+type burst struct {
+	last time.Time
+	more int
+}
+
+// burstPause is the least time between two log messages about the same.
+const burstPause = time.Minute
+
+// add counts an event at that time. tell is whether to log it, and more how many were not
+// logged since the last one.
+func (b *burst) add(now time.Time) (more int, tell bool) {
+	if !b.last.IsZero() && now.Sub(b.last) < burstPause {
+		b.more++
+		return 0, false
+	}
+	more, b.more, b.last = b.more, 0, now
+	return more, true
 }
 
 func (a *agent) fetch(via transport, e replica.Fetch) engine.Input {

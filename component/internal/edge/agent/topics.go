@@ -97,26 +97,29 @@ func (t *topics) follow(f *feed) {
 	filter := func(suffix string) *ipc.Subscription {
 		return t.session.IoTCore(model.SubscribeToIoTCoreRequest{TopicName: f.id.Topic(suffix), QOS: model.AtLeastOnce})
 	}
-	f.listen([2]*ipc.Subscription{filter("/+/accepted"), filter("/+/rejected")}, again, func(_ int, u ipc.Update) {
+	f.listen([2]*ipc.Subscription{filter("/+/accepted"), filter("/+/rejected")}, again, func(_ int, u ipc.Update) (missed bool) {
 		if e, ok := u.(ipc.Event[model.IoTCoreMessage]); ok && e.Value.Message != nil {
-			t.take(f, e.Value.Message)
+			return t.take(f, e.Value.Message)
 		}
+		return false
 	})
 }
 
-// take takes what came on one of the topics of a shadow.
-func (t *topics) take(f *feed, message *model.MQTTMessage) {
+// take takes what came on one of the topics of a shadow, and reports whether it was not
+// read.
+func (t *topics) take(f *feed, message *model.MQTTMessage) (missed bool) {
 	switch suffix, _ := strings.CutPrefix(message.TopicName, f.id.Topic("")); suffix {
 	case "/get/accepted":
 		t.answered(f, message.Payload, false)
 	case "/update/accepted":
 		t.answered(f, message.Payload, false)
-		f.accepted(message.Payload)
+		return f.accepted(message.Payload)
 	case "/get/rejected", "/update/rejected":
 		t.answered(f, message.Payload, true)
 	case "/delete/accepted":
 		f.tell(engine.Deleted{ID: f.id})
 	}
+	return false
 }
 
 // answered gives an answer to the request that it is for, if it is one of ours.

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
@@ -63,7 +65,7 @@ func newTopicsRig(t *testing.T, settings devcore.Config) *topicsRig {
 	running.Go(func() { session.Run(ctx) })
 	r.agent = &agent{
 		Parts: Parts{Session: session, Logger: slog.New(slog.DiscardHandler)}, ctx: ctx,
-		inputs: make(chan engine.Input, 64),
+		inputs: make(chan engine.Input, 64), weighed: semaphore.NewWeighted(maxWaiting),
 	}
 	r.topics = r.newTransports()[config.IoTCore].(*topics)
 	t.Cleanup(func() { cancel(); r.work.Wait(); running.Wait(); r.core.Close() })

@@ -59,18 +59,19 @@ func Configuration() Object { return rootObject.Object }
 // object is an [Object] that is read into a T.
 type object[T any] struct {
 	Object
-	keys []key[T]
+	keys []*key[T]
 	want string // the fault of a missing key, where it is not the key's own
 }
 
-// key is a [Key] that is read into a T.
+// key is a [Key] that is read into a T. Declarations pass pointers to it: copies of a
+// hundred keys at each step would make the binary larger by more than one percent.
 type key[T any] struct {
 	Key
 	want string // the fault when it is missing; "" if that is checked elsewhere
 	read func(*parser, node, *T)
 }
 
-func declare[T any](name, doc string, keys ...key[T]) *object[T] {
+func declare[T any](name, doc string, keys ...*key[T]) *object[T] {
 	o := &object[T]{Object: Object{Name: name, Doc: doc}, keys: keys}
 	for _, k := range keys {
 		o.Keys = append(o.Keys, k.Key)
@@ -91,27 +92,27 @@ func (o *object[T]) complete(want string) *object[T] {
 }
 
 // field declares a key whose value is kept at one place of a T.
-func field[T, V any](name string, f form[V], at func(*T) *V, doc string) key[T] {
+func field[T, V any](name string, f form[V], at func(*T) *V, doc string) *key[T] {
 	return part(name, f.Shape, func(p *parser, n node, dst *T) { *at(dst) = f.read(p, n) }, doc)
 }
 
 // part declares a key whose value is read in a way of its own.
 //
 //go:noinline
-func part[T any](name string, shape Shape, read func(*parser, node, *T), doc string) key[T] {
-	return key[T]{Key: Key{Name: name, Doc: doc, Shape: shape}, read: read}
+func part[T any](name string, shape Shape, read func(*parser, node, *T), doc string) *key[T] {
+	return &key[T]{Key: Key{Name: name, Doc: doc, Shape: shape}, read: read}
 }
 
 // inside declares a key whose members are kept in the same T.
-func inside[T any](name string, o *object[T], doc string) key[T] {
+func inside[T any](name string, o *object[T], doc string) *key[T] {
 	return part(name, Shape{Type: Group, Object: &o.Object}, func(p *parser, n node, dst *T) { o.read(p, n, dst) }, doc)
 }
 
-// or gives the key a default. Like the other parts of a declaration it is not inlined:
-// a hundred copies would make the binary larger by more than one percent.
+// or gives the key a default. Like the other parts of a declaration it is not inlined,
+// which would make the binary larger, too.
 //
 //go:noinline
-func (k key[T]) or(value any) key[T] {
+func (k *key[T]) or(value any) *key[T] {
 	switch v := value.(type) {
 	case time.Duration:
 		value = brief(v)
@@ -126,13 +127,13 @@ func (k key[T]) or(value any) key[T] {
 // the object says so itself.
 //
 //go:noinline
-func (k key[T]) needed(want string) key[T] {
+func (k *key[T]) needed(want string) *key[T] {
 	k.Needed, k.want = true, want
 	return k
 }
 
 // needs has values that match need another key. The reader of the object checks it.
-func (k key[T]) needs(when *regexp.Regexp, other string) key[T] {
+func (k *key[T]) needs(when *regexp.Regexp, other string) *key[T] {
 	k.Needs = &Need{when, other}
 	return k
 }
@@ -140,7 +141,7 @@ func (k key[T]) needs(when *regexp.Regexp, other string) key[T] {
 // of leaves the key to these variants.
 //
 //go:noinline
-func (k key[T]) of(variants ...fmt.Stringer) key[T] {
+func (k *key[T]) of(variants ...fmt.Stringer) *key[T] {
 	for _, v := range variants {
 		k.Of = append(k.Of, v.String())
 	}

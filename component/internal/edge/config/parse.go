@@ -72,7 +72,7 @@ var rootObject = declare("configuration", "The whole configuration.",
 )
 
 // section declares a part of the configuration.
-func section(name string, shape Shape, read func(*parser, node), doc string) key[parser] {
+func section(name string, shape Shape, read func(*parser, node), doc string) *key[parser] {
 	return part(name, shape, func(p *parser, n node, _ *parser) { read(p, n) }, doc)
 }
 

@@ -59,7 +59,7 @@ func kindVariants() (variants []Variant) {
 	return variants
 }
 
-var propertyObject = declare("property", "What one key of a shadow shows, of lines or of what goes on in the device.", slices.Concat([]key[Property]{
+var propertyObject = declare("property", "What one key of a shadow shows, of lines or of what goes on in the device.", slices.Concat([]*key[Property]{
 	field("line", text, func(p *Property) *string { return &p.Line }, "Label of the line.").needed("").
 		of(Level, Pulse, Blink, PWM, Count, Rate, Period, Changed, Duty, LastPulse),
 	part("values", Shape{Type: Map, Size: [2]int{2, 2}, Elem: &onOff.Shape}, (*parser).values,
@@ -103,7 +103,7 @@ var propertyObject = declare("property", "What one key of a shadow shows, of lin
 	field("setting", oneOf(BooleanValue, NumberValue, IntegerValue, StringValue, ObjectValue), func(p *Property) *ValueType { return &p.Domain.Type },
 		"Of its values.").of(Setting),
 	part("members", membersShape, (*parser).members, "Of a setting that is an object: its members.").of(Setting),
-}, domainKeys(func(p *Property) *Domain { return &p.Domain }, Setting), []key[Property]{
+}, domainKeys(func(p *Property) *Domain { return &p.Domain }, Setting), []*key[Property]{
 	field("alarm", text, func(p *Property) *string { return &p.Alarm }, "Label of the alarm.").of(Flag),
 	field("schedule", outputLabel, func(p *Property) *string { return &p.Drives }, "Label of an output that no pattern holds.").of(Schedule),
 	field("maxSize", whole(64, 4096), func(p *Property) *int { return &p.MaxSize }, "Largest schedule, in bytes of compact JSON.").or(DefaultMaxSize).of(Schedule),
@@ -129,7 +129,7 @@ var clampObject = declare("clamp", "Bounds of a value; what is beyond is at the 
 )
 
 // bound declares a number that may be missing.
-func bound(name string, at func(*Property) **float64, doc string) key[Property] {
+func bound(name string, at func(*Property) **float64, doc string) *key[Property] {
 	form := number(-MaxSetting, MaxSetting)
 	return part(name, form.Shape, func(p *parser, n node, dst *Property) { *at(dst) = new(form.read(p, n)) }, doc)
 }

@@ -48,8 +48,8 @@ const (
 )
 
 // domainKeys are the keys that a setting and a member of one have in common.
-func domainKeys[T any](at func(*T) *Domain, of ...fmt.Stringer) []key[T] {
-	keys := []key[T]{
+func domainKeys[T any](at func(*T) *Domain, of ...fmt.Stringer) []*key[T] {
+	keys := []*key[T]{
 		field("min", number(-MaxSetting, MaxSetting), func(t *T) *float64 { return &at(t).Min }, "Least value of a number.").or(-MaxSetting),
 		field("max", number(-MaxSetting, MaxSetting), func(t *T) *float64 { return &at(t).Max }, "Largest value of a number.").or(MaxSetting),
 		field("enum", anyList, func(t *T) *[]any { return &at(t).Enum }, "The only values that a number or a text may have."),
@@ -66,7 +66,7 @@ func domainKeys[T any](at func(*T) *Domain, of ...fmt.Stringer) []key[T] {
 type member struct{ Domain }
 
 var memberObject = declare("member", "One member of a setting that is an object.", slices.Concat(
-	[]key[member]{field("type", oneOf(BooleanValue, NumberValue, IntegerValue, StringValue), func(m *member) *ValueType { return &m.Type },
+	[]*key[member]{field("type", oneOf(BooleanValue, NumberValue, IntegerValue, StringValue), func(m *member) *ValueType { return &m.Type },
 		"Of its values.").needed("one of boolean, number, integer, string")},
 	domainKeys(func(m *member) *Domain { return &m.Domain }),
 )...)

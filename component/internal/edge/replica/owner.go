@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
@@ -52,10 +53,18 @@ func (r *Replica) Desired(key string) (value any, at int64) {
 
 // Acknowledge answers the request of a key. If the shadow already has this
 // acknowledgement, written after the value, the replica does not write it again, except
-// after a deletion of the document. A key without a request gets no answer.
+// after a deletion of the document. A key without a request gets no answer. Of many keys
+// with [shadow.NoProperty] only some get one; [shadow.RestKey] counts the others.
 func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	q, requested := r.requests[key]
 	if !requested {
+		return
+	}
+	if code != shadow.NoProperty {
+		r.unknown.remove(key)
+	} else if !r.unknown.add(key) {
+		delete(r.wantAck, key)
+		r.touch()
 		return
 	}
 	ack := shadow.Ack{Code: code, Version: q.Version, Reason: shadow.CutReason(reason)}
@@ -69,8 +78,8 @@ func (r *Replica) Acknowledge(key string, code shadow.Code, reason string) {
 	if have, ok := r.haveAck[key]; ok && !underway && q.answeredBy(have, r.owner.IsCommand(key)) && ack == (shadow.Ack{Code: have.Code, Version: q.Version, Reason: have.Reason, Value: have.Value, ID: have.ID}) {
 		ack.Version = have.Version
 	}
-	if old, ok := r.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused {
-		r.log.Warn("desired value not applied", "shadow", r.id, "property", key, "value", q.Value, "code", int(code), "reason", reason)
+	if old, ok := r.wantAck[key]; (!ok || old.Code != code || old.Reason != ack.Reason) && code >= shadow.Refused && code != shadow.NoProperty {
+		r.log.Warn("desired value not applied", "shadow", r.id, "property", key, "value", shadow.CutReason(fmt.Sprint(q.Value)), "code", int(code), "reason", reason)
 	}
 	r.wantAck[key] = ack
 	delete(r.withdrawn, key)
@@ -159,6 +168,7 @@ func (r *Replica) retire() {
 	}
 	clear(r.requests)
 	clear(r.wantAck)
+	r.unknown = newUnknownKeys()
 	clear(r.clears)
 	clear(r.proposals)
 	clear(r.repeats)

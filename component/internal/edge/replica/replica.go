@@ -162,9 +162,15 @@ const (
 	deletedPause = time.Second
 )
 
-// maxEarly limits the messages kept during a fetch. On overflow the document is read
-// again.
-const maxEarly = 64
+// maxEarly and maxEarlyBytes limit the messages kept during a fetch. On overflow the
+// document is read again.
+const (
+	maxEarly      = 64
+	maxEarlyBytes = 64 << 10
+)
+
+// warnPause is how long a warning is not repeated.
+const warnPause = time.Minute
 
 // phase is the knowledge of the document.
 type phase uint8
@@ -190,8 +196,11 @@ type Replica struct {
 
 	fetchAt time.Time
 	early   []shadow.Accepted // messages received during the fetch
+	waiting int               // their size in bytes
 	pause   time.Duration     // of the last failed fetch
-	warned  string            // the last warning, to log each only once
+	warned  string            // the current problem
+	told    string            // the last warning in the log
+	toldAt  time.Time
 
 	// want has the values to report, have the values known to be in the shadow. A nil
 	// in want deletes the key.
@@ -202,6 +211,7 @@ type Replica struct {
 	wantAck, haveAck map[string]shadow.Ack
 	spoiled          bool // the acknowledgements in the shadow contain a null or an empty object
 	requests         map[string]request
+	unknown          unknownKeys
 	withdrawn        map[string]int64 // version of the last request withdrawn during this run: its acknowledgement answers no later request
 
 	desired   map[string]any   // the desired section, as far as known
@@ -274,7 +284,7 @@ func (r request) answeredBy(have shadow.Ack, command bool) bool {
 	if command { // the value of an ended command is not reported
 		return have.Version <= r.Version && r.answered != 0 && r.answered >= r.At
 	}
-	return have.Version <= r.Version && r.ackStands(have.Code) && (r.answered > r.At || r.Version <= have.Version+1)
+	return have.Version <= r.Version && r.ackStands(have.Code) && (r.answered > r.At || r.Version-1 <= have.Version)
 }
 
 func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
@@ -282,7 +292,7 @@ func newReplica(set *Set, id shadow.ID, owner Owner) *Replica {
 		set: set, id: id, owner: owner, log: set.log,
 		want: map[string]any{}, have: map[string]any{}, unequal: map[string]bool{},
 		wantAck: map[string]shadow.Ack{}, haveAck: map[string]shadow.Ack{},
-		requests: map[string]request{}, withdrawn: map[string]int64{},
+		unknown: newUnknownKeys(), requests: map[string]request{}, withdrawn: map[string]int64{},
 		desired: map[string]any{}, desiredAt: map[string]int64{},
 		sent: map[string]sent{}, proposals: map[string]any{}, repeats: map[string]bool{}, clears: map[string]bool{},
 	}
@@ -352,19 +362,28 @@ func (r *Replica) fetchLater(now time.Time, pause time.Duration) {
 	r.touch()
 }
 
-// warn logs each problem once.
+// warn notes the current problem and logs it, once, and one that returns again and again
+// once a minute.
 func (r *Replica) warn(text string, err error) {
-	if message := text + ": " + err.Error(); message != r.warned {
-		r.warned = message
-		r.log.Warn(text, "shadow", r.id, "error", err)
+	message := text + ": " + err.Error()
+	if message == r.warned {
+		return
 	}
+	r.warned = message
+	if message == r.told && r.set.now.Sub(r.toldAt) < warnPause {
+		return
+	}
+	r.told, r.toldAt = message, r.set.now
+	r.log.Warn(text, "shadow", r.id, "error", err)
 }
 
 // adopt replaces the known content by a whole document, and passes its requests to the
 // owner. An empty document stands for a missing shadow.
 func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 	r.phase, r.pause, r.warned, r.fetchAt, r.shed = synced, 0, "", time.Time{}, shedNothing
-	r.gate.Document(doc.Version)
+	if r.gate.Document(doc.Version); doc.Version == shadow.NoVersion {
+		doc.Version = r.newest // the best that is known; the gate trusts no message after it
+	}
 	r.have, r.haveAck = map[string]any{}, map[string]shadow.Ack{}
 	for key, value := range doc.Reported {
 		_, wanted := r.want[key] // including keys to delete
@@ -426,7 +445,7 @@ func (r *Replica) adopt(now time.Time, doc shadow.Document) {
 		maps.DeleteFunc(r.sent, func(_ string, s sent) bool { return s.version != doc.Version })
 	}
 	early := r.early
-	r.early = nil
+	r.early, r.waiting = nil, 0
 	for _, message := range early {
 		r.accepted(now, message)
 	}
@@ -491,6 +510,7 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 		r.deliver(key, q)
 	}
 	r.owner.RequestsDelivered()
+	r.answerUnknown(doc.Version)
 }
 
 // deliver passes a request to the owner, except a command waiting to be cleared.
@@ -526,6 +546,7 @@ func (r *Replica) keepAnswer(key string) {
 func (r *Replica) forget(key string) {
 	delete(r.requests, key)
 	delete(r.wantAck, key)
+	r.unknown.remove(key)
 }
 
 // forgetWithdrawn drops the acknowledgement of a value withdrawn by its writer. The
@@ -549,7 +570,9 @@ func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
 		return // the next fetch will include the message
 	case fetching:
 		// The document in flight may be older than this message.
-		if r.early = append(r.early, in); len(r.early) > maxEarly {
+		r.early, r.waiting = append(r.early, in), r.waiting+in.Size
+		if len(r.early) > maxEarly || r.waiting > maxEarlyBytes {
+			r.early, r.waiting = nil, 0
 			r.resync(now, firstFetch)
 		}
 		return
@@ -657,6 +680,7 @@ func (r *Replica) requestWritten(in shadow.Accepted) {
 		}
 	}
 	r.owner.RequestsDelivered()
+	r.answerUnknown(in.Version)
 }
 
 // withdrawn reports whether a written value deletes its key, as null and an empty

@@ -146,7 +146,7 @@ func (r *Replica) sendable() report {
 }
 
 func (r *Replica) fetchNow() Fetch {
-	r.phase, r.fetch, r.early = fetching, r.seq, nil
+	r.phase, r.fetch, r.early, r.waiting = fetching, r.seq, nil, 0
 	return Fetch{r.id, r.seq}
 }
 

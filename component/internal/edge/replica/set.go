@@ -26,6 +26,7 @@ type Set struct {
 	touched  []*Replica        // replicas to check for something to send
 	queue    []*Replica        // replicas with something to send, in turn
 	draining bool
+	now      time.Time // of the last Flush
 	wake     time.Time
 	effects  []Effect
 }
@@ -169,6 +170,7 @@ func (s *Set) Drain() {
 
 // Flush returns the requests allowed now.
 func (s *Set) Flush(now time.Time) []Effect {
+	s.now = now
 	slices.SortFunc(s.touched, byID)
 	touched := s.touched
 	s.touched = nil

@@ -9,6 +9,10 @@ const AckKey = "ack"
 // replica. It requests nothing.
 const SyncKey = "sync"
 
+// RestKey is the key in reported.ack that answers all desired keys without a property
+// that have no answer of their own. No property has this name.
+const RestKey = "*"
+
 // StatusKey is the key of the reported section in which the component tells of
 // itself.
 const StatusKey = "status"
@@ -35,7 +39,7 @@ var Codes = []struct {
 	{Done, "it is as desired"},
 	{InProgress, "it will be: a pulse runs, or a rule makes it wait; `reason` says which"},
 	{Refused, "unknown value, wrong type, out of range, or the property is an input; `reason` says which"},
-	{NoProperty, "no such property"},
+	{NoProperty, "no such property; `*` answers those beyond the first 16"},
 	{Expired, "the command came later than its property's `expires` allows; it was not carried out, and is deleted"},
 	{Conflict, "an interlock does not allow it, it was overruled on the device, or what raised an alarm goes on; stands until it is desired anew"},
 	{LineFailed, "the line failed, or does not read what was set; it is retried, and answered again when it works"},

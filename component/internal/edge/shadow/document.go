@@ -43,58 +43,109 @@ type Accepted struct {
 	DesiredCleared, ReportedCleared bool
 
 	DesiredAt map[string]int64 // see Document
+
+	Size int // of the message in bytes
 }
+
+// Bounds of what is taken for a document or a message. A shadow has at most 30 kB of
+// desired and reported values (internal/shadowdoc, MaxSizeLimit), 60 kB with the delta,
+// each character perhaps as an escape; metadata has 25 bytes for two of a list.
+const (
+	maxPayload = 512 << 10
+	maxState   = 192 << 10
+	// maxNesting is far above the 6 levels that the shadow service stores.
+	maxNesting = 32
+	// MaxVersion is the highest version that is taken for one. Every client of a shadow
+	// can represent it, and no shadow reaches it by being written.
+	MaxVersion = 1<<53 - 1
+)
+
+// NoVersion stands for a version that is none: no whole number, negative, or above
+// [MaxVersion].
+const NoVersion int64 = -1
 
 // wire is the common form of documents, messages and replies.
 type wire struct {
-	Version     int64           `json:"version"`
-	ClientToken string          `json:"clientToken"`
-	State       json.RawMessage `json:"state"`
-	Metadata    json.RawMessage `json:"metadata"`
+	version         int64
+	clientToken     string
+	state, metadata json.RawMessage
 }
 
-// ParseDocument reads the payload of a get.
+// ParseDocument reads the payload of a get. It fails for one that is larger or deeper
+// than any document of a shadow service. A version that is none becomes [NoVersion].
 func ParseDocument(payload []byte) (Document, error) {
-	var w wire
-	var state, metadata struct {
-		Desired  map[string]any `json:"desired"`
-		Reported map[string]any `json:"reported"`
-	}
-	if err := parse(payload, &w, &state, &metadata); err != nil {
+	doc, err := parseDocument(payload)
+	if err != nil {
 		return Document{}, fmt.Errorf("shadow document: %w", err)
 	}
-	acks, _ := metadata.Reported[AckKey].(map[string]any)
-	return Document{
-		Version:   w.Version,
-		Desired:   state.Desired,
-		Reported:  state.Reported,
-		DesiredAt: times(metadata.Desired),
-		AckAt:     times(acks),
-
-		ReportedSince: oldest(metadata.Reported),
-	}, nil
+	return doc, nil
 }
 
-// ParseAccepted reads the payload of an update/accepted message.
-func ParseAccepted(payload []byte) (Accepted, error) {
-	var w wire
-	var metadata struct {
-		Desired map[string]any `json:"desired"`
+func parseDocument(payload []byte) (doc Document, err error) {
+	w, err := parse(payload)
+	if err != nil {
+		return doc, err
 	}
-	var state map[string]json.RawMessage
-	if err := parse(payload, &w, &state, &metadata); err != nil {
-		return Accepted{}, fmt.Errorf("shadow update: %w", err)
+	state, err := members(w.state)
+	if err != nil {
+		return doc, fmt.Errorf("state: %w", err)
 	}
-	a := Accepted{Version: w.Version, ClientToken: w.ClientToken, DesiredAt: times(metadata.Desired)}
-	// A document emptied as a whole comes with a state that is null.
-	emptied := state == nil
-	var err, err2 error
-	a.Desired, a.DesiredCleared, err = section(state, "desired", emptied)
-	a.Reported, a.ReportedCleared, err2 = section(state, "reported", emptied)
+	if err := errors.Join(decode(state["desired"], &doc.Desired), decode(state["reported"], &doc.Reported)); err != nil {
+		return doc, fmt.Errorf("state: %w", err)
+	}
+	metadata, err := members(w.metadata)
+	if err != nil {
+		return doc, fmt.Errorf("metadata: %w", err)
+	}
+	reported, err := members(metadata["reported"])
+	if err != nil {
+		return doc, fmt.Errorf("metadata: %w", err)
+	}
+	doc.Version = w.version
+	var err2 error
+	doc.DesiredAt, err = times(metadata["desired"])
+	doc.AckAt, err2 = times(reported[AckKey])
+	doc.ReportedSince = oldest(metadata["reported"])
 	if err := errors.Join(err, err2); err != nil {
+		return doc, fmt.Errorf("metadata: %w", err)
+	}
+	return doc, nil
+}
+
+// ParseAccepted reads the payload of an update/accepted message. It fails for one that
+// is larger or deeper than any message of a shadow service. A version that is none
+// becomes [NoVersion].
+func ParseAccepted(payload []byte) (Accepted, error) {
+	a, err := parseAccepted(payload)
+	if err != nil {
 		return Accepted{}, fmt.Errorf("shadow update: %w", err)
 	}
 	return a, nil
+}
+
+func parseAccepted(payload []byte) (a Accepted, err error) {
+	w, err := parse(payload)
+	if err != nil {
+		return a, err
+	}
+	state, err := members(w.state)
+	if err != nil {
+		return a, fmt.Errorf("state: %w", err)
+	}
+	metadata, err := members(w.metadata)
+	if err == nil {
+		a.DesiredAt, err = times(metadata["desired"])
+	}
+	if err != nil {
+		return a, fmt.Errorf("metadata: %w", err)
+	}
+	a.Version, a.ClientToken, a.Size = w.version, w.clientToken, len(payload)
+	// A document emptied as a whole comes with a state that is null.
+	emptied := state == nil
+	var err2 error
+	a.Desired, a.DesiredCleared, err = section(state, "desired", emptied)
+	a.Reported, a.ReportedCleared, err2 = section(state, "reported", emptied)
+	return a, errors.Join(err, err2)
 }
 
 // section reads one section of an update. Both null and an empty object clear it
@@ -111,26 +162,95 @@ func section(state map[string]json.RawMessage, name string, emptied bool) (membe
 	return members, len(members) == 0, nil
 }
 
-// ParseVersion reads the version of an update reply or a delete/accepted message.
+// ParseVersion reads the version of an update reply or a delete/accepted message. A
+// version that is none becomes [NoVersion].
 func ParseVersion(payload []byte) (int64, error) {
-	var w wire
-	if err := decode(payload, &w); err != nil {
+	w, err := parse(payload)
+	if err != nil {
 		return 0, fmt.Errorf("shadow reply: %w", err)
 	}
-	return w.Version, nil
+	return w.version, nil
 }
 
-func parse(payload []byte, w *wire, state, metadata any) error {
-	if err := decode(payload, w); err != nil {
-		return err
+// parse reads the members that all payloads share, by their exact names.
+func parse(payload []byte) (w wire, err error) {
+	if len(payload) > maxPayload {
+		return w, fmt.Errorf("want at most %d bytes, got %d", maxPayload, len(payload))
 	}
-	if err := decode(w.State, state); err != nil {
-		return fmt.Errorf("state: %w", err)
+	if tooDeep(payload) {
+		return w, fmt.Errorf("want at most %d levels of objects and lists, got more", maxNesting)
 	}
-	if err := decode(w.Metadata, metadata); err != nil {
-		return fmt.Errorf("metadata: %w", err)
+	all, err := members(payload)
+	if err != nil {
+		return w, err
 	}
-	return nil
+	w.state, w.metadata, w.version = all["state"], all["metadata"], parseVersion(all["version"])
+	if len(w.state) > maxState {
+		return w, fmt.Errorf("state: want at most %d bytes, got %d", maxState, len(w.state))
+	}
+	if text := all["clientToken"]; len(text) > 0 && json.Unmarshal(text, &w.clientToken) != nil {
+		w.clientToken = "" // another type is no token of ours
+	}
+	return w, nil
+}
+
+// parseVersion reads a version. Nuclei write whole numbers as floating-point numbers and
+// texts, too.
+func parseVersion(text json.RawMessage) int64 {
+	if len(text) == 0 {
+		return 0
+	}
+	var value any
+	if err := decode(text, &value); err != nil {
+		return NoVersion
+	}
+	digits := ""
+	switch value := value.(type) {
+	case json.Number:
+		digits = value.String()
+	case string:
+		digits = value
+	}
+	version, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		float, err := strconv.ParseFloat(digits, 64)
+		if err != nil || float != math.Trunc(float) || math.Abs(float) > MaxVersion {
+			return NoVersion
+		}
+		version = int64(float)
+	}
+	if version < 0 || version > MaxVersion {
+		return NoVersion
+	}
+	return version
+}
+
+// tooDeep reports whether a JSON text nests objects and lists deeper than maxNesting,
+// before anything recurses over it.
+func tooDeep(text []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			if depth++; depth > maxNesting {
+				return true
+			}
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// members reads an object, nil for null or nothing at all.
+func members(text []byte) (all map[string]json.RawMessage, err error) {
+	err = decode(text, &all)
+	return all, err
 }
 
 // decode reads one JSON value and keeps numbers as they are written. Nothing at
@@ -144,51 +264,51 @@ func decode(text []byte, dst any) error {
 	return nil
 }
 
-// times reduces a metadata tree to the latest time under each key.
-func times(metadata map[string]any) map[string]int64 {
-	out := make(map[string]int64, len(metadata))
-	for key, entry := range metadata {
+// times reduces a metadata tree to the latest time under each key, without making a
+// tree of it: metadata is the largest part of a document.
+func times(metadata json.RawMessage) (map[string]int64, error) {
+	all, err := members(metadata)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]int64, len(all))
+	for key, entry := range all {
 		out[key] = latest(entry)
 	}
-	return out
+	return out, nil
+}
+
+// latest returns the latest time in a metadata tree, 0 for none.
+func latest(metadata json.RawMessage) (at int64) {
+	eachTime(metadata, func(t int64) { at = max(at, t) })
+	return at
 }
 
 // oldest returns the oldest time in a metadata tree, 0 for none.
-func oldest(entry any) (at int64) {
-	note := func(t int64) {
+func oldest(metadata json.RawMessage) (at int64) {
+	eachTime(metadata, func(t int64) {
 		if t != 0 && (at == 0 || t < at) {
 			at = t
 		}
-	}
-	switch e := entry.(type) {
-	case json.Number:
-		at, _ = e.Int64()
-	case map[string]any:
-		for _, v := range e {
-			note(oldest(v))
-		}
-	case []any:
-		for _, v := range e {
-			note(oldest(v))
-		}
-	}
+	})
 	return at
 }
 
-func latest(entry any) (at int64) {
-	switch e := entry.(type) {
-	case json.Number:
-		at, _ = e.Int64()
-	case map[string]any:
-		for _, v := range e {
-			at = max(at, latest(v))
+// eachTime passes the whole numbers of a metadata tree, which were read as JSON before.
+func eachTime(metadata json.RawMessage, note func(int64)) {
+	decoder := json.NewDecoder(bytes.NewReader(metadata))
+	decoder.UseNumber()
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return // the end
 		}
-	case []any:
-		for _, v := range e {
-			at = max(at, latest(v))
+		if n, ok := token.(json.Number); ok {
+			if seconds, err := n.Int64(); err == nil {
+				note(seconds)
+			}
 		}
 	}
-	return at
 }
 
 // ParseAck reads one value under reported.ack; anything else is no ack.

@@ -34,16 +34,27 @@ type Gate struct {
 	known    bool
 }
 
+// maxLate is how many versions a message can be older than a document that was read
+// before it: more than the messages on their way at that time. An older one is of a shadow
+// that counts anew, or the document had a version that was none.
+const maxLate = 512
+
 // Document notes that the whole document of that version was read, and resets the
-// memory.
-func (g *Gate) Document(version int64) { *g = Gate{document: version, known: true} }
+// memory. After one with [NoVersion] every message asks for a whole document, since
+// nothing tells whether it is newer.
+func (g *Gate) Document(version int64) {
+	*g = Gate{document: version, known: true}
+	if version == NoVersion {
+		g.Forget()
+	}
+}
 
 // Forget notes that the shadow was deleted or may have been.
 func (g *Gate) Forget() { *g = Gate{} }
 
 // Message judges the message of that version.
 func (g *Gate) Message(version int64) Verdict {
-	stale := version <= g.document && version >= g.last
+	stale := version <= g.document && version >= g.last && g.document-version <= maxLate
 	if g.known && stale && (version > 1 || g.document <= 1) {
 		g.last = version
 		return Ignore // published before the document was read

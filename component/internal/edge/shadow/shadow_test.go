@@ -49,7 +49,7 @@ func TestParseDocumentTakesWhatTheShadowManagerSends(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", text, doc, err)
 		}
 	}
-	for _, text := range []string{`{"version":"3"}`, `[]`, `{"state":5}`, `{`} {
+	for _, text := range []string{`[]`, `{"state":5}`, `{`} {
 		if doc, err := ParseDocument([]byte(text)); err == nil {
 			t.Errorf("%s was taken for %+v", text, doc)
 		}
@@ -188,11 +188,12 @@ func TestParseAccepted(t *testing.T) {
 			continue
 		}
 		got.DesiredAt, c.want.DesiredAt = nonzero(got.DesiredAt), nonzero(c.want.DesiredAt)
+		c.want.Size = len(c.payload)
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.payload, got, c.want)
 		}
 	}
-	for _, payload := range []string{`{`, `{"state":5}`, `{"state":{"desired":[]}}`, `{"version":"1"}`, `{"state":{"reported":true}}`} {
+	for _, payload := range []string{`{`, `{"state":5}`, `{"state":{"desired":[]}}`, `{"state":{"reported":true}}`} {
 		if got, err := ParseAccepted([]byte(payload)); err == nil {
 			t.Errorf("%s was taken for %+v", payload, got)
 		}
@@ -219,4 +220,108 @@ func FuzzParseDocument(f *testing.F) {
 		ParseAccepted(payload)
 		ParseVersion(payload)
 	})
+}
+
+// TestVersions reads versions in every form that nuclei and others write.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int64{
+		"0": 0, "7": 7, "7.0": 7, "7e0": 7, `"7"`: 7, `"7.0"`: 7, "9007199254740991": MaxVersion,
+		"9007199254740992": NoVersion, "9223372036854775807": NoVersion, "9223372036854775808": NoVersion, "1e999999999": NoVersion, "9e15": 9e15, "1e16": NoVersion,
+		"-1": NoVersion, "-9223372036854775808": NoVersion, "-7.0": NoVersion, "7.5": NoVersion, `"x"`: NoVersion, `"NaN"`: NoVersion, `"Inf"`: NoVersion, `""`: NoVersion,
+		"null": NoVersion, "true": NoVersion, "{}": NoVersion, "[7]": NoVersion, strings.Repeat("9", 10000): NoVersion,
+	} {
+		payload := []byte(`{"version":` + text + `,"state":{"desired":{"a":1}}}`)
+		doc, err := ParseDocument(payload)
+		if err != nil || doc.Version != want || len(doc.Desired) != 1 {
+			t.Errorf("document with version %.40s: %d, %v, want %d", text, doc.Version, err, want)
+		}
+		if a, err := ParseAccepted(payload); err != nil || a.Version != want {
+			t.Errorf("message with version %.40s: %d, %v, want %d", text, a.Version, err, want)
+		}
+		if version, err := ParseVersion(payload); err != nil || version != want {
+			t.Errorf("reply with version %.40s: %d, %v, want %d", text, version, err, want)
+		}
+	}
+}
+
+func TestMembersGoByTheirExactNames(t *testing.T) {
+	t.Parallel()
+	const payload = `{"version":7,"VERSION":9,"Version":9,"state":{"desired":{"a":1},"Desired":{"a":2},"DESIRED":{"b":2}},"STATE":{},"ClientToken":"x","metadata":{"desired":{"a":{"timestamp":5}},"Desired":{"a":{"timestamp":9}}}}`
+	doc, err := ParseDocument([]byte(payload))
+	if want := map[string]any{"a": json.Number("1")}; err != nil || doc.Version != 7 || !reflect.DeepEqual(doc.Desired, want) || doc.DesiredAt["a"] != 5 {
+		t.Errorf("got %+v, %v", doc, err)
+	}
+	a, err := ParseAccepted([]byte(payload))
+	if err != nil || a.Version != 7 || len(a.Desired) != 1 || a.ClientToken != "" || a.DesiredAt["a"] != 5 {
+		t.Errorf("got %+v, %v", a, err)
+	}
+	twice, err := ParseDocument([]byte(`{"version":1,"version":2,"state":{"desired":{"a":1,"a":{"b":1},"a":{"c":2}}}}`))
+	if want := map[string]any{"a": map[string]any{"c": json.Number("2")}}; err != nil || twice.Version != 2 || !reflect.DeepEqual(twice.Desired, want) {
+		t.Errorf("of duplicated members the last counts; got %+v, %v", twice, err)
+	}
+}
+
+func TestOversizedPayloads(t *testing.T) {
+	t.Parallel()
+	state := func(value string) string { return `{"version":1,"state":{"desired":{"a":` + value + `}}}` }
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for name, c := range map[string]struct {
+		payload string
+		bad     bool
+	}{
+		"as deep as may be":     {state(deep(maxNesting - 3)), false},
+		"too deep":              {state(deep(maxNesting - 2)), true},
+		"far too deep":          {state(deep(100000)), true},
+		"never closed":          {strings.Repeat("{", 100000), true},
+		"brackets in a text":    {state(`"` + strings.Repeat(`[{\"`, 1000) + `"`), false},
+		"large state":           {state(`"` + strings.Repeat("x", maxState-20) + `"`), false},
+		"too large a state":     {state(`"` + strings.Repeat("x", maxState) + `"`), true},
+		"too large a payload":   {state(`1`) + strings.Repeat(" ", maxPayload), true},
+		"large metadata":        {`{"version":1,"state":{"desired":{"a":1}},"metadata":{"desired":{"a":[` + strings.Repeat(`{"timestamp":1},`, 20000) + `{"timestamp":5}]}}}`, false},
+		"metadata of no object": {`{"version":1,"state":{"desired":{"a":1}},"metadata":{"desired":[]}}`, true},
+	} {
+		doc, err := ParseDocument([]byte(c.payload))
+		if (err != nil) != c.bad {
+			t.Errorf("%s, as a document: %v", name, err)
+		}
+		if a, err2 := ParseAccepted([]byte(c.payload)); (err2 != nil) != c.bad || !c.bad && !reflect.DeepEqual(a.DesiredAt, doc.DesiredAt) {
+			t.Errorf("%s, as a message: %v", name, err2)
+		}
+		if name == "large metadata" && doc.DesiredAt["a"] != 5 {
+			t.Errorf("the latest time is %v", doc.DesiredAt)
+		}
+	}
+}
+
+// TestGateRecoversFromAnyVersion: whatever version a document had, the versions of a shadow
+// that was made anew lead to a read.
+func TestGateRecoversFromAnyVersion(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int64{NoVersion, MaxVersion, 1 << 40, 10000} {
+		for _, next := range []int64{1, 2, 9, NoVersion, MaxVersion} {
+			var g Gate
+			g.Document(version)
+			if got := g.Message(next); next < version-maxLate && got != Resync || version == NoVersion && got != Resync {
+				t.Errorf("after a document with version %d, a message with %d: %v", version, next, got)
+			}
+		}
+		var g Gate
+		g.Document(version)
+		g.Forget()
+		g.Document(1)
+		if got := g.Message(2); got != Apply {
+			t.Errorf("after version %d and a new document: %v", version, got)
+		}
+	}
+	var g Gate
+	g.Document(1000)
+	for _, late := range []int64{998, 999, 1000} {
+		if got := g.Message(late); got != Ignore {
+			t.Errorf("message %d, published before the document: %v", late, got)
+		}
+	}
+	if got := g.Message(1001); got != Apply {
+		t.Errorf("the next message: %v", got)
+	}
 }

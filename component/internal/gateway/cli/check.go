@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
 )
@@ -70,7 +70,7 @@ func check(env Env, o checkOptions) int {
 	present, err2 := readInput(o.onto)
 	defaults, err3 := readInput(o.recipe)
 	if err := errors.Join(err, err2, err3); err != nil {
-		fmt.Fprintln(env.Stderr, err)
+		printable.Fprintln(env.Stderr, err)
 		return command.Usage
 	}
 	report, err := preflight.Judge(preflight.Question{
@@ -79,7 +79,7 @@ func check(env Env, o checkOptions) int {
 		Thing: cmp.Or(thingName(env.Getenv), "core-device"),
 	})
 	if err != nil {
-		fmt.Fprintf(env.Stderr, "%s: %v\n", o.file, err)
+		printable.Fprintf(env.Stderr, "%s: %v\n", o.file, err)
 		return command.Usage
 	}
 	outcome := checked{File: o.file, Report: report}
@@ -142,37 +142,37 @@ func (c checked) print(env Env) {
 		preflight.Deployment: ", configuration after the deployment",
 	}[c.Kind]
 	if len(c.Faults) > 0 {
-		fmt.Fprintf(env.Stderr, "%s%s:\n", c.File, of)
+		printable.Fprintf(env.Stderr, "%s%s:\n", c.File, of)
 		for _, fault := range c.Faults {
-			fmt.Fprintln(env.Stderr, fault)
+			printable.Fprintln(env.Stderr, fault)
 		}
 		return
 	}
-	fmt.Fprintf(env.Stdout, "%s is valid: %d lines, %d shadows%s\n", c.File, len(c.Config.Lines), len(c.Config.Shadows), of)
+	printable.Fprintf(env.Stdout, "%s is valid: %d lines, %d shadows%s\n", c.File, len(c.Config.Lines), len(c.Config.Shadows), of)
 	for _, note := range c.Notes {
-		fmt.Fprintln(env.Stdout, "note:", note)
+		printable.Fprintln(env.Stdout, "note:", note)
 	}
 	if len(c.Lines) > 0 {
 		c.printLines(env)
 	}
 	if c.ChipError != "" {
-		fmt.Fprintln(env.Stderr, c.ChipError)
+		printable.Fprintln(env.Stderr, c.ChipError)
 	}
 	if n := c.problems(); n > 0 {
-		fmt.Fprintf(env.Stderr, "%d of %d lines cannot be had on this machine\n", n, len(c.Lines))
+		printable.Fprintf(env.Stderr, "%d of %d lines cannot be had on this machine\n", n, len(c.Lines))
 	}
 }
 
 func (c checked) printLines(env Env) {
-	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	w := printable.NewTable(env.Stdout, 2)
 	defer w.Flush()
-	fmt.Fprintln(w, "LABEL\tLINE\tDIRECTION\tCHIP\tOFFSET\tSTATE")
+	w.Row("LABEL", "LINE", "DIRECTION", "CHIP", "OFFSET", "STATE")
 	for _, l := range c.Lines {
 		chip, offset := "-", "-"
 		if l.Chip != "" {
 			chip, offset = l.Chip, fmt.Sprint(l.Offset)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%v\t%s\t%s\t%s\n", l.Label, l.Line, l.Direction, chip, offset, l.State())
+		w.Row(l.Label, l.Line, l.Direction, chip, offset, l.State())
 	}
 }
 
@@ -184,7 +184,7 @@ func readConfig(file, thing string) (*config.Config, error) {
 	}
 	cfg, err := config.Parse(text, thing)
 	if err != nil {
-		return nil, fmt.Errorf("%s:\n%w", file, err)
+		return nil, errors.Join(fmt.Errorf("%s:", file), err)
 	}
 	return cfg, nil
 }

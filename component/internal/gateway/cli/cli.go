@@ -4,13 +4,13 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -62,7 +62,7 @@ func versionCommand(env Env) *cobra.Command {
 				Arch    string `json:"arch"`
 			}{Version, runtime.Version(), runtime.GOOS, runtime.GOARCH})
 		} else {
-			fmt.Fprintln(env.Stdout, "shadowgpio", Version)
+			printable.Fprintln(env.Stdout, "shadowgpio", Version)
 		}
 		return command.OK
 	})

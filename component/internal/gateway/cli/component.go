@@ -15,6 +15,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	examination "github.com/shadowgpio/shadowgpio/component/internal/gateway/doctor"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
@@ -51,7 +52,7 @@ func dial(env Env, name, socket string) (*control.Client, int) {
 
 // failed says what went wrong, and returns the exit code for it.
 func failed(env Env, name string, err error) int {
-	fmt.Fprintf(env.Stderr, "shadowgpio %s: %v\n", name, err)
+	printable.Fprintf(env.Stderr, "shadowgpio %s: %v\n", name, err)
 	if errors.Is(err, control.ErrNotRunning) {
 		return command.NotRunning
 	}

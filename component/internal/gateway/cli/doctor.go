@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	examination "github.com/shadowgpio/shadowgpio/component/internal/gateway/doctor"
 )
@@ -51,7 +51,7 @@ func doctor(ctx context.Context, env Env, o examination.Options, asJSON bool) in
 		write = func() error { return report.WriteJSON(env.Stdout) }
 	}
 	if err := write(); err != nil {
-		fmt.Fprintln(env.Stderr, "shadowgpio doctor:", err)
+		printable.Fprintln(env.Stderr, "shadowgpio doctor:", err)
 		return command.Failure
 	}
 	if !report.Healthy() {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/gpio"
 )
@@ -33,7 +34,7 @@ func holdCommandLine(env Env) *cobra.Command {
 	stay := fs.Bool("stay", false, "stay also without lines, as a service does")
 	c.RunE = command.Ends(func(ctx context.Context, _ []string) int {
 		if *socket == "" {
-			fmt.Fprintln(env.Stderr, "shadowgpio hold: want --socket PATH")
+			printable.Fprintln(env.Stderr, "shadowgpio hold: want --socket PATH")
 			return command.Usage
 		}
 		serve := holdLines
@@ -41,7 +42,7 @@ func holdCommandLine(env Env) *cobra.Command {
 			serve = detachHolder
 		}
 		if err := serve(ctx, env, *socket, *stay); err != nil {
-			fmt.Fprintln(env.Stderr, "shadowgpio hold:", err)
+			printable.Fprintln(env.Stderr, "shadowgpio hold:", err)
 			return command.Failure
 		}
 		return command.OK
@@ -87,7 +88,7 @@ func holdLines(ctx context.Context, env Env, socket string, stay bool) error {
 	// Nobody reads the log of a detached holder, and that must not end it; the next
 	// owner is told what matters.
 	signal.Ignore(syscall.SIGPIPE)
-	fmt.Fprintln(env.Stdout, holder.Ready)
+	printable.Fprintln(env.Stdout, holder.Ready)
 	errs := logpipe.New(env.Stderr)
 	defer errs.Close(logPatience)
 	log := newLogger(errs, errs, slog.LevelInfo)

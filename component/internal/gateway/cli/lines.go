@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/preflight"
 	"github.com/shadowgpio/shadowgpio/gpio"
@@ -63,20 +63,20 @@ func listLines(env Env, o linesOptions) int {
 	backend := env.Backend()
 	ours, err := configured(env, o, backend)
 	if err != nil {
-		fmt.Fprintln(env.Stderr, err)
+		printable.Fprintln(env.Stderr, err)
 		return command.Usage
 	}
 	code := command.OK
 	chips, err := backend.Chips()
 	if err != nil {
-		fmt.Fprintln(env.Stderr, err)
+		printable.Fprintln(env.Stderr, err)
 		code = command.Failure
 	}
 	all := []chipLines{}
 	for _, chip := range chips {
 		infos, err := backend.LineInfos(chip.Path)
 		if err != nil {
-			fmt.Fprintln(env.Stderr, err)
+			printable.Fprintln(env.Stderr, err)
 			code = command.Failure
 			continue
 		}
@@ -86,7 +86,7 @@ func listLines(env Env, o linesOptions) int {
 			if o.levels && !info.Used {
 				row.Level, err = level(backend, chip, info)
 				if err != nil {
-					fmt.Fprintln(env.Stderr, err)
+					printable.Fprintln(env.Stderr, err)
 					code = command.Failure
 				}
 			}
@@ -175,33 +175,33 @@ func level(backend gpio.Backend, chip gpio.ChipInfo, info gpio.LineInfo) (string
 
 func printLines(env Env, chips []chipLines, ours, levels bool) {
 	if len(chips) == 0 {
-		fmt.Fprintln(env.Stdout, "no GPIO chips")
+		printable.Fprintln(env.Stdout, "no GPIO chips")
 		return
 	}
-	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	w := printable.NewTable(env.Stdout, 2)
 	defer w.Flush()
-	header := []string{"CHIP", "LABEL", "OFFSET", "NAME", "DIRECTION", "HELD BY"}
+	header := []any{"CHIP", "LABEL", "OFFSET", "NAME", "DIRECTION", "HELD BY"}
 	if ours {
 		header = append(header, "CONFIGURED AS", "VALUE")
 	}
 	if levels {
 		header = append(header, "LEVEL")
 	}
-	fmt.Fprintln(w, strings.Join(header, "\t"))
+	w.Row(header...)
 	for _, c := range chips {
 		for _, l := range c.Lines {
 			holder := "-"
 			if l.Used {
 				holder = cmp.Or(l.Consumer, "(unnamed)")
 			}
-			cells := []string{c.Name, c.Label, fmt.Sprint(l.Offset), cmp.Or(l.Name, "-"), l.Direction.String(), holder}
+			cells := []any{c.Name, c.Label, l.Offset, cmp.Or(l.Name, "-"), l.Direction, holder}
 			if ours {
 				cells = append(cells, cmp.Or(l.Label, "-"), cmp.Or(l.Value, "-"))
 			}
 			if levels {
 				cells = append(cells, cmp.Or(l.Level, "-"))
 			}
-			fmt.Fprintln(w, strings.Join(cells, "\t"))
+			w.Row(cells...)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 )
 
 // newLogger logs as the nucleus expects: one line an event, without a time of its
@@ -17,7 +19,7 @@ func newLogger(stdout, stderr io.Writer, level slog.Leveler) *slog.Logger {
 		}
 		return a
 	}}
-	return slog.New(splitHandler{slog.NewTextHandler(stdout, options), slog.NewTextHandler(stderr, options)})
+	return slog.New(splitHandler{slog.NewTextHandler(printable.Writer(stdout), options), slog.NewTextHandler(printable.Writer(stderr), options)})
 }
 
 type splitHandler struct{ low, high slog.Handler }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/shadow"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -58,7 +58,7 @@ func get(env Env, socket string, asJSON bool, args []string) int {
 	if len(args) == 1 {
 		p, err := find(status, args[0])
 		if err != nil {
-			fmt.Fprintln(env.Stderr, "shadowgpio get:", err)
+			printable.Fprintln(env.Stderr, "shadowgpio get:", err)
 			return command.Usage
 		}
 		wanted = []found{p}
@@ -67,11 +67,11 @@ func get(env Env, socket string, asJSON bool, args []string) int {
 	case asJSON:
 		printJSON(env, byName(wanted))
 	case len(args) == 1:
-		fmt.Fprintln(env.Stdout, plain(wanted[0].Value))
+		printable.Fprintln(env.Stdout, plain(wanted[0].Value))
 	default:
-		table := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+		table := printable.NewTable(env.Stdout, 2)
 		for _, p := range wanted {
-			fmt.Fprintf(table, "%s\t%s\n", p.name(), plain(p.Value))
+			table.Row(p.name(), plain(p.Value))
 		}
 		table.Flush()
 	}
@@ -144,9 +144,9 @@ func setAll(ctx context.Context, env Env, socket string, timeout time.Duration, 
 			return code
 		case asJSON:
 		case p.Ack == nil:
-			fmt.Fprintf(env.Stdout, "%s is %s, nothing is desired\n", p.name(), plain(p.Value))
+			printable.Fprintf(env.Stdout, "%s is %s, nothing is desired\n", p.name(), plain(p.Value))
 		default:
-			fmt.Fprintf(env.Stdout, "%s is %s, answered %s\n", p.name(), plain(p.Value), answer(p.PropertyView))
+			printable.Fprintf(env.Stdout, "%s is %s, answered %s\n", p.name(), plain(p.Value), answer(p.PropertyView))
 		}
 	}
 	return command.OK
@@ -166,7 +166,7 @@ func set(ctx context.Context, env Env, socket string, timeout time.Duration, nam
 	}
 	target, err := find(status, name)
 	if err != nil {
-		fmt.Fprintln(env.Stderr, "shadowgpio set:", err)
+		printable.Fprintln(env.Stderr, "shadowgpio set:", err)
 		return p, command.Usage
 	}
 	version, err := client.Desire(target.shadow, target.key, value)
@@ -186,10 +186,10 @@ func set(ctx context.Context, env Env, socket string, timeout time.Duration, nam
 	case err != nil:
 		return p, failed(env, "set", err)
 	case !done:
-		fmt.Fprintf(env.Stderr, "shadowgpio set: %s: not answered within %v; it is %s, answered %s\n", p.name(), timeout, plain(p.Value), answer(p.PropertyView))
+		printable.Fprintf(env.Stderr, "shadowgpio set: %s: not answered within %v; it is %s, answered %s\n", p.name(), timeout, plain(p.Value), answer(p.PropertyView))
 		return p, command.Timeout
 	case p.Ack != nil && p.Ack.Code >= shadow.Refused:
-		fmt.Fprintf(env.Stderr, "shadowgpio set: %s: refused with %s; it is %s\n", p.name(), answer(p.PropertyView), plain(p.Value))
+		printable.Fprintf(env.Stderr, "shadowgpio set: %s: refused with %s; it is %s\n", p.name(), answer(p.PropertyView), plain(p.Value))
 		return p, command.Refused
 	}
 	return p, command.OK

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/holder"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/logpipe"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/workdir"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
@@ -54,6 +56,18 @@ const hangPatience = lockPatience + time.Second
 // logPatience is how long the last lines of the log may take to be read.
 const logPatience = 200 * time.Millisecond
 
+// Bounds of memory, whatever the nucleus and other components send.
+const (
+	// payloadLimit is far above a shadow with its metadata, 450 kB at most, and a
+	// configuration.
+	payloadLimit = 1 << 20
+	// inboxLimit is how many bytes of messages of one topic wait to be read.
+	inboxLimit = 512 << 10
+	// memoryLimit is where the garbage collector works harder. The component needs about 10
+	// MB, and more only for as long as it parses what is large.
+	memoryLimit = 40 << 20
+)
+
 // refusedPause is the pause before a token that was never accepted is tried again.
 const refusedPause = 30 * time.Second
 
@@ -73,7 +87,7 @@ func runCommand(env Env) *cobra.Command {
 		switch {
 		case *ifBusy == busyWaits, *ifBusy == busyEnds:
 		case *ifBusy != "":
-			fmt.Fprintf(env.Stderr, "shadowgpio run: --if-busy: want wait or end, got %q\n", *ifBusy)
+			printable.Fprintf(env.Stderr, "shadowgpio run: --if-busy: want wait or end, got %q\n", *ifBusy)
 			return command.Usage
 		case isTerminal(env.Stderr): // somebody reads who it is
 			*ifBusy = busyEnds
@@ -100,6 +114,10 @@ func run(ctx context.Context, env Env, file, dir string, waits bool) int {
 		return command.Usage
 	}
 	ipcConfig.Logger = log
+	ipcConfig.PayloadLimit, ipcConfig.InboxLimit = payloadLimit, inboxLimit
+	if env.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	session, err := ipc.NewSession(ipc.SessionConfig{Config: ipcConfig})
 	if err != nil {
 		log.Error("the nucleus is out of reach", "error", err)

@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/sensor"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -44,7 +43,7 @@ func sensors(ctx context.Context, env Env, asJSON bool) int {
 	all, err := env.Sensors.List()
 	code := command.OK
 	if err != nil {
-		fmt.Fprintln(env.Stderr, err)
+		printable.Fprintln(env.Stderr, err)
 		code = command.Failure
 	}
 	rows := make([]sensorRow, len(all))
@@ -68,15 +67,15 @@ func sensors(ctx context.Context, env Env, asJSON bool) int {
 		printJSON(env, rows)
 		return code
 	}
-	table := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	table := printable.NewTable(env.Stdout, 2)
 	defer table.Flush()
-	fmt.Fprintln(table, "SENSOR\tVALUE\tUNIT")
+	table.Row("SENSOR", "VALUE", "UNIT")
 	for _, r := range rows {
 		value := r.Error
 		if r.Value != nil {
 			value = strconv.FormatFloat(*r.Value, 'f', -1, 64)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\n", r.Name, value, cmp.Or(r.Unit, "-"))
+		table.Row(r.Name, value, cmp.Or(r.Unit, "-"))
 	}
 	return code
 }

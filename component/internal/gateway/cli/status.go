@@ -8,13 +8,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/control"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
 
@@ -42,7 +42,7 @@ func statusCommand(env Env) *cobra.Command {
 
 func status(env Env, socket string, asJSON bool, last int) int {
 	if last < 0 || last > journal.Kept {
-		fmt.Fprintf(env.Stderr, "shadowgpio status: --journal: want 0 to %d, got %d\n", journal.Kept, last)
+		printable.Fprintf(env.Stderr, "shadowgpio status: --journal: want 0 to %d, got %d\n", journal.Kept, last)
 		return command.Usage
 	}
 	client, code := dial(env, "status", socket)
@@ -80,29 +80,29 @@ func printStatus(w io.Writer, paint painter, s control.Status) {
 	if s.Stopped {
 		state = "stopping"
 	}
-	fmt.Fprintf(w, "shadowgpio %s, %s since %s, process %d\n", s.Version, state, when(s.At, s.Since), s.PID)
+	printable.Fprintf(w, "shadowgpio %s, %s since %s, process %d\n", s.Version, state, when(s.At, s.Since), s.PID)
 	nucleus := s.Nucleus.State
 	if s.Nucleus.Since != nil {
 		nucleus += " since " + when(s.At, *s.Nucleus.Since)
 	}
 	if s.Nucleus.Error != "" {
-		nucleus = paint.bad(nucleus + ": " + s.Nucleus.Error)
+		nucleus += ": " + s.Nucleus.Error
 	}
-	fmt.Fprintf(w, "nucleus: %s\n", nucleus)
+	printable.Fprintf(w, "nucleus: %s\n", paint.badIf(s.Nucleus.Error != "", nucleus))
 	if len(s.Held) > 0 {
-		fmt.Fprintf(w, "held over a restart: %s\n", strings.Join(s.Held, ", "))
+		printable.Fprintf(w, "held over a restart: %s\n", strings.Join(s.Held, ", "))
 	}
 	if s.Refused != "" {
-		fmt.Fprintf(w, "%s\n", paint.bad("the latest configuration is not in force: "+s.Refused))
+		printable.Fprintf(w, "%s\n", paint.bad("the latest configuration is not in force: "+s.Refused))
 	}
 	for _, what := range slices.Sorted(maps.Keys(s.Disk)) {
-		fmt.Fprintf(w, "%s\n", paint.bad("disk: "+what+" "+s.Disk[what]))
+		printable.Fprintf(w, "%s\n", paint.bad("disk: "+what+" "+s.Disk[what]))
 	}
 	if s.JournalDropped > 0 {
-		fmt.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("journal: %d changes not on disk, since it did not keep up", s.JournalDropped)))
+		printable.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("journal: %d changes not on disk, since it did not keep up", s.JournalDropped)))
 	}
 	if s.LogDropped > 0 {
-		fmt.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("log: %d lines dropped, since nobody read them", s.LogDropped)))
+		printable.Fprintf(w, "%s\n", paint.bad(fmt.Sprintf("log: %d lines dropped, since nobody read them", s.LogDropped)))
 	}
 	printLineViews(w, paint, s)
 	printShadowViews(w, paint, s)
@@ -111,84 +111,80 @@ func printStatus(w io.Writer, paint painter, s control.Status) {
 
 func printLineViews(w io.Writer, paint painter, s control.Status) {
 	if len(s.Lines) == 0 {
-		fmt.Fprintln(w, "no lines")
+		printable.Fprintln(w, "no lines")
 		return
 	}
-	fmt.Fprintln(w)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "LINE\tDIRECTION\tVALUE\tDEMAND\tSINCE\tWHY")
+	printable.Fprintln(w)
+	table := printable.NewTable(w, 2)
+	table.Row("LINE", "DIRECTION", "VALUE", "DEMAND", "SINCE", "WHY")
 	for _, label := range slices.Sorted(maps.Keys(s.Lines)) {
 		l := s.Lines[label]
-		since, why := "-", "-"
+		since, why := "-", printable.Safe("-")
 		if l.Since != nil {
 			since = when(s.At, *l.Since)
 		}
 		if l.Cause != nil {
-			why = l.Cause.String()
+			why = printable.Text(l.Cause.String())
 		}
-		// Colour is in the last cell only: it would count for the width of others.
 		switch {
 		case l.Fault != "":
 			why = paint.bad("fault: " + l.Fault)
 		case l.Waiting != "":
 			why += ", " + paint.wait("waits: "+l.Waiting)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", label, l.Direction, cmp.Or(l.Value, "?"), cmp.Or(l.Demand, "-"), since, why)
+		table.Row(label, l.Direction, cmp.Or(l.Value, "?"), cmp.Or(l.Demand, "-"), since, why)
 	}
 	table.Flush()
 }
 
 func printShadowViews(w io.Writer, paint painter, s control.Status) {
 	if len(s.Shadows) == 0 {
-		fmt.Fprintln(w, "no shadows")
+		printable.Fprintln(w, "no shadows")
 		return
 	}
-	fmt.Fprintln(w)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SHADOW\tTHING\tNAME\tVERSION\tSYNC")
+	printable.Fprintln(w)
+	table := printable.NewTable(w, 2)
+	table.Row("SHADOW", "THING", "NAME", "VERSION", "SYNC")
 	for _, label := range slices.Sorted(maps.Keys(s.Shadows)) {
 		v := s.Shadows[label]
-		sync := v.Sync
-		if v.Warning != "" {
-			sync = paint.bad(v.Warning)
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s\n", label, v.Thing, cmp.Or(v.Name, "(classic)"), v.Version, sync)
+		sync := paint.badIf(v.Warning != "", cmp.Or(v.Warning, v.Sync))
+		table.Row(label, v.Thing, cmp.Or(v.Name, "(classic)"), v.Version, sync)
 	}
 	table.Flush()
 }
 
 func printProperties(w io.Writer, paint painter, s control.Status) {
-	fmt.Fprintln(w)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PROPERTY\tVALUE\tDESIRED\tKIND\tLINE\tANSWER")
+	printable.Fprintln(w)
+	table := printable.NewTable(w, 2)
+	table.Row("PROPERTY", "VALUE", "DESIRED", "KIND", "LINE", "ANSWER")
 	for _, shadow := range slices.Sorted(maps.Keys(s.Shadows)) {
 		for _, key := range slices.Sorted(maps.Keys(s.Shadows[shadow].Properties)) {
 			p := s.Shadows[shadow].Properties[key]
-			text := answer(p)
+			text := printable.Text(answer(p))
 			switch {
 			case p.Fault != "":
 				text = paint.bad("fault: " + p.Fault)
 			case p.Ack == nil:
 			case p.Ack.Code >= 400:
-				text = paint.bad(text)
+				text = paint.bad(answer(p))
 			case p.Ack.Code == 202:
-				text = paint.wait(text)
+				text = paint.wait(answer(p))
 			}
 			if p.Pending {
 				text += " " + paint.wait("(not in the shadow yet)")
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", shadow+"/"+key, measured(p), plain(p.Desired), cmp.Or(p.Kind, "-"), cmp.Or(p.Line, "-"), text)
+			table.Row(shadow+"/"+key, measured(p), plain(p.Desired), cmp.Or(p.Kind, "-"), cmp.Or(p.Line, "-"), text)
 		}
 	}
 	table.Flush()
 }
 
 func printJournal(w io.Writer, now time.Time, entries []journal.Entry) {
-	fmt.Fprintln(w)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TIME\tLINE\tVALUE\tWHY")
+	printable.Fprintln(w)
+	table := printable.NewTable(w, 2)
+	table.Row("TIME", "LINE", "VALUE", "WHY")
 	for _, e := range entries {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%v\n", when(now, e.At), e.Line, onOff(e.On), e.Cause)
+		table.Row(when(now, e.At), e.Line, onOff(e.On), e.Cause)
 	}
 	table.Flush()
 }
@@ -207,12 +203,19 @@ func when(now, at time.Time) string {
 // painter colours, or does not.
 type painter bool
 
-func (p painter) bad(text string) string  { return p.with("31", text) }
-func (p painter) wait(text string) string { return p.with("33", text) }
+func (p painter) bad(text string) printable.Safe  { return p.with(printable.Red, text) }
+func (p painter) wait(text string) printable.Safe { return p.with(printable.Yellow, text) }
 
-func (p painter) with(colour, text string) string {
-	if !p {
-		return text
+func (p painter) badIf(bad bool, text string) printable.Safe {
+	if bad {
+		return p.bad(text)
 	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+	return printable.Text(text)
+}
+
+func (p painter) with(colour int, text string) printable.Safe {
+	if !p {
+		return printable.Text(text)
+	}
+	return printable.Colored(colour, printable.Text(text))
 }

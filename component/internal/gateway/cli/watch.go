@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,6 +16,7 @@ import (
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/replica"
 	"github.com/shadowgpio/shadowgpio/component/internal/gateway/command"
 )
@@ -172,7 +172,7 @@ func changed(a, b engine.PropertyView) (text string, bad bool) {
 
 func (w *watcher) tell(e event) {
 	if w.json {
-		json.NewEncoder(w.env.Stdout).Encode(e)
+		printable.JSON(w.env.Stdout, e, "")
 		return
 	}
 	text := e.Text
@@ -185,8 +185,5 @@ func (w *watcher) tell(e event) {
 	if e.Cause != nil {
 		text += "  " + e.Cause.String()
 	}
-	if e.bad {
-		text = w.paint.bad(text)
-	}
-	fmt.Fprintf(w.env.Stdout, "%s  %-9s  %-16s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, cmp.Or(e.Name, "-"), text)
+	printable.Fprintf(w.env.Stdout, "%s  %-9s  %-16s  %s\n", e.At.Local().Format("15:04:05.000"), e.Kind, cmp.Or(e.Name, "-"), w.paint.badIf(e.bad, text))
 }

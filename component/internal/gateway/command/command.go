@@ -4,7 +4,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 )
 
 // Exit codes that both programs use. 100 to 199 are the nucleus's own.
@@ -105,8 +105,8 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, st
 	root.SilenceErrors, root.SilenceUsage = true, true
 	completeNothing(root)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(printable.Writer(stdout)) // help and completions are cobra's
+	root.SetErr(printable.Writer(stderr))
 	c, err := root.ExecuteContextC(ctx)
 	var code exit
 	switch {
@@ -115,7 +115,7 @@ func Execute(ctx context.Context, root *cobra.Command, args []string, stdout, st
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintf(stderr, "%s: %v\n%s --help tells what it takes\n", c.CommandPath(), err, c.CommandPath())
+	printable.Fprintf(stderr, "%s: %v\n%s --help tells what it takes\n", c.CommandPath(), err, c.CommandPath())
 	return Usage
 }
 
@@ -142,7 +142,7 @@ func Fail(stderr io.Writer, program string, err error) int {
 	if errors.Is(err, ErrNoReader) {
 		return Failure
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", program, err)
+	printable.Fprintf(stderr, "%s: %v\n", program, err)
 	if errors.As(err, new(usageError)) {
 		return Usage
 	}
@@ -158,9 +158,4 @@ func Invocation() string {
 }
 
 // PrintJSON prints what --json asks for.
-func PrintJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
-}
+func PrintJSON(w io.Writer, value any) error { return printable.JSON(w, value, "  ") }

@@ -202,7 +202,7 @@ func (x *examination) cureAccess(denied []need) {
 	for i := len(x.findings) - 1; i >= 0; i-- {
 		if f := &x.findings[i]; f.Kind == AccessDenied {
 			if f.Cure = "# the block below"; denied != nil {
-				f.Cure, denied = x.policyBlock(denied), nil
+				f.Cure, denied = pasteable(x.policyBlock(denied)), nil
 			}
 		}
 	}
@@ -236,5 +236,5 @@ func (x *examination) policyBlock(denied []need) string {
 	if err != nil {
 		panic("doctor: policies cannot be encoded: " + err.Error()) // they are strings
 	}
-	return script(x.cli("deployment create --update-config '%s'", text), "# for a deployment of the cloud, put what MERGE holds into its configurationUpdate.merge")
+	return script(x.cli("deployment create --update-config '%s'", strings.ReplaceAll(string(text), "\n", lineEnd)), "# for a deployment of the cloud, put what MERGE holds into its configurationUpdate.merge")
 }

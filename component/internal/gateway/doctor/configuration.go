@@ -119,7 +119,7 @@ func (x *examination) policies(configuration json.RawMessage) {
 func (x *examination) malformed(mistake string) {
 	x.report("accessControl", AccessMalformed, mistake+"; the nucleus ignores the whole accessControl",
 		"services, in them policies, in them policyDescription, operations and resources only",
-		fmt.Sprintf("# in the deployment, before the merge:\n# %q: {\"configurationUpdate\": {\"reset\": [\"/accessControl\"]}}", x.name))
+		script("# in the deployment, before the merge:", fmt.Sprintf("# %q: {\"configurationUpdate\": {\"reset\": [\"/accessControl\"]}}", x.name)))
 }
 
 func policyMistake(members map[string]any) string {

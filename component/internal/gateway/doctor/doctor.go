@@ -34,9 +34,11 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 )
 
 // ComponentName is the component where the nucleus does not say another.
@@ -103,7 +105,7 @@ func (x *examination) skip(check, format string, args ...any) {
 
 // report adds something that is wrong.
 func (x *examination) report(check string, kind Kind, found, want, cure string) {
-	x.findings = append(x.findings, Finding{check, severity[kind], kind, found, want, cure})
+	x.findings = append(x.findings, Finding{check, severity[kind], kind, found, want, pasteable(cure)})
 }
 
 // getenv is a variable as the component has it.
@@ -127,5 +129,29 @@ func (x *examination) cli(format string, args ...any) string {
 // restart is the line that restarts the component.
 func (x *examination) restart() string { return x.cli("component restart --names %q", x.name) }
 
+// shellWord makes one word of a shell's command line, which a person pastes, of a name
+// that others chose.
+func shellWord(name string) string {
+	if shellSafe.MatchString(name) {
+		return name
+	}
+	return "'" + strings.ReplaceAll(string(printable.Text(name)), "'", `'\''`) + "'"
+}
+
+var shellSafe = regexp.MustCompile(`^[A-Za-z0-9@%+:,./_][A-Za-z0-9@%+=:,./_-]*$`)
+
 // script joins the lines of a cure.
-func script(lines ...string) string { return strings.Join(lines, "\n") }
+func script(lines ...string) string { return strings.Join(lines, lineEnd) }
+
+// lineEnd ends a line of a cure until the cure is complete. No path, name or argument
+// can contain it, so none of them adds a line that a person would paste.
+const lineEnd = "\x00"
+
+// pasteable is a cure as it is shown.
+func pasteable(cure string) string {
+	lines := strings.Split(cure, lineEnd)
+	for i, line := range lines {
+		lines[i] = string(printable.Text(line))
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,10 +1,10 @@
 package doctor
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
+
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/printable"
 )
 
 // Status is how a check ended.
@@ -49,32 +49,26 @@ func (r Report) Healthy() bool { return r.Count(Fault) == 0 }
 
 // WriteJSON writes the report for programs.
 func (r Report) WriteJSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false) // cures are to be pasted
-	return encoder.Encode(struct {
+	return printable.JSON(w, struct {
 		Faults   int `json:"faults"`
 		Warnings int `json:"warnings"`
 		Report
-	}{r.Count(Fault), r.Count(Warning), r})
+	}{r.Count(Fault), r.Count(Warning), r}, "  ")
 }
 
-// colours are the escape sequences of a terminal.
-var colours = map[Status]string{OK: "\x1b[32m", Warning: "\x1b[33m", Fault: "\x1b[31m", NotChecked: "\x1b[2m"}
-
-const plain = "\x1b[0m"
+var colours = map[Status]int{OK: printable.Green, Warning: printable.Yellow, Fault: printable.Red, NotChecked: printable.Faint}
 
 // WriteText writes the report for people, in colour if that is asked for.
 func (r Report) WriteText(w io.Writer, colour bool) error {
 	width := 0
 	for _, f := range r.Findings {
-		width = max(width, len(f.Check))
+		width = max(width, printable.Width(printable.Text(f.Check)))
 	}
 	var b strings.Builder
 	for _, f := range r.Findings {
 		f.write(&b, width, colour)
 	}
-	fmt.Fprintf(&b, "\n%d faults, %d warnings, %d ok, %d not checked\n", r.Count(Fault), r.Count(Warning), r.Count(OK), r.Count(NotChecked))
+	printable.Fprintf(&b, "\n%d faults, %d warnings, %d ok, %d not checked\n", r.Count(Fault), r.Count(Warning), r.Count(OK), r.Count(NotChecked))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -83,21 +77,21 @@ func (r Report) WriteText(w io.Writer, colour bool) error {
 const statusWidth = len(NotChecked)
 
 func (f Finding) write(b *strings.Builder, width int, colour bool) {
-	status := fmt.Sprintf("%-*s", statusWidth, f.Status)
+	status := printable.Sprintf("%-*s", statusWidth, f.Status)
 	if colour {
-		status = colours[f.Status] + status + plain
+		status = printable.Colored(colours[f.Status], status)
 	}
 	found := f.Found
 	if f.Kind != "" {
 		found += " [" + string(f.Kind) + "]"
 	}
-	fmt.Fprintf(b, "%s  %-*s  %s\n", status, width, f.Check, found)
+	printable.Fprintf(b, "%s  %-*s  %s\n", status, width, f.Check, found)
 	indent := strings.Repeat(" ", statusWidth+2)
 	if f.Want != "" {
-		fmt.Fprintf(b, "%s%-*s  %s\n", indent, width, "want", f.Want)
+		printable.Fprintf(b, "%s%-*s  %s\n", indent, width, "want", f.Want)
 	}
 	// A cure begins at the margin: heredocs in it are to be pasted as they stand.
 	if f.Cure != "" {
-		fmt.Fprintf(b, "%scure:\n%s\n", indent, f.Cure)
+		printable.Fprintf(b, "%scure:\n%s\n", indent, printable.Lines(f.Cure))
 	}
 }

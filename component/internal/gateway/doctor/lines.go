@@ -51,7 +51,7 @@ func ours(by string) bool { return strings.HasPrefix(by, consumer+" ") }
 func (x *examination) notFound(check string, ref gpio.Ref, err error) {
 	switch {
 	case errors.Is(err, gpio.ErrAmbiguous):
-		x.report(check, LineAmbiguous, err.Error(), "chip and offset in the configuration, as in {chip: gpiochip0, line: 17}", "shadowgpio lines | grep -w -- '"+ref.Line+"'")
+		x.report(check, LineAmbiguous, err.Error(), "chip and offset in the configuration, as in {chip: gpiochip0, line: 17}", "shadowgpio lines | grep -w -- "+shellWord(ref.Line))
 	case errors.Is(err, gpio.ErrNoChip):
 		x.report(check, ChipMissing, err.Error(), "name, label or path of a chip that is there", "shadowgpio lines | awk 'NR > 1 { print $1, $2 }' | sort -u")
 	case errors.Is(err, gpio.ErrNoLine):
@@ -92,7 +92,7 @@ func (x *examination) stopLines(owners []lineOwner) string {
 	for _, o := range owners {
 		line := fmt.Sprintf("sudo kill %d", o.pid)
 		if o.unit != "" {
-			line = "sudo systemctl disable --now " + o.unit
+			line = "sudo systemctl disable --now " + shellWord(o.unit)
 		}
 		if !slices.Contains(lines, line) {
 			lines = append(lines, line)

@@ -58,7 +58,7 @@ func (x *examination) version(text string) {
 		x.skip("nucleus", "%s is not in the environment of the component, or not shown", versionVariable)
 	case major < minMajor || major == minMajor && minor < minMinor:
 		x.report("nucleus", NucleusOld, "nucleus "+text, fmt.Sprintf("%d.%d.0 or newer", minMajor, minMinor),
-			"# in the deployment of this core device:\n# \"aws.greengrass.Nucleus\": {\"componentVersion\": \"2.12.0\"}")
+			script("# in the deployment of this core device:", "# \"aws.greengrass.Nucleus\": {\"componentVersion\": \"2.12.0\"}"))
 	default:
 		x.ok("nucleus", "version %s", text)
 	}

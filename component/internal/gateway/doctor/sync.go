@@ -62,4 +62,6 @@ func (x *examination) syncEntry(id shadow.ID) shadowmanager.Synchronize {
 	return shadowmanager.Synchronize{Map: map[string]shadowmanager.Thing{id.Thing: entry}}
 }
 
-func syncBlock(s shadowmanager.Synchronize) string { return "# in the deployment:\n# " + s.Merge() }
+func syncBlock(s shadowmanager.Synchronize) string {
+	return script("# in the deployment:", "# "+s.Merge())
+}
