@@ -76,6 +76,7 @@ type written struct {
 	seq               uint64 // of the update
 	at                time.Time
 	reported, desired map[string]any
+	again             bool // it has been repeated: no second repetition follows
 }
 
 // pending reports whether there are doubted parts to repeat.
@@ -106,7 +107,7 @@ func (r *Replica) noteSent(now time.Time, u Update) {
 			recent = append(recent, w)
 		}
 	}
-	a.recent = append(recent, written{u.Seq, now, u.Reported, u.Desired})
+	a.recent = append(recent, written{seq: u.Seq, at: now, reported: u.Reported, desired: u.Desired})
 	a.unheard++
 	for key, value := range u.Desired {
 		if q, requested := r.requests[key]; value == nil && requested && !q.Fresh {
@@ -193,6 +194,7 @@ func (w *written) add(other written) {
 
 func (a *assurance) doubt(w written) {
 	a.doubted.add(w)
+	a.doubted.again = false
 	for key, value := range w.desired {
 		if value == nil {
 			a.setUnclear(key)
@@ -256,6 +258,9 @@ func (a *assurance) settled(key string) {
 func (r *Replica) repeat(now time.Time, u *Update) {
 	a := &r.assure
 	once := a.doubted
+	if once.again {
+		once = written{}
+	}
 	if now.Before(a.secondAt) {
 		a.second.add(once)
 	} else {
@@ -265,6 +270,8 @@ func (r *Replica) repeat(now time.Time, u *Update) {
 		a.second, a.secondAt = once, time.Time{}
 		if len(once.reported)+len(once.desired) > 0 {
 			a.secondAt = now.Add(secondPause)
+		} else {
+			a.doubted.again = true
 		}
 	}
 	if repeated := present(a.doubted.reported, r.shown()); len(repeated) > 0 {
@@ -286,7 +293,9 @@ func (r *Replica) repeat(now time.Time, u *Update) {
 // redoubt takes back the doubts of an update that was not stored.
 func (r *Replica) redoubt(w written) {
 	if len(w.reported)+len(w.desired) > 0 {
+		again := w.again && !r.assure.pending()
 		r.assure.doubt(w)
+		r.assure.doubted.again = again
 		r.assure.at = r.assure.sentAt // at the next opportunity
 	}
 }

@@ -171,11 +171,6 @@ func (r *Replica) sendNow(now time.Time) Update {
 	}
 	r.sendAt = now.Add(reportInterval)
 	r.flight = &flight{seq: r.seq, version: r.version(), report: d}
-	for key, value := range d.desired {
-		if value != nil {
-			r.sent[key] = sent{value, r.knownVersion()}
-		}
-	}
 	u := Update{
 		ID:       r.id,
 		Seq:      r.seq,
@@ -188,6 +183,11 @@ func (r *Replica) sendNow(now time.Time) Update {
 		r.repeat(now, &u)
 		if !numbered {
 			r.assure.weak = &r.flight.doubted
+		}
+	}
+	for key, value := range u.Desired {
+		if value != nil {
+			r.sent[key] = sent{value, r.knownVersion()}
 		}
 	}
 	r.noteSent(now, u)
