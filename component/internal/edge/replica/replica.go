@@ -559,7 +559,9 @@ func (r *Replica) forgetWithdrawn(key string) {
 }
 
 func (r *Replica) accepted(now time.Time, in shadow.Accepted) {
-	r.assure.moved = now
+	if _, own := r.set.ownToken(in.ClientToken); !own {
+		r.assure.moved = now
+	}
 	if _, all := in.Reported[shadow.AckKey]; in.ClientToken == "" && !all {
 		// Probably the synchronization, with a change of the cloud. A full
 		// synchronization drops nothing.
