@@ -36,6 +36,9 @@ const (
 	// in doubt begin it anew, for up to nullPauses.
 	nullPause  = 2 * time.Second
 	nullPauses = 10 * time.Second
+	// maxRepeats is how often a part is repeated at once if the cloud changes again and
+	// again.
+	maxRepeats = 2
 	// secondPause is how long after a repetition all of it is repeated once more: the link
 	// may have been lost before the first one reached the cloud, and nothing tells.
 	secondPause = time.Minute
@@ -77,6 +80,7 @@ type written struct {
 	at                time.Time
 	reported, desired map[string]any
 	again             bool // it has been repeated: no second repetition follows
+	times             int  // how often it has been repeated at once, up to maxRepeats
 }
 
 // pending reports whether there are doubted parts to repeat.
@@ -95,7 +99,7 @@ func (a *assurance) due(now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// noteSent records an own update.
+// noteSent records an own update, without what it repeats.
 func (r *Replica) noteSent(now time.Time, u Update) {
 	a := &r.assure
 	if r.direct {
@@ -117,7 +121,6 @@ func (r *Replica) noteSent(now time.Time, u Update) {
 	switch {
 	case now.Sub(a.moved) >= nullWindow:
 		a.first = time.Time{}
-	case r.set.draining && r.flight.repeats:
 	default:
 		r.doubtNulls(now, u)
 	}
@@ -185,7 +188,7 @@ func (r *Replica) doubtAll(now time.Time) {
 
 // add adds the parts of another update.
 func (w *written) add(other written) {
-	w.seq = max(w.seq, other.seq)
+	w.seq, w.times = max(w.seq, other.seq), max(w.times, other.times)
 	w.reported = overlaid(w.reported, other.reported)
 	delete(w.reported, shadow.SyncKey) // it is written when it changes
 	w.desired = cloneMap(w.desired)
@@ -274,7 +277,7 @@ func (r *Replica) repeat(now time.Time, u *Update) {
 			a.doubted.again = true
 		}
 	}
-	if repeated := present(a.doubted.reported, r.shown()); len(repeated) > 0 {
+	if repeated := present(a.doubted.reported, r.shownUnder(a.doubted.reported)); len(repeated) > 0 {
 		u.Reported = overlaid(repeated, u.Reported)
 	}
 	desired := map[string]any{}
@@ -286,7 +289,11 @@ func (r *Replica) repeat(now time.Time, u *Update) {
 	}
 	maps.Copy(desired, u.Desired)
 	u.Desired = desired
-	r.flight.doubted, r.flight.repeats = a.doubted, true
+	r.flight.doubted = a.doubted
+	if w := a.doubted; w.times < maxRepeats {
+		w.seq, w.at, w.times = u.Seq, now, w.times+1
+		a.recent = append(a.recent, w)
+	}
 	a.doubted, a.at = written{}, time.Time{}
 }
 
@@ -298,6 +305,34 @@ func (r *Replica) redoubt(w written) {
 		r.assure.doubted.again = again
 		r.assure.at = r.assure.sentAt // at the next opportunity
 	}
+}
+
+// shownUnder returns the reported section as known, as far as a tree has paths into it.
+// It is empty only if the whole section is.
+func (r *Replica) shownUnder(paths map[string]any) map[string]any {
+	part := make(map[string]any, len(paths))
+	for key := range paths {
+		if value, there := r.have[key]; there {
+			part[key] = value
+		}
+	}
+	answered, _ := paths[shadow.AckKey].(map[string]any)
+	acks := make(map[string]any, len(answered))
+	for key := range answered {
+		if ack, there := r.haveAck[key]; there {
+			acks[key] = ackPatch(ack, shadow.Ack{})
+		}
+	}
+	switch {
+	case len(acks) > 0:
+		part[shadow.AckKey] = acks
+	case len(r.haveAck) > 0:
+		part[shadow.AckKey] = map[string]any{"": nil} // there are answers, but none of these
+	}
+	if len(part) == 0 && len(r.have) > 0 {
+		part[""] = nil // there are values, but none of these
+	}
+	return part
 }
 
 // shown returns the reported section as known, the acknowledgements included.

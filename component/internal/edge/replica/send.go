@@ -12,8 +12,7 @@ type flight struct {
 	seq     uint64
 	version int64 // newest version that was known when it was sent
 	report
-	repeats bool // it repeats doubted
-	doubted written
+	doubted written // what it repeats
 }
 
 func (r *Replica) updated(now time.Time, in Updated) {
@@ -178,6 +177,7 @@ func (r *Replica) sendNow(now time.Time) Update {
 		Reported: r.reported(d),
 		Desired:  d.desired,
 	}
+	r.noteSent(now, u)
 	r.assure.weak = nil
 	if repeats {
 		r.repeat(now, &u)
@@ -190,7 +190,6 @@ func (r *Replica) sendNow(now time.Time) Update {
 			r.sent[key] = sent{value, r.knownVersion()}
 		}
 	}
-	r.noteSent(now, u)
 	if len(u.Desired) > 0 {
 		// Not over a value written meanwhile by somebody else.
 		u.Version = r.knownVersion()
