@@ -281,17 +281,23 @@ func TestLinesWaitLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Client{entries: map[string]*entry{}, changed: make(chan struct{}), wake: make(chan struct{}, 1), present: true}
 		var late sync.WaitGroup
+		var one sync.Mutex // a client has one session, which does one task at a time
+		do := func() bool {
+			one.Lock()
+			defer one.Unlock()
+			todo, ok := c.pick()
+			if ok {
+				c.settle(todo)
+			}
+			return ok
+		}
 		begun := time.Now()
 		for i := range 50 {
 			key := fmt.Sprint("lamp ", i)
 			c.entries[key] = &entry{}
 			late.Go(func() {
 				time.Sleep(40 * time.Millisecond)
-				for {
-					if todo, ok := c.pick(); ok {
-						c.settle(todo)
-						return
-					}
+				for !do() {
 					time.Sleep(time.Millisecond)
 				}
 			})
