@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -119,7 +120,10 @@ func TestSupervisorStates(t *testing.T) {
 			for pid == 0 {
 				fmt.Sscanf(await(t, s.said), "is %d", &pid)
 			}
-			sig := []syscall.Signal{syscall.SIGKILL, syscall.SIGUSR1}[i%2] // not one that whoever runs the tests may have ignored
+			sig := []syscall.Signal{syscall.SIGKILL, syscall.SIGHUP}[i%2]
+			if signal.Ignored(sig) { // as by nohup
+				sig = syscall.SIGKILL
+			}
 			syscall.Kill(pid, sig)
 			s.says("ended with signal: " + sig.String() + "; started again in")
 			s.passes(again...)
