@@ -300,8 +300,9 @@ func TestShadowManagerThatStoresAndFails(t *testing.T) {
 	reports := r.events.count(func(e devcore.Event) bool {
 		return e.Component == componentName && strings.Contains(string(e.Sent), `"locked":true`)
 	})
-	if reports != 1 {
-		t.Errorf("the input was reported %d times, want once", reports)
+	// Once more where it may not have reached the cloud.
+	if reports < 1 || reports > 2 {
+		t.Errorf("the input was reported %d times, want once or twice", reports)
 	}
 }
 
