@@ -122,7 +122,8 @@ const backWithin = time.Minute
 // cameBack reports whether a cleared value is probably no other request, but came back.
 func (c *command) cameBack(r replica.Request) bool {
 	since := c.clock.wall(c.now).Unix() - c.last.ClearedAt
-	return r.Unclear && c.last.ClearedAt != 0 && 0 <= since && since <= int64(backWithin/time.Second)
+	unclear := r.Unclear || r.Lost && c.last.Unclear
+	return unclear && c.last.ClearedAt != 0 && 0 <= since && since <= int64(backWithin/time.Second)
 }
 
 // concludesEarlier concludes a request with the ID of a command that was carried out
@@ -160,9 +161,12 @@ func (c *command) next(r replica.Request) state.Command {
 // lateness returns why a new request may not be carried out any more, "" if it may.
 func (c *command) lateness(r replica.Request, made time.Time) string {
 	told := !made.IsZero()
+	local := !told && r.Fresh && !r.Direct // dated by the clock of this machine, a moment ago unless this process was stopped
 	switch {
-	case c.Expires == 0 || !told && r.Fresh && !r.Direct:
-		return "" // a message of the shadow manager does not wait
+	case c.Expires == 0:
+		return ""
+	case local:
+		return c.tooOld(c.clock.wall(c.now).Sub(time.Unix(r.At, 0)))
 	case !told && r.Undated:
 		return "its age is not known: it came with a synchronization"
 	case !told:
@@ -294,8 +298,8 @@ func (c *command) conclude(failed shadow.Code) {
 // value counts as new.
 func (c *command) markCleared() {
 	if c.known && !c.last.Cleared {
-		c.last.Cleared, c.last.ClearedAt = true, c.clock.wall(c.now).Unix()
-		c.saveWithin(saveDelay)
+		c.last.Cleared, c.last.ClearedAt, c.last.Unclear = true, c.clock.wall(c.now).Unix(), c.replica.Unclear(c.key)
+		c.saveWithin(0) // a run after a kill must know that the next value is another command
 	}
 }
 

@@ -270,3 +270,41 @@ func TestReportsOfAKilledRunAreRepeated(t *testing.T) {
 		}
 	}
 }
+
+// The component is killed after a pulse, and the pulse is desired again before it is back:
+// that is another one, at once after the clear, too.
+func TestCommandAfterAKill(t *testing.T) {
+	r := allKinds(t, state.State{})
+	r.desired(3, `{"gate":true}`)
+	r.accept(r.wrote("{}", `{"ack":{"gate":{"code":202,"reason":"pulse","version":3}},"gate":true}`, 0), 4)
+	r.pass(3 * time.Second)
+	u, _ := r.update("main")
+	r.accept(u, 5) // the clear
+	next := newRig(t, kindsConfig, r.saves[len(r.saves)-1].State)
+	next.now = r.now.Add(2 * time.Second)
+	next.Engine = New(r.cfg, "1.0.0", r.saves[len(r.saves)-1].State, rand.New(rand.NewPCG(3, 4)), slog.New(slog.DiscardHandler))
+	next.step(Start{})
+	next.step(shadowLive{"main"})
+	next.fetched("main", fmt.Sprintf(`{"version":6,"state":{"desired":{"gate":true}},"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, next.now.Unix()-1))
+	if n := next.writes("gate"); n != 1 {
+		t.Errorf("%d pulses, want 1", n)
+	}
+}
+
+// A process that was stopped for a time hears late of what was desired meanwhile.
+func TestCommandThatExpiresInAStoppedProcess(t *testing.T) {
+	for age, pulses := range map[time.Duration]int{20 * time.Second: 1, 40 * time.Second: 0} {
+		r := newRig(t, strings.Replace(kindsConfig, "gate:    {line: gate, pulse: 2s}", "gate: {line: gate, pulse: 2s, expires: 30s}", 1), state.State{})
+		r.step(Start{})
+		r.step(shadowLive{"main"})
+		r.fetched("main", `{"version":1,"state":{}}`)
+		u, _ := r.update("main")
+		r.accept(u, 2)
+		at := r.now.Unix()
+		r.pass(age)
+		r.message("main", fmt.Sprintf(`{"version":3,"state":{"desired":{"gate":true}},"metadata":{"desired":{"gate":{"timestamp":%d}}}}`, at))
+		if n := r.writes("gate"); n != pulses {
+			t.Errorf("%v old: %d pulses, want %d", age, n, pulses)
+		}
+	}
+}

@@ -135,6 +135,10 @@ func (r *Replica) Retract(now time.Time, key string) {
 	}
 }
 
+// Unclear reports whether a full synchronization may bring back the cleared value of a
+// key.
+func (r *Replica) Unclear(key string) bool { return r.assure.unclear[key] }
+
 // Sent returns the proposed value of a key not known to be stored, nil for none.
 func (r *Replica) Sent(key string) any { return r.sent[key].value }
 

@@ -82,6 +82,8 @@ type Request struct {
 	// Unclear means that a value cleared before may have come back, because the cloud
 	// had not got to know of the clear.
 	Unclear bool
+	// Lost means that an earlier run ended without a word, and may have known more.
+	Lost bool
 
 	Repeat bool // already passed to the owner before
 
@@ -485,7 +487,8 @@ func (r *Replica) requestAll(doc shadow.Document, missed bool) {
 		}
 		at := doc.DesiredAt[key]
 		q := request{Request: Request{Value: r.desired[key], At: at, Version: doc.Version, Direct: r.direct}}
-		q.Unclear = !r.direct && (r.assure.unclear[key] || r.assure.lost)
+		q.Unclear = !r.direct && r.assure.unclear[key]
+		q.Lost = !r.direct && r.assure.lost
 		// A synchronization writes all that is reported, too.
 		q.Undated = !r.direct && (doc.ReportedSince == 0 || doc.ReportedSince >= at)
 		old, seen := r.requests[key]

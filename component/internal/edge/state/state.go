@@ -110,6 +110,8 @@ type Command struct {
 
 	// ClearedAt is when, in seconds since the epoch; 0 if not Cleared.
 	ClearedAt int64 `json:"clearedAt,omitempty"`
+	// Unclear means that a synchronization might bring it back.
+	Unclear bool `json:"unclear,omitempty"`
 
 	// Code acknowledges the end, if it is not one of the codes of the kind; else 0.
 	Code    shadow.Code `json:"code,omitempty"`
