@@ -224,7 +224,7 @@ func TestJournalThatFailsIsAFault(t *testing.T) {
 			t.Errorf("told %+v again", <-r.inputs)
 		}
 		os.Remove(path)
-		time.Sleep(2 * journalPause)
+		time.Sleep(time.Minute)
 		if fault := r.told(); fault.What != "journal" || fault.Err != nil {
 			t.Errorf("told %+v", fault)
 		}
@@ -304,6 +304,44 @@ func TestRestDoesNotWaitForADiskThatHangs(t *testing.T) {
 		}
 		if !strings.Contains(r.logged.String(), "stopped before the disk answered") {
 			t.Errorf("logged %s", r.logged.String())
+		}
+	})
+}
+
+// TestJournalRetriesInTime has an entry fail between two retries. The disk works again at
+// once, and the fault ends with the first attempt that the journal allows.
+func TestJournalRetriesInTime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	full := strings.Repeat("\n", 128<<10) // the next entry begins another file
+	if err := os.WriteFile(filepath.Join(dir, "journal.jsonl"), []byte(full), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		r.journal = journal.New(dir)
+		defer r.rest()
+		defer r.end()
+		r.work.Go(r.journalist)
+		time.Sleep(time.Second)
+		inTheWay := filepath.Join(dir, "journal.1.jsonl", "full")
+		if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.record(lines.Moved{Line: "lamp", At: time.Now()})
+		if fault := r.told(); fault.What != journalFault || fault.Err == nil {
+			t.Fatalf("told %+v", fault)
+		}
+		if err := os.RemoveAll(filepath.Dir(inTheWay)); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		in := <-r.inputs
+		if fault, ok := in.(engine.DiskFault); !ok || fault.What != journalFault || fault.Err != nil {
+			t.Fatalf("told %+v", in)
+		}
+		if took := time.Since(begun); took > 36*time.Second {
+			t.Errorf("the fault ended after %v, want little more than the 30s that the journal leaves", took)
 		}
 	})
 }
