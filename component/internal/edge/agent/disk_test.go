@@ -12,10 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+	"github.com/shadowgpio/shadowgpio/ipc"
 )
 
 // diskRig is an agent without lines and shadows, in simulated time.
@@ -344,4 +347,35 @@ func TestJournalRetriesInTime(t *testing.T) {
 			t.Errorf("the fault ended after %v, want little more than the 30s that the journal leaves", took)
 		}
 	})
+}
+
+// TestLatestFaultOfTheConfigurationCounts has a configuration file be good again by the
+// time the loop begins: the fault of the start must not come after that.
+func TestLatestFaultOfTheConfigurationCounts(t *testing.T) {
+	for range 20 { // the loop takes one of several inputs at random
+		synctest.Test(t, func(t *testing.T) {
+			updates := make(chan deployed.Update, 1)
+			updates <- deployed.Update{}
+			session, err := ipc.NewSession(ipc.SessionConfig{Config: ipc.Config{Socket: "nobody", Token: "token"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			a := newAgent(t.Context(), Parts{
+				Config: new(config.Config), ConfigFile: errors.New("not read"), Updates: updates, Session: session,
+				State: state.In(dir), Dir: dir, Control: filepath.Join(dir, "missing", "socket"), // real sockets keep the clock from going on
+				Clock: func() engine.Clock { return engine.Clock{Synchronised: true} }, Logger: slog.New(slog.DiscardHandler),
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- a.run(ctx) }()
+			defer func() { stop(); <-ended }()
+			synctest.Wait()
+			faults := make(chan map[string]string)
+			a.questions <- func() { faults <- a.engine.Snapshot(time.Now()).Disk }
+			if got := <-faults; len(got) > 0 {
+				t.Fatalf("the faults are %v, want none", got)
+			}
+		})
+	}
 }
