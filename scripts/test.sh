@@ -112,8 +112,8 @@ check_go() {
 
 install_packages() {
   # gcc and the C library for the race detector; ip for the guest of the kernel tests; sudo, which a nucleus starts
-  # components with.
-  scripts/packages.sh gcc libc6-dev shellcheck iproute2 sudo
+  # components with; strace, which makes system calls of the component fail.
+  scripts/packages.sh gcc libc6-dev shellcheck iproute2 sudo strace
 }
 
 # make_clients LANGUAGE: AWS's official client, which the tests find by a variable.

@@ -41,7 +41,7 @@ func openDevice(op, path string) (*device, error) {
 	if err != nil {
 		return refuse(err)
 	}
-	info, err := uapi.GetChipInfo(file.Fd())
+	info, err := getChipInfo(file.Fd())
 	if err != nil {
 		file.Close()
 		return refuse(err)
@@ -84,7 +84,7 @@ func (d *device) info() gpio.ChipInfo {
 }
 
 func (d *device) lineInfo(offset int) (gpio.LineInfo, error) {
-	info, err := uapi.GetLineInfoV2(d.file.Fd(), offset)
+	info, err := getLineInfo(d.file.Fd(), offset)
 	if errors.Is(err, syscall.EINVAL) {
 		// The offset is good, so it is the call that the kernel does not know.
 		return gpio.LineInfo{}, fmt.Errorf("%w: Linux 5.10 or later is needed: %w", gpio.ErrUnsupported, err)

@@ -118,13 +118,13 @@ func onFile(file *os.File, do func(fd uintptr) error) error {
 // (torvalds/linux drivers/gpio/gpiolib-cdev.c, linereq_get_values).
 func countLines(fd uintptr, n int) error {
 	last := uapi.LineValues{Mask: uapi.NewLineBits(n - 1)}
-	err := uapi.GetLineValuesV2(fd, &last)
+	err := getValues(fd, &last)
 	if errors.Is(err, syscall.ENODEV) {
 		return fmt.Errorf("%w: %w", gpio.ErrGone, err)
 	}
 	if err == nil && n < uapi.LinesMax {
 		beyond := uapi.LineValues{Mask: uapi.NewLineBits(n)}
-		if uapi.GetLineValuesV2(fd, &beyond) == nil {
+		if getValues(fd, &beyond) == nil {
 			err = errors.New("it holds more")
 		}
 	}

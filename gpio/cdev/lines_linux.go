@@ -81,7 +81,7 @@ func (l *lines) call(op string, do func(fd uintptr) error) error {
 // Values implements [gpio.Lines].
 func (l *lines) Values() ([]bool, error) {
 	raw := uapi.LineValues{Mask: l.mask}
-	err := l.call("read", func(fd uintptr) error { return uapi.GetLineValuesV2(fd, &raw) })
+	err := l.call("read", func(fd uintptr) error { return getValues(fd, &raw) })
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (l *lines) SetValues(values []bool) error {
 		if len(values) != len(l.offsets) {
 			return fmt.Errorf("want %d values, got %d: %w", len(l.offsets), len(values), syscall.EINVAL)
 		}
-		err := uapi.SetLineValuesV2(fd, raw)
+		err := setValues(fd, raw)
 		if errors.Is(err, syscall.EPERM) {
 			return fmt.Errorf("not all lines are outputs: %w", err)
 		}
@@ -122,7 +122,7 @@ func (l *lines) Reconfigure(configs []gpio.LineConfig) error {
 		if err := gpio.Validate(configs); err != nil {
 			return err
 		}
-		return uapi.SetLineConfigV2(fd, encode(configs))
+		return setConfig(fd, encode(configs))
 	})
 }
 
@@ -155,7 +155,7 @@ func (l *lines) Close() error {
 // check ends the watch when the chip is gone.
 func (l *lines) check() {
 	probe := uapi.LineValues{Mask: 1}
-	err := l.call("read", func(fd uintptr) error { return uapi.GetLineValuesV2(fd, &probe) })
+	err := l.call("read", func(fd uintptr) error { return getValues(fd, &probe) })
 	if errors.Is(err, gpio.ErrGone) {
 		l.file.SetReadDeadline(time.Unix(1, 0))
 	}

@@ -49,7 +49,7 @@ func (d *device) request(consumer string, configs []gpio.LineConfig) (*os.File, 
 	for i, config := range configs {
 		request.Offsets[i] = uint32(config.Offset)
 	}
-	if err := uapi.GetLine(d.file.Fd(), &request); err != nil {
+	if err := getLine(d.file.Fd(), &request); err != nil {
 		return nil, err
 	}
 	// Non-blocking, the file waits in the runtime's poller. In Linux 6.1 a blocking

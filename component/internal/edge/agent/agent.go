@@ -129,7 +129,6 @@ func (a *agent) run(ctx context.Context) error {
 	saved := a.firstState(ctx)
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	a.engine = engine.New(a.Config, a.Version, saved, random, a.Logger)
-	a.inputs <- engine.DiskFault{What: configurationFault, Err: a.ConfigFile}
 	a.journal = journal.New(a.Dir)
 	if a.Config.HoldFor > 0 {
 		a.Holder.Dir, a.Holder.HoldFor = a.Dir, a.Config.HoldFor
@@ -204,6 +203,8 @@ type agent struct {
 // loop is the engine's goroutine. It reports whether the agent is to start again.
 func (a *agent) loop(ctx context.Context) (again bool) {
 	a.step(engine.Start{})
+	// Not by way of the inputs, where an update could overtake it.
+	a.step(engine.DiskFault{What: configurationFault, Err: a.ConfigFile})
 	stop, restart := ctx.Done(), a.again
 	var deadline <-chan time.Time
 	wake := time.NewTimer(0)

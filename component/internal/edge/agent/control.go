@@ -102,8 +102,9 @@ func (a *agent) record(m lines.Moved) {
 	}
 }
 
-// journalPause is how often it is looked whether the journal can be written again.
-const journalPause = 30 * time.Second
+// journalPause is how often the journalist asks the journal to retry. The journal itself
+// leaves 30 s between attempts: a longer pause here would add up to its own length.
+const journalPause = 5 * time.Second
 
 // journalist writes the journal beside the loop, since a slow disk must not hold a
 // line.

@@ -12,10 +12,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/config"
+	"github.com/shadowgpio/shadowgpio/component/internal/edge/deployed"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/engine"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/journal"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/lines"
 	"github.com/shadowgpio/shadowgpio/component/internal/edge/state"
+	"github.com/shadowgpio/shadowgpio/ipc"
 )
 
 // diskRig is an agent without lines and shadows, in simulated time.
@@ -224,7 +227,7 @@ func TestJournalThatFailsIsAFault(t *testing.T) {
 			t.Errorf("told %+v again", <-r.inputs)
 		}
 		os.Remove(path)
-		time.Sleep(2 * journalPause)
+		time.Sleep(time.Minute)
 		if fault := r.told(); fault.What != "journal" || fault.Err != nil {
 			t.Errorf("told %+v", fault)
 		}
@@ -306,4 +309,73 @@ func TestRestDoesNotWaitForADiskThatHangs(t *testing.T) {
 			t.Errorf("logged %s", r.logged.String())
 		}
 	})
+}
+
+// TestJournalRetriesInTime has an entry fail between two retries. The disk works again at
+// once, and the fault ends with the first attempt that the journal allows.
+func TestJournalRetriesInTime(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	full := strings.Repeat("\n", 128<<10) // the next entry begins another file
+	if err := os.WriteFile(filepath.Join(dir, "journal.jsonl"), []byte(full), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newDiskRig(t, dir)
+		r.journal = journal.New(dir)
+		defer r.rest()
+		defer r.end()
+		r.work.Go(r.journalist)
+		time.Sleep(time.Second)
+		inTheWay := filepath.Join(dir, "journal.1.jsonl", "full")
+		if err := os.MkdirAll(inTheWay, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		r.record(lines.Moved{Line: "lamp", At: time.Now()})
+		if fault := r.told(); fault.What != journalFault || fault.Err == nil {
+			t.Fatalf("told %+v", fault)
+		}
+		if err := os.RemoveAll(filepath.Dir(inTheWay)); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		in := <-r.inputs
+		if fault, ok := in.(engine.DiskFault); !ok || fault.What != journalFault || fault.Err != nil {
+			t.Fatalf("told %+v", in)
+		}
+		if took := time.Since(begun); took > 36*time.Second {
+			t.Errorf("the fault ended after %v, want little more than the 30s that the journal leaves", took)
+		}
+	})
+}
+
+// TestLatestFaultOfTheConfigurationCounts has a configuration file be good again by the
+// time the loop begins: the fault of the start must not come after that.
+func TestLatestFaultOfTheConfigurationCounts(t *testing.T) {
+	for range 20 { // the loop takes one of several inputs at random
+		synctest.Test(t, func(t *testing.T) {
+			updates := make(chan deployed.Update, 1)
+			updates <- deployed.Update{}
+			session, err := ipc.NewSession(ipc.SessionConfig{Config: ipc.Config{Socket: "nobody", Token: "token"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			a := newAgent(t.Context(), Parts{
+				Config: new(config.Config), ConfigFile: errors.New("not read"), Updates: updates, Session: session,
+				State: state.In(dir), Dir: dir, Control: filepath.Join(dir, "missing", "socket"), // real sockets keep the clock from going on
+				Clock: func() engine.Clock { return engine.Clock{Synchronised: true} }, Logger: slog.New(slog.DiscardHandler),
+			})
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- a.run(ctx) }()
+			defer func() { stop(); <-ended }()
+			synctest.Wait()
+			faults := make(chan map[string]string)
+			a.questions <- func() { faults <- a.engine.Snapshot(time.Now()).Disk }
+			if got := <-faults; len(got) > 0 {
+				t.Fatalf("the faults are %v, want none", got)
+			}
+		})
+	}
 }

@@ -239,6 +239,9 @@ func (b *Bank) Failed(now time.Time, claim string, request uint64, err error) {
 	}
 	if u := b.outputClaims[claim]; u != nil && u.live(request) {
 		clear(u.seen)
+		if u.mayHavePulsed() {
+			b.replace(u, u.off(), Cause{Kind: ByFailure})
+		}
 		b.fail(now, &u.claim, err)
 		b.changed(u)
 		b.advanceGroups(now, u)

@@ -29,6 +29,7 @@ const (
 	ByHolder    = "held"      // it was held so over a restart, and nothing else was demanded since
 	ByNobody    = "as found"  // nothing was demanded of it, or not what it was found as
 	ByChange    = "a change of configuration"
+	ByFailure   = "a failure of the line"
 )
 
 func (c Cause) String() string {

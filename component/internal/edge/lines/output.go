@@ -173,6 +173,11 @@ func (b *Bank) request(now time.Time, u *output) {
 	values := slices.Clone(u.initial)
 	if u.demand.Levels != nil {
 		levels, _ := u.demand.at(now, u.begun)
+		if u.demand.IsPulse() && u.begun.IsZero() {
+			// A request that fails may have set the lines all the same. The pulse begins by a
+			// write, after which mayHavePulsed keeps it from a second begin.
+			levels = make([]bool, len(u.lines))
+		}
 		for i := range values {
 			values[i] = &levels[i]
 		}
@@ -336,6 +341,12 @@ func (b *Bank) replace(u *output, d Demand, cause Cause) {
 	if u.state == held {
 		u.retryAt = time.Time{} // a new demand deserves a new attempt
 	}
+}
+
+// mayHavePulsed reports whether the lines have been set on for the pulse in demand, with
+// whatever result. If the request fails then, to set them on again could make two pulses.
+func (u *output) mayHavePulsed() bool {
+	return u.demand.IsPulse() && (!u.begun.IsZero() || u.state == writing && slices.Contains(u.asked, true))
 }
 
 // off demands all lines off.

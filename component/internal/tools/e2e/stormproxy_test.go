@@ -142,6 +142,13 @@ func (p *proxy) heal() {
 	p.refuse.Store(false)
 }
 
+// total is how many requests there were.
+func (p *proxy) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.requests)
+}
+
 // busiest is how many requests one run of the component has sent in any such window.
 func (p *proxy) busiest(window time.Duration) int {
 	p.mu.Lock()
