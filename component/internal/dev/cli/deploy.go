@@ -111,7 +111,7 @@ func readObject(file string) (json.RawMessage, error) {
 	}
 	tree, err := yamltree.ReadObject(text)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s:", file), err)
+		return nil, errors.Join(errors.New(file+":"), err)
 	}
 	object, err := json.Marshal(tree)
 	if err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -77,7 +76,7 @@ func readFaults(file string) (faults.Script, error) {
 	}
 	script, err := faults.Parse(text)
 	if err != nil {
-		return script, errors.Join(fmt.Errorf("%s:", file), err)
+		return script, errors.Join(errors.New(file+":"), err)
 	}
 	return script, nil
 }

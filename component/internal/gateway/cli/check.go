@@ -184,7 +184,7 @@ func readConfig(file, thing string) (*config.Config, error) {
 	}
 	cfg, err := config.Parse(text, thing)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s:", file), err)
+		return nil, errors.Join(errors.New(file+":"), err)
 	}
 	return cfg, nil
 }
