@@ -630,7 +630,7 @@ func (w *syncWorld) judge() {
 	}
 	// What others write is not the component's to repeat: of what the cloud changes, too,
 	// the shadow manager loses nulls that wait.
-	local, cloud := w.local.State(), w.cloud.State()
+	local, cloud := w.local.State().Clone(), w.cloud.State().Clone()
 	for _, side := range []*shadowdoc.Object{local, cloud} {
 		for _, name := range []string{"desired", "reported"} {
 			if section, ok := side.Get(name); ok {

@@ -383,7 +383,7 @@ func (d *deployment) judge() {
 		for key, value := range doc.State.Reported {
 			p, ours := cfg.Properties[key]
 			switch {
-			case key == "foreign", key == shadow.AckKey && configured[id].Properties != nil, key == shadow.StatusKey && cfg.Status:
+			case key == "foreign", (key == shadow.AckKey || key == shadow.SyncKey) && configured[id].Properties != nil, key == shadow.StatusKey && cfg.Status:
 			case !ours && value != nil:
 				d.t.Errorf("%s still reports %s: %v", id, key, value)
 			case ours && p.Kind == config.Level && p.Output:

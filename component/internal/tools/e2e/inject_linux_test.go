@@ -104,7 +104,7 @@ var callClasses = []callClass{
 	{"socket", "socket,bind,listen,?accept,accept4", []string{"EMFILE", "ENOMEM", "EIO"}, false, 6},
 	{"connect", "connect", []string{"EIO", "ENOMEM", "EAGAIN"}, false, 4},
 	// Not getsockname: it does not fail for a socket that is there, and Go's net relies on
-	// that (net/unixsock_posix.go, listenUnix).
+	// that in listenUnix.
 	{"option", "getsockopt,setsockopt,getpeername", []string{"ENOMEM", "EIO"}, false, 8},
 	{"process", "execve,pipe2,wait4,?waitid,pidfd_open", []string{"ENOMEM", "EMFILE", "EINTR"}, false, 3},
 	{"memory", "mmap,?mmap2,munmap,madvise", []string{"ENOMEM"}, false, 16},

@@ -52,6 +52,7 @@ type stormAck struct {
 	Code    int
 	Version int64
 	Reason  string
+	ID      string
 }
 
 func (s *stormProcess) document(shadow string) (d stormDocument, err error) {
@@ -139,7 +140,9 @@ func (s *stormProcess) keeps(shadow string, d stormDocument) error {
 		ack := d.acks[property]
 		if property == "bell" && s.app.wiped[shadow] {
 			// Of a command that is over nothing is left to answer again.
-			ack.Version = max(ack.Version, slices.Max(append(s.bellAnswers(), 0)))
+			for _, answer := range s.bellAnswers() {
+				ack.Version = max(ack.Version, answer.Version)
+			}
 		}
 		// A run that has not seen the earlier one knows only that it was answered at a later time.
 		again := w.again || slices.ContainsFunc(w.before, func(b wish) bool { return b.run < s.run() && s.clock.setBackSince(b.at) })
@@ -207,19 +210,18 @@ func (s *stormProcess) judgeBell() {
 			rung++
 		}
 	}
-	done := map[int64]bool{}
-	for _, version := range s.bellAnswers(200) {
-		done[version] = true
+	done := map[string]bool{}
+	for _, ack := range s.bellAnswers(200) {
+		done[ack.ID] = true
 	}
 	if most := len(s.app.wishes["/bell"]); rung < len(done) || rung > most {
-		s.t.Errorf("the bell rang %d times, want %d, as answered for versions %v, to %d, as desired",
+		s.t.Errorf("the bell rang %d times, want %d, as answered for %q, to %d, as desired",
 			rung, len(done), slices.Sorted(maps.Keys(done)), most)
 	}
 }
 
-// bellAnswers are the versions that the bell was answered for, with these codes or
-// with any that is final.
-func (s *stormProcess) bellAnswers(codes ...int) (versions []int64) {
+// bellAnswers are the answers to the bell with these codes, or with any that is final.
+func (s *stormProcess) bellAnswers(codes ...int) (answers []stormAck) {
 	s.rig.events.count(func(e devcore.Event) bool {
 		var sent struct {
 			State struct {
@@ -230,11 +232,11 @@ func (s *stormProcess) bellAnswers(codes ...int) (versions []int64) {
 		if e.Kind == devcore.ShadowUpdated && e.Shadow == "" && json.Unmarshal(e.Sent, &sent) == nil &&
 			json.Unmarshal(sent.State.Reported.Ack["bell"], &ack) == nil &&
 			(slices.Contains(codes, ack.Code) || len(codes) == 0 && ack.Code != 202) {
-			versions = append(versions, ack.Version)
+			answers = append(answers, ack)
 		}
 		return false
 	})
-	return versions
+	return answers
 }
 
 // judgeMoves wants each move of an output to follow from a value that was desired,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -36,6 +37,7 @@ type stormApp struct {
 	wanted map[string]*wanted
 	wishes map[string][]wish
 	wiped  map[string]bool // shadows of which somebody has deleted what is reported
+	rings  int             // of the bell, desired with an ID each
 }
 
 func (a *stormApp) step(rng *rand.Rand) {
@@ -64,7 +66,12 @@ func (a *stormApp) desire(shadow, property string, value any) {
 	before := slices.DeleteFunc(slices.Clone(a.wishes[key]), func(w wish) bool { return w.value != value })
 	again := slices.ContainsFunc(before, func(w wish) bool { return now.Round(0).Sub(w.at.Round(0)).Abs() < 1100*time.Millisecond })
 	a.wishes[key] = append(a.wishes[key], wish{now, value, a.s.run()})
-	body, err := json.Marshal(map[string]any{"state": map[string]any{"desired": map[string]any{property: value}}})
+	desired := value
+	if property == "bell" { // else what comes back could be taken for another command, and the other way round
+		a.rings++
+		desired = map[string]any{"id": fmt.Sprint("ring ", a.rings)}
+	}
+	body, err := json.Marshal(map[string]any{"state": map[string]any{"desired": map[string]any{property: desired}}})
 	if err != nil {
 		panic(err)
 	}
