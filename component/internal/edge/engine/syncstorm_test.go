@@ -603,7 +603,9 @@ func (c *syncCloud) DeleteThingShadow(context.Context, string, string) error {
 
 // heal brings all up, for long enough.
 func (w *syncWorld) heal() {
+	w.mu.Lock()
 	w.note("heal")
+	w.mu.Unlock()
 	w.sync.Slow(0)
 	if !w.link {
 		w.connect()
