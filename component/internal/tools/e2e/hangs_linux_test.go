@@ -53,8 +53,8 @@ shadows:
 // endsInTime asks for the end, and requires that it comes before a nucleus would kill.
 func endsInTime(t *testing.T, p *process) {
 	t.Helper()
-	// The nucleus kills after 5 s; a busy machine gets more.
-	kill := time.AfterFunc(20*time.Second, func() { p.cmd.Process.Kill() })
+	// A nucleus kills after 5 s.
+	kill := time.AfterFunc(slowdown*4900*time.Millisecond, func() { p.cmd.Process.Kill() })
 	defer kill.Stop()
 	p.signal(syscall.SIGTERM)
 	if code := p.ends(); code != 0 {

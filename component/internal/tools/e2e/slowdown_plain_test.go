@@ -1,0 +1,6 @@
+//go:build !race
+
+package e2e
+
+// slowdown is 1: nothing slows programs down.
+const slowdown = 1
